@@ -1,0 +1,88 @@
+"""What the rules need of the outside world. Implemented in bot/ (WeChat, DingTalk), told apart only by the base URLs."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformUser:
+    """Who a platform says this is. `union_id` is there only if the apps are bound together."""
+
+    app_id: str
+    open_id: str
+    union_id: str | None
+
+
+class LoginRefusedError(Exception):
+    """The platform does not know the code: expired, used, or never its own. Not retried."""
+
+
+class PlatformDownError(Exception):
+    """The platform did not answer properly in time. Nothing is known; try again."""
+
+
+class Login(Protocol):
+    async def exchange(self, code: str) -> PlatformUser:
+        """Exchange a one-time log-in code. Raises LoginRefusedError, PlatformDownError."""
+
+    async def phone(self, code: str, open_id: str) -> str:
+        """The phone number that the user of `open_id` agreed to give, e.g. 13800138000. Same errors."""
+
+
+class Outcome(StrEnum):
+    DELIVERED = "delivered"    # the platform took it and that is all we shall ever hear
+    ACCEPTED = "accepted"      # taken; the result must be asked for with `receipt`
+    NO_CONSENT = "no_consent"  # 43101 and its like: normal, next channel
+    REFUSED = "refused"        # terminal: retrying cannot help
+    RETRY = "retry"            # later: busy, throttled, down
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    outcome: Outcome
+    provider_id: str | None = None
+    error: str | None = None           # code and short text; never a token, never a body
+    retry_after_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One notice for one person on one channel. `fields` are plain texts by name; the channel's template fits them."""
+
+    kind: str
+    open_id: str
+    title: str
+    body: str
+    page: str
+    fields: dict[str, str] = field(default_factory=dict)
+    reference: str = ""  # makes the content of each message its own (DingTalk drops repeats)
+
+
+class Sender(Protocol):
+    async def send(self, message: Message) -> SendResult:
+        """Hand over one message. Never raises for what the platform says; that is the result."""
+
+    async def receipt(self, provider_id: str) -> SendResult:
+        """What became of an accepted message: DELIVERED, REFUSED, or RETRY while it is not known."""
+
+
+class Storage(Protocol):
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store a stream under a new key; nothing is left behind if the stream fails."""
+
+    def get(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes of a key, in chunks. Raises FileNotFoundError."""
+
+    async def delete(self, key: str) -> None:
+        """Remove a key; no error if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`logins` by platform (wechat, dingtalk), `senders` by channel (wechat_subscribe, dingtalk_notice)."""
+
+    logins: dict[str, Login]
+    senders: dict[str, Sender]
+    storage: Storage

@@ -1,0 +1,135 @@
+"""One use-case, one durable transaction; what it changed, told and answered is written in one statement at its end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import orjson
+
+from handlers.context import Context
+from handlers.refusals import Busy
+from models.engine import DatabaseBusyError, Row, client, lend_transaction
+
+Answer = TypeVar("Answer")
+
+# Someone else holds what we need, or two needed each other's: nothing happened, the whole use-case may be tried again.
+BUSY_ERRORS = (
+    DatabaseBusyError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError,
+    asyncpg.QueryCanceledError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
+    asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError,
+)
+
+FLUSH = """
+WITH done AS (
+  INSERT INTO audit_entries (at, person_id, organisation_id, role, action, subject, subject_id, before, after, data, request_id)
+  SELECT $1, $2, $3, $4, a->>'action', a->>'subject', (a->>'subject_id')::bigint, a->>'before', a->>'after', a->'data', $5
+  FROM jsonb_array_elements($6::jsonb) a
+), told AS (
+  INSERT INTO events (kind, organisation_id, person_id, role, region_code, park_id, subject, subject_id, data, created_at)
+  SELECT e->>'kind', (e->>'organisation_id')::bigint, (e->>'person_id')::bigint, e->>'role', e->>'region_code',
+         (e->>'park_id')::bigint, e->>'subject', (e->>'subject_id')::bigint, e->'data', $1
+  FROM jsonb_array_elements($7::jsonb) e
+)
+INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
+SELECT $8, $9, $10, $11, $12, $13, $1 WHERE $10::text IS NOT NULL
+"""
+
+
+class AnsweredMeanwhileError(Exception):
+    """The same request was carried out by somebody else while we did it: ours is undone, theirs is the answer."""
+
+
+class Transaction:
+    """SQL in one transaction, and a record of what must be written with it. `Row` columns are attributes."""
+
+    def __init__(self, ctx: Context, connection: asyncpg.Connection) -> None:
+        self.ctx = ctx
+        self.connection = connection
+        self._audit: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self._answer: bytes | None = None
+        self._status = 200
+
+    async def row(self, sql: str, *args: object) -> Any:
+        """The first row, or None."""
+        return await self.connection.fetchrow(sql, *args)
+
+    async def rows(self, sql: str, *args: object) -> list[Any]:
+        return list(await self.connection.fetch(sql, *args))
+
+    async def value(self, sql: str, *args: object) -> Any:
+        return await self.connection.fetchval(sql, *args)
+
+    async def run(self, sql: str, *args: object) -> int:
+        """Execute, and return how many rows it touched."""
+        tag: str = await self.connection.execute(sql, *args)
+        return int(tag.rsplit(" ", 1)[-1])
+
+    def record(
+        self, action: str, subject: str, subject_id: int, *, before: str | None = None, after: str | None = None, **data: object
+    ) -> None:
+        """One audit row: exactly one for each change of state."""
+        self._audit.append(
+            {"action": action, "subject": subject, "subject_id": subject_id, "before": before, "after": after, "data": data}
+        )
+
+    def announce(
+        self, kind: str, subject: str, subject_id: int, *, organisation_id: int | None = None, person_id: int | None = None,
+        role: str | None = None, region_code: str | None = None, park_id: int | None = None, **data: object,
+    ) -> None:
+        """Tell an organisation's members, a person, or the officials of a role over a region or park (handlers/notices.py)."""
+        self._events.append({
+            "kind": kind, "subject": subject, "subject_id": subject_id, "organisation_id": organisation_id, "person_id": person_id,
+            "role": role, "region_code": region_code, "park_id": park_id, "data": data,
+        })
+
+    def reply(self, answer: Answer, status: int = 200) -> Answer:
+        """The answer to the person; kept under the request's idempotency key in the same commit."""
+        if self.ctx.idempotency is not None:
+            self._answer = orjson.dumps(answer)
+            self._status = status
+        return answer
+
+    async def flush(self) -> None:
+        """Write audit, events and the kept answer: one round trip, whatever their number."""
+        key = self.ctx.idempotency if self._answer is not None else None
+        if not (self._audit or self._events or key):
+            return
+        actor = self.ctx.actor
+        try:
+            await self.connection.execute(
+                FLUSH, self.ctx.now, actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id,
+                self._audit, self._events, *((key.principal, key.operation, key.key, key.body_hash, self._status, self._answer)
+                                             if key else (None,) * 6),
+            )
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name and error.constraint_name.startswith("uid_idempotency"):
+                raise AnsweredMeanwhileError from error
+            raise
+
+
+@asynccontextmanager
+async def transaction(ctx: Context) -> AsyncIterator[Transaction]:
+    """Begin, and at the end flush and commit; any exception undoes everything. Refuses nesting. No network inside."""
+    try:
+        async with lend_transaction() as connection:
+            tx = Transaction(ctx, connection)
+            yield tx
+            await tx.flush()
+    except BUSY_ERRORS as error:
+        raise Busy from error
+
+
+async def rows(sql: str, *args: object) -> list[Row]:
+    """Read outside a transaction: one statement, one snapshot."""
+    try:
+        async with client().acquire_connection() as connection:
+            return list(await connection.fetch(sql, *args))
+    except BUSY_ERRORS as error:
+        raise Busy from error
+
+
+async def row(sql: str, *args: object) -> Any:
+    found = await rows(sql, *args)
+    return found[0] if found else None

@@ -1,0 +1,8 @@
+"""What is stored and what may not be stored. `ALL` is what Tortoise and the migrations know."""
+
+ALL = [
+    f"models.{word}" for word in (
+        "accounts", "approvals", "attachments", "audit", "institutions", "notices", "orders", "payment_passwords", "products",
+        "programmes", "regions", "reservations", "reviews", "wallet",
+    )
+]

@@ -1,0 +1,129 @@
+"""Applications and the one queue of whatever waits for a reviewer (F10-F12, section 2.6 G1-G9)."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+
+from models.fields import Sealed, Table, chars, moment, reference, state
+from models.states import Graph
+
+
+class ApplicationKind(StrEnum):
+    ENTERPRISE_CERTIFICATION = "enterprise_certification"    # 企业实名认证 E02-E04
+    QUALIFICATION = "qualification"                          # 服务券资格 E05-E14
+    INSTITUTION_ADMISSION = "institution_admission"          # 服务机构入库 C05-C17 (issue 2)
+
+
+class ApplicationState(StrEnum):
+    DRAFT = "draft"          # 暂存
+    SUBMITTED = "submitted"  # 审核中
+    RETURNED = "returned"    # 退回补正
+    APPROVED = "approved"    # 审核通过
+    REJECTED = "rejected"    # 审核拒绝
+    WITHDRAWN = "withdrawn"  # 已撤回
+
+
+A = ApplicationState
+APPLICATION_GRAPH = Graph("application", "applications", ApplicationState, {
+    (A.DRAFT, A.SUBMITTED): "application.submitted",
+    (A.DRAFT, A.WITHDRAWN): "application.discarded",
+    (A.SUBMITTED, A.WITHDRAWN): "application.withdrawn",
+    (A.SUBMITTED, A.RETURNED): "application.returned",
+    (A.SUBMITTED, A.APPROVED): "application.approved",
+    (A.SUBMITTED, A.REJECTED): "application.rejected",
+    (A.RETURNED, A.SUBMITTED): "application.resubmitted",
+    (A.RETURNED, A.WITHDRAWN): "application.withdrawn",
+    (A.APPROVED, A.SUBMITTED): "application.amended",
+})
+
+
+class Application(Table):
+    """A form somebody fills and somebody else decides on. What differs by kind is in handlers/application_kinds.py.
+
+    `form` holds the public fields; the personal ones are sealed in their own columns.
+    """
+
+    kind = chars(32)
+    organisation = reference("Organisation")
+    programme = reference("Programme", null=True)
+    state = state(ApplicationState)
+    form_version = fields.SmallIntField()
+    form: fields.Field[dict[str, object]] = fields.JSONField(default=dict)
+    contact_name = Sealed(null=True)
+    contact_phone = Sealed(null=True)
+    legal_person_name = Sealed(null=True)
+    legal_person_id_number = Sealed(null=True)
+    bank_account = Sealed(null=True)
+    applied_by = reference("Person")
+    submitted_at = moment(null=True)
+    decided_at = moment(null=True)
+    reason = chars(500, null=True)
+    version = fields.IntField(default=1)
+    created_at = moment()
+    updated_at = moment()
+
+    class Meta:
+        table = "applications"
+        indexes = (("organisation_id", "kind"), ("programme_id",), ("applied_by_id",))
+        constraints = (
+            UniqueConstraint(
+                fields=("organisation_id", "kind"), name="applications_one_alive", condition="state NOT IN ('rejected','withdrawn')"
+            ),
+            CheckConstraint(check="state <> 'rejected' OR reason IS NOT NULL", name="applications_rejected_with_reason"),
+        )
+
+
+class ApprovalKind(StrEnum):
+    APPLICATION = "application"
+    DISPUTE = "dispute"
+    PAYMENT = "payment"        # 支付审核 (issue 2)
+    REDEMPTION = "redemption"  # 兑付审核 (issue 2)
+
+
+class ApprovalState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    RETURNED = "returned"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+P = ApprovalState
+APPROVAL_GRAPH = Graph("approval", "approvals", ApprovalState, {
+    (P.OPEN, P.APPROVED): "approval.approved",
+    (P.OPEN, P.RETURNED): "approval.returned",
+    (P.OPEN, P.REJECTED): "approval.rejected",
+    (P.OPEN, P.WITHDRAWN): "approval.withdrawn",
+})
+
+
+class Approval(Table):
+    """A place in the queue. `role` with `region_code` or `park` says who may decide; the applicant never may (F12)."""
+
+    kind = chars(24)
+    title = chars(100)
+    subject = chars(32)
+    subject_id = fields.BigIntField()
+    organisation = reference("Organisation")
+    role = chars(24)
+    region_code = chars(6, null=True)
+    park = reference("Park", null=True)
+    state = state(ApprovalState)
+    submitted_by = reference("Person")
+    submitted_at = moment()
+    due_at = moment()
+    decided_by = reference("Person", null=True)
+    decided_at = moment(null=True)
+    reason = chars(500, null=True)
+
+    class Meta:
+        table = "approvals"
+        indexes = (("state", "role", "id"), ("organisation_id",), ("park_id",), ("submitted_by_id",), ("decided_by_id",))
+        constraints = (
+            UniqueConstraint(fields=("subject", "subject_id"), name="approvals_one_open", condition="state = 'open'"),
+            CheckConstraint(check="decided_by_id IS DISTINCT FROM submitted_by_id", name="approvals_not_by_the_applicant"),
+            CheckConstraint(
+                check="state NOT IN ('returned','rejected') OR reason IS NOT NULL", name="approvals_refused_with_reason"
+            ),
+        )

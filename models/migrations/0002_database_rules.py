@@ -1,0 +1,79 @@
+"""What the models cannot say: partial and GIN indexes, append-only triggers, transaction ids for the seals, sequences."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+FORWARD = """
+-- A queue's index holds what waits, not what is done.
+CREATE INDEX events_waiting ON events (id) WHERE opened_at IS NULL;
+CREATE INDEX deliveries_waiting ON deliveries (due_at) WHERE state IN ('planned', 'sending', 'accepted');
+CREATE INDEX deliveries_in_turn ON deliveries (person_id, notice_id) WHERE state IN ('planned', 'sending');
+CREATE INDEX notices_unread ON notices (person_id, id) WHERE read_at IS NULL;
+CREATE INDEX lots_to_expire ON lots (expires_at) WHERE expired_at IS NULL AND available_fen > 0;
+CREATE INDEX lots_to_remind ON lots (valid_until) WHERE available_fen > 0;
+CREATE INDEX orders_unpaid ON orders (due_at) WHERE state IN ('awaiting_price', 'unpaid', 'pay_rejected', 'paid', 'delivered');
+CREATE INDEX orders_to_review ON orders (completed_at) WHERE state = 'completed' AND reviewed_at IS NULL;
+CREATE INDEX orders_disputed ON orders (disputed_at) WHERE disputed_at IS NOT NULL;
+CREATE INDEX rounds_alive ON rounds (state, opens_at) WHERE state NOT IN ('final', 'voided');
+CREATE INDEX reservations_chosen ON reservations (round_id, voucher_type_id, rank) WHERE state <> 'submitted';
+CREATE INDEX approvals_open ON approvals (role, submitted_at, id) WHERE state = 'open';
+CREATE INDEX attachments_unfinished ON attachments (created_at) WHERE state = 'uploading';
+CREATE INDEX ledger_entries_order ON ledger_entries (order_id) WHERE order_id IS NOT NULL;
+CREATE INDEX reviews_counted ON reviews (institution_id, grade) WHERE NOT is_system;
+CREATE INDEX identities_by_union ON identities (platform, union_id) WHERE union_id IS NOT NULL;
+
+-- Search: any Chinese substring is an AND of its bigrams; price and newness sort without reading the table.
+CREATE INDEX products_terms ON products USING gin (terms) WHERE state = 'listed';
+CREATE INDEX products_listed_price ON products (price_fen, id) WHERE state = 'listed';
+CREATE INDEX products_listed_newest ON products (listed_at DESC, id DESC) WHERE state = 'listed';
+CREATE INDEX products_listed_category ON products (category, price_fen, id) WHERE state = 'listed';
+CREATE INDEX products_listed_region ON products (region_code, price_fen, id) WHERE state = 'listed';
+
+-- Hot rows are updated in place.
+ALTER TABLE lots SET (fillfactor = 80);
+ALTER TABLE orders SET (fillfactor = 80);
+ALTER TABLE payment_passwords SET (fillfactor = 50);
+ALTER TABLE deliveries SET (fillfactor = 70);
+
+-- The transaction that wrote a row: rows of all transactions below the oldest running one are complete and can be sealed.
+ALTER TABLE audit_entries ADD COLUMN txid xid8 NOT NULL DEFAULT pg_current_xact_id();
+ALTER TABLE ledger_entries ADD COLUMN txid xid8 NOT NULL DEFAULT pg_current_xact_id();
+CREATE INDEX audit_entries_txid ON audit_entries USING btree (txid, id);
+CREATE INDEX ledger_entries_txid ON ledger_entries USING btree (txid, id);
+
+-- Append-only, whoever asks: the application's role has no such grant, and the owner meets this.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER audit_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER seals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- PX-<division>-<serial>: one serial across all divisions (A37).
+CREATE SEQUENCE service_serials START 10001;
+"""
+
+BACKWARD = """
+DROP SEQUENCE service_serials;
+DROP TRIGGER seals_append_only ON seals;
+DROP TRIGGER ledger_entries_append_only ON ledger_entries;
+DROP TRIGGER audit_entries_append_only ON audit_entries;
+DROP FUNCTION refuse_change();
+DROP INDEX ledger_entries_txid, audit_entries_txid;
+ALTER TABLE ledger_entries DROP COLUMN txid;
+ALTER TABLE audit_entries DROP COLUMN txid;
+ALTER TABLE deliveries RESET (fillfactor);
+ALTER TABLE payment_passwords RESET (fillfactor);
+ALTER TABLE orders RESET (fillfactor);
+ALTER TABLE lots RESET (fillfactor);
+DROP INDEX products_listed_region, products_listed_category, products_listed_newest, products_listed_price, products_terms;
+DROP INDEX identities_by_union, reviews_counted, ledger_entries_order, attachments_unfinished, approvals_open, reservations_chosen,
+  rounds_alive, orders_disputed, orders_to_review, orders_unpaid, lots_to_remind, lots_to_expire, notices_unread,
+  deliveries_in_turn, deliveries_waiting, events_waiting;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("models", "0001_initial")]
+    operations = [ops.RunSQL(FORWARD, reverse_sql=BACKWARD)]

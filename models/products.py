@@ -1,0 +1,86 @@
+"""Service products, which vouchers they take, and who likes them (E24-E29)."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
+from tortoise.migrations.constraints import CheckConstraint
+
+from models.fields import Table, chars, fen, moment, reference, state
+from models.states import Graph
+
+
+class ProductState(StrEnum):
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"  # 审核中
+    APPROVED = "approved"    # 审核通过, not listed
+    REJECTED = "rejected"    # 审核拒绝
+    LISTED = "listed"        # 已上架
+    DELETED = "deleted"
+
+
+D = ProductState
+PRODUCT_GRAPH = Graph("product", "products", ProductState, {
+    (D.DRAFT, D.IN_REVIEW): "product.submitted",
+    (D.DRAFT, D.DELETED): "product.deleted",
+    (D.IN_REVIEW, D.APPROVED): "product.approved",
+    (D.IN_REVIEW, D.REJECTED): "product.rejected",
+    (D.IN_REVIEW, D.DELETED): "product.deleted",
+    (D.REJECTED, D.IN_REVIEW): "product.resubmitted",
+    (D.REJECTED, D.DELETED): "product.deleted",
+    (D.APPROVED, D.LISTED): "product.listed",
+    (D.APPROVED, D.DELETED): "product.deleted",
+    (D.LISTED, D.APPROVED): "product.unlisted",
+    (D.LISTED, D.DELETED): "product.deleted",
+})
+
+
+class Product(Table):
+    """`terms` holds the bigrams of name, institution and category: any Chinese substring is found through one GIN index."""
+
+    service_number = chars(24)  # PX-<division>-<serial> (A37)
+    organisation = reference("Organisation")
+    name = chars(100)
+    category = chars(32)
+    region_code = chars(6)
+    price_fen = fen(null=True)  # null = 面议 (A38)
+    state = state(ProductState)
+    sections: fields.Field[dict[str, str]] = fields.JSONField(default=dict)  # 服务简介, 服务保障, 服务流程, 服务详情 …
+    is_recommended = fields.BooleanField(default=False)
+    takes_vouchers = fields.BooleanField(default=False)
+    terms: fields.Field[list[str]] = ArrayField(element_type="text", default=list)
+    version = fields.IntField(default=1)
+    listed_at = moment(null=True)
+    created_at = moment()
+    updated_at = moment()
+
+    class Meta:
+        table = "products"
+        unique_together = (("service_number",),)
+        indexes = (("organisation_id",),)
+        constraints = (CheckConstraint(check="price_fen IS NULL OR price_fen > 0", name="products_price_positive"),)
+
+
+class Deduction(Table):
+    """The most that vouchers of a type may pay of this product (抵扣金额)."""
+
+    product = reference("Product")
+    voucher_type = reference("VoucherType")
+    max_fen = fen()
+
+    class Meta:
+        table = "deductions"
+        unique_together = (("product_id", "voucher_type_id"),)
+        indexes = (("voucher_type_id",),)
+        constraints = (CheckConstraint(check="max_fen > 0", name="deductions_positive"),)
+
+
+class Favourite(Table):
+    person = reference("Person")
+    product = reference("Product")
+    created_at = moment()
+
+    class Meta:
+        table = "favourites"
+        unique_together = (("person_id", "product_id"),)
+        indexes = (("product_id",),)

@@ -1,0 +1,112 @@
+"""Voucher lots and the ledger they stand on (E19-E23, F06, section 2.4)."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+
+from models.fields import Table, chars, fen, moment, reference
+
+
+class Account(StrEnum):
+    """Where money of a programme can be. `available` and `held` are per lot, `receivable` and on per institution."""
+
+    BUDGET = "budget"
+    AVAILABLE = "available"
+    HELD = "held"
+    RECEIVABLE = "receivable"
+    PRE_REDEEMED = "pre_redeemed"
+    PAID = "paid"
+    SHORTFALL = "shortfall"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    RETURNED = "returned"
+
+
+class EntryKind(StrEnum):
+    ISSUE = "issue"          # 发放      budget -> available
+    HOLD = "hold"            # 冻结      available -> held
+    COMMIT = "commit"        # 下单      held -> receivable
+    RELEASE = "release"      # 解冻      held -> available
+    REVERSE = "reverse"      # 退回      receivable -> available
+    EXPIRE = "expire"        # 过期      available -> expired
+    GIVE_BACK = "give_back"  # 放弃      available -> returned
+    REVOKE = "revoke"        # 收回      available -> revoked
+    GRACE = "grace"          # 退回延期  available of the expired lot -> available of its grace lot
+
+
+MOVES: dict[EntryKind, tuple[Account, Account]] = {
+    EntryKind.ISSUE: (Account.BUDGET, Account.AVAILABLE),
+    EntryKind.HOLD: (Account.AVAILABLE, Account.HELD),
+    EntryKind.COMMIT: (Account.HELD, Account.RECEIVABLE),
+    EntryKind.RELEASE: (Account.HELD, Account.AVAILABLE),
+    EntryKind.REVERSE: (Account.RECEIVABLE, Account.AVAILABLE),
+    EntryKind.EXPIRE: (Account.AVAILABLE, Account.EXPIRED),
+    EntryKind.GIVE_BACK: (Account.AVAILABLE, Account.RETURNED),
+    EntryKind.REVOKE: (Account.AVAILABLE, Account.REVOKED),
+}
+
+
+class Lot(Table):
+    """Vouchers of one type that came to one enterprise together and expire together.
+
+    `available_fen`, `held_fen` and `spent_fen` are the sums of the lot's ledger entries, kept here so that a payment
+    locks and reads one row; `check-books` proves them equal. 可使用/已使用/已过期 follow from the amounts and the date.
+    """
+
+    programme = reference("Programme")
+    voucher_type = reference("VoucherType")
+    organisation = reference("Organisation")
+    reservation = reference("Reservation", null=True)
+    grace_of = reference("Lot", null=True)
+    face_fen = fen()
+    available_fen = fen()
+    held_fen = fields.BigIntField(default=0)
+    spent_fen = fields.BigIntField(default=0)
+    expired_fen = fields.BigIntField(default=0)
+    valid_from = fields.DateField()
+    valid_until = fields.DateField()  # inclusive, Asia/Shanghai
+    expires_at = moment()             # the first instant at which it can no longer be used
+    expired_at = moment(null=True)    # when the sweep took what was left
+    created_at = moment()
+
+    class Meta:
+        table = "lots"
+        indexes = (("organisation_id", "expires_at"), ("voucher_type_id",), ("programme_id",))
+        constraints = (
+            UniqueConstraint(fields=("reservation_id",), name="lots_one_per_win", condition="reservation_id IS NOT NULL"),
+            UniqueConstraint(fields=("grace_of_id",), name="lots_one_grace", condition="grace_of_id IS NOT NULL"),
+            CheckConstraint(
+                check="available_fen >= 0 AND held_fen >= 0 AND spent_fen >= 0 AND expired_fen >= 0 AND face_fen > 0",
+                name="lots_never_negative",
+            ),
+            CheckConstraint(check="available_fen + held_fen + spent_fen + expired_fen <= face_fen", name="lots_within_face"),
+            CheckConstraint(check="grace_of_id IS NULL OR reservation_id IS NULL", name="lots_grace_is_no_win"),
+        )
+
+
+class LedgerEntry(Table):
+    """One movement of `fen` from an account to another. Append-only (trigger and missing grants), sealed into the hash chain.
+
+    A grace entry moves between two lots: `lot` gives, `to_lot` takes; elsewhere `to_lot` is null.
+    """
+
+    programme_id = fields.BigIntField()
+    lot_id = fields.BigIntField()
+    to_lot_id = fields.BigIntField(null=True)
+    order_id = fields.BigIntField(null=True)
+    organisation_id = fields.BigIntField()
+    institution_id = fields.BigIntField(null=True)
+    kind = chars(16)
+    from_account = chars(16)
+    to_account = chars(16)
+    fen = fen()
+    at = moment()
+
+    class Meta:
+        table = "ledger_entries"
+        indexes = (("lot_id",), ("organisation_id", "id"))
+        constraints = (
+            CheckConstraint(check="fen > 0", name="ledger_entries_positive"),
+            CheckConstraint(check="from_account <> to_account OR to_lot_id IS NOT NULL", name="ledger_entries_move"),
+        )

@@ -1,0 +1,115 @@
+"""Every knob of the system, typed, read from the environment or `.env`. A comment says why each value is what it is."""
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent
+
+# Known to everybody who can read this file, so production refuses them.
+DEVELOPMENT_SECRET = "development-only"  # noqa: S105
+DEVELOPMENT_KEY = "dev1:" + "00" * 32
+
+
+class Mode(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """Names that stay: DATABASE_URL, REDIS_URL, HOST, PORT, STORAGE_URL, WECHAT_*, DINGTALK_*."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    mode: Mode = Mode.DEVELOPMENT
+
+    # --- where things are -------------------------------------------------------------------------------------------
+    # Unset: embedded PostgreSQL and Valkey under var_dir, shared by all processes of this checkout.
+    database_url: SecretStr | None = None
+    # Migrations run as the tables' owner. On servers give the application a role of its own that may not change the
+    # append-only tables; unset, the application's role does both.
+    database_owner_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    storage_url: str | None = None  # s3://bucket/prefix, or file:///path; unset: var_dir/storage
+    var_dir: Path = ROOT / "var"
+
+    # --- web ----------------------------------------------------------------------------------------------------------
+    host: str = "127.0.0.1"  # a server is published by a reverse proxy, or on purpose
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str = "http://127.0.0.1:8080"  # what links and QR codes point to
+    web_processes: Annotated[int, Field(ge=1, le=64)] = 2  # one restarts while the other answers
+    header_timeout_seconds: float = 10  # aiohttp has none; half-sent requests would stay for ever
+    body_timeout_seconds: float = 30  # a 20 MB scan over a slow 4G link: 20 s
+    drain_seconds: float = 10  # after SIGTERM; proxies stop sending within a second, uploads get ten
+    body_max_bytes: int = 64 * 1024  # of JSON; the largest form has 8 KB
+    trust_forwarded_for: bool = False  # only behind a proxy that overwrites X-Forwarded-For
+
+    # --- database -----------------------------------------------------------------------------------------------------
+    # More than about four connections per core make everything slower; two web processes and the jobs share two cores.
+    database_pool_max: Annotated[int, Field(ge=2, le=100)] = 8
+    statement_timeout_ms: int = 5_000  # the slowest list takes 50 ms; a batch sets its own
+    lock_timeout_ms: int = 2_000  # nobody waits longer than this for a row: the phone is told to try again
+    idle_in_transaction_timeout_ms: int = 5_000  # heals what a killed or frozen process left behind
+
+    # --- people and secrets -------------------------------------------------------------------------------------------
+    # "<id>:<64 hex>[,<id>:<64 hex>...]": the first key seals, all of them open (key rotation).
+    personal_keys: SecretStr = SecretStr(DEVELOPMENT_KEY)
+    personal_cipher: Literal["aes-256-gcm", "sm4-gcm"] = "aes-256-gcm"  # sm4-gcm where GB/T 39786 is assessed
+    blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    # Six digits are guessed in a million tries whatever the hash costs: the lock and this pepper protect them, so the
+    # hash is argon2id at its smallest recommended memory (19 MiB, two passes, 40-50 ms of one core).
+    payment_pepper: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    payment_hash_memory_kib: int = 19_456
+    payment_hash_passes: int = 2
+    session_days: int = 30  # a mini-program signs in silently again; a lost phone is revoked at once
+
+    # --- platforms ----------------------------------------------------------------------------------------------------
+    wechat_api_base_url: str = "https://api.weixin.qq.com"
+    wechat_appid: str = "wx-development"
+    wechat_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
+    dingtalk_api_base_url: str = "https://api.dingtalk.com"
+    dingtalk_oapi_base_url: str = "https://oapi.dingtalk.com"
+    dingtalk_appkey: str = "ding-development"
+    dingtalk_appsecret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    dingtalk_agent_id: int = 1
+    platform_timeout_seconds: float = 3  # their slowest documented answer is under one; the user waits for log-in
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+    sweep_seconds: float = 1  # how late a timer may be; an idle sweep is one indexed query
+    notice_workers: int = 8  # in flight per process: also the bound of duplicates when it is killed
+    notice_retry_hours: int = 48  # a platform that is down over a weekend day still delivers
+
+    # --- development only: refused in production -----------------------------------------------------------------------
+    clock_file: Path | None = None  # 8 bytes, a float64 of seconds that this system's time is ahead
+    simulator_port: int = 8090
+
+    @model_validator(mode="after")
+    def _production_is_serious(self) -> Self:
+        if self.mode is Mode.PRODUCTION and (problems := self._development_left_overs()):
+            raise ValueError("production refuses to start: " + "; ".join(problems))
+        return self
+
+    def _development_left_overs(self) -> list[str]:
+        problems = [f"{name.upper()} is the development default" for name in (
+            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper",
+        ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
+        if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
+            problems.append("PERSONAL_KEYS is the development default")
+        problems += [f"{name.upper()} is not set (embedded servers are for development)" for name in ("database_url", "redis_url")
+                     if getattr(self, name) is None]
+        problems += [f"{name.upper()} is not https: the simulator is for development" for name in (
+            "wechat_api_base_url", "dingtalk_api_base_url", "dingtalk_oapi_base_url", "public_url",
+        ) if not getattr(self, name).startswith("https://")]
+        if self.clock_file is not None:
+            problems.append("CLOCK_FILE moves the time")
+        return problems
+
+
+@cache
+def load() -> Settings:
+    return Settings()
