@@ -1,0 +1,93 @@
+"""Puts the platforms, the control routes and the page on one loopback port."""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, Unpack
+
+from aiohttp import web
+
+from simulator.clock import Clock
+from simulator.control import Control
+from simulator.dingtalk import DingTalk
+from simulator.page import Page
+from simulator.state import World
+from simulator.traffic import Traffic
+from simulator.wechat import WeChat
+
+BODY_BYTES_MAX = 1 << 20
+
+
+class Options(TypedDict):
+    """What `create_app` takes; `links` are (title, url) pairs for the page."""
+
+    clock_file: Path
+    wechat_appid: str
+    wechat_secret: str
+    dingtalk_appkey: str
+    dingtalk_appsecret: str
+    agent_id: int | str
+    templates: Iterable[Mapping[str, Any]]
+    pages: Collection[str]
+    links: NotRequired[Sequence[tuple[str, str]]]
+    real_now: NotRequired[Callable[[], float]]
+
+
+def create_app(
+    *,
+    clock_file: Path,
+    wechat_appid: str,
+    wechat_secret: str,
+    dingtalk_appkey: str,
+    dingtalk_appsecret: str,
+    agent_id: int | str,
+    templates: Iterable[Mapping[str, Any]],
+    pages: Collection[str],
+    links: Sequence[tuple[str, str]] = (),
+    real_now: Callable[[], float] = time.time,
+) -> web.Application:
+    """Platforms under /wechat, /dingtalk and /oapi, the hands under /control, the page at /.
+
+    `templates` are rows as WeChat's gettemplate shows them (priTmplId, title, content, type, and keywordEnumValueList
+    where a keyword is an enum); `pages` the published pages without a leading slash. `clock_file` holds the offset of the
+    whole development system in seconds (float64, little-endian) and is made if it is missing; `real_now` is what the
+    offset is added to (seconds since 1970).
+    """
+    clock = Clock(clock_file, real_now)
+    world, traffic = World(clock), Traffic(clock)
+    wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages)
+    dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id)
+    page = Page(world, links)
+    app = web.Application(middlewares=[traffic.middleware], client_max_size=BODY_BYTES_MAX)
+    app.add_subapp("/wechat", wechat.application())
+    app.add_subapp("/oapi", dingtalk.old_application())
+    app.add_subapp("/dingtalk", dingtalk.new_application())
+    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk).application())
+    app.router.add_get("/", page.show)
+    app.router.add_post("/clock", page.move_clock)
+
+    async def release(_: web.Application) -> None:
+        # Calls that hang on purpose must not hold up the end.
+        traffic.closing.set()
+
+    async def close(_: web.Application) -> None:
+        clock.close()
+
+    app.on_shutdown.append(release)
+    app.on_cleanup.append(close)
+    return app
+
+
+async def serve(host: str, port: int, **options: Unpack[Options]) -> None:
+    """Serve until cancelled. Only on loopback: whoever reaches the control routes can log in as anybody."""
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise ValueError(f"the simulator listens on loopback only, not on {host}")
+    runner = web.AppRunner(create_app(**options), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,96 @@
+"""What a developer looks at: the phones with what they received, and the clock. One HTML page, nothing from outside."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from html import escape
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from simulator.clock import SHANGHAI, Clock
+from simulator.state import Message, Phone, World
+
+SHOWN_PER_PHONE = 20
+MOVES = (("+1 小时", 3_600), ("+1 天", 86_400), ("+7 天", 604_800))
+KINDS = {"subscribe": "订阅消息", "work_notice": "工作通知", "robot": "机器人消息"}
+PLATFORMS = {"wechat": "微信", "dingtalk": "钉钉"}
+STYLE = """
+body{margin:0;background:#f2f3f5;color:#1f2329;font:15px/1.6 system-ui,"PingFang SC","Microsoft YaHei",sans-serif}
+header{position:sticky;top:0;background:#fff;padding:12px 24px;border-bottom:1px solid #dee0e3}
+header{display:flex;flex-wrap:wrap;gap:8px 20px;align-items:center}
+h1{font-size:18px;margin:0}time{font-variant-numeric:tabular-nums}form{display:inline-flex;gap:6px;margin:0}
+button{border:1px solid #c9cdd4;background:#fff;border-radius:6px;padding:4px 12px;font:inherit;cursor:pointer}
+button:hover{border-color:#07c160}a{color:#1456f0;text-decoration:none}nav{display:flex;gap:14px;margin-left:auto}
+main{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:20px;padding:24px;align-items:start}
+.phone{background:#ededed;border:8px solid #2b2f36;border-radius:24px;overflow:hidden}
+.phone>h2{margin:0;padding:10px 14px;background:#fff;font-size:15px;display:flex;justify-content:space-between}
+.phone small,.card small,.empty{color:#8f959e}.dingtalk>h2{color:#1677ff}.wechat>h2{color:#07a350}
+.phone>p{margin:0;padding:6px 14px;font-size:12px;color:#646a73;word-break:break-all}
+.list{max-height:560px;overflow:auto;padding:10px}.card{background:#fff;border-radius:10px;padding:10px 14px;margin-bottom:10px}
+.card h3{margin:2px 0 6px;font-size:15px}dl{display:grid;grid-template-columns:auto 1fr;gap:2px 10px;margin:0}
+dt{color:#8f959e}dd{margin:0;word-break:break-word;white-space:pre-wrap}dd.wide{grid-column:1/-1}.recalled{opacity:.5;text-decoration:line-through}
+""".strip()
+SCRIPT = "setTimeout(function(){location.reload()},4000)"
+SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{SCRIPT_HASH}'; form-action 'self'; base-uri 'none'"
+LINKS = (("调用记录", "/control/calls"), ("手机列表", "/control/phones"))
+
+
+def card(message: Message) -> str:
+    rows = "".join(
+        f"<dt>{escape(label)}</dt><dd>{escape(value)}</dd>" if label else f'<dd class="wide">{escape(value)}</dd>'
+        for label, value in message.fields
+    )
+    mark = ' class="card recalled"' if message.recalled else ' class="card"'
+    link = f"<small>点击进入：{escape(message.link)}</small>" if message.link else ""
+    head = f"<small>{KINDS[message.kind]} · {escape(message.at[:19].replace('T', ' '))} UTC</small>"
+    return f"<article{mark}>{head}<h3>{escape(message.title)}</h3><dl>{rows}</dl>{link}</article>"
+
+
+def phone_view(phone: Phone) -> str:
+    cards = "".join(card(message) for message in reversed(phone.messages[-SHOWN_PER_PHONE:]))
+    consents = sum(phone.consents.values())
+    left = f" · 剩余订阅授权 {consents} 次" if phone.platform == "wechat" else ""
+    return (
+        f'<section class="phone {phone.platform}"><h2>{escape(phone.name)}<small>{PLATFORMS[phone.platform]}'
+        f"（{len(phone.messages)} 条）</small></h2><p>{escape(phone.id)}{left}</p>"
+        f'<div class="list">{cards or "<p class=empty>还没有收到消息</p>"}</div></section>'
+    )
+
+
+def whole(clock: Clock, phones: Iterable[Phone], links: Sequence[tuple[str, str]]) -> str:
+    now = clock.now().astimezone(SHANGHAI).strftime("%Y年%m月%d日 %H:%M:%S")
+    ahead = f"比真实时间快 {clock.offset_seconds / 3600:.1f} 小时" if clock.offset_seconds else "与真实时间一致"
+    buttons = "".join(f'<button name="advance_seconds" value="{seconds}">{label}</button>' for label, seconds in MOVES)
+    anchors = "".join(f'<a href="{escape(url)}">{escape(title)}</a>' for title, url in (*links, *LINKS))
+    body = "".join(map(phone_view, phones)) or '<p class="empty">还没有手机登录过</p>'
+    return (
+        '<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>微信与钉钉模拟器</title><style>{STYLE}</style></head><body><header><h1>微信与钉钉模拟器</h1>"
+        f'<span>模拟时间 <time>{now}</time>（{ahead}）</span><form method="post" action="/clock">{buttons}</form>'
+        f"<nav>{anchors}</nav></header><main>{body}</main><script>{SCRIPT}</script></body></html>"
+    )
+
+
+class Page:
+    def __init__(self, world: World, links: Sequence[tuple[str, str]]) -> None:
+        self._world, self._links = world, links
+
+    async def show(self, request: web.Request) -> web.Response:
+        del request
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+        text = whole(self._world.clock, self._world.phones.values(), self._links)
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    async def move_clock(self, request: web.Request) -> web.Response:
+        """The buttons of the page; works without a script."""
+        origin = request.headers.get("Origin")
+        # A form on a strange page could post here too.
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="请从本页面操作")
+        seconds = (await request.post()).get("advance_seconds")
+        if seconds not in {str(value) for _, value in MOVES}:
+            raise web.HTTPBadRequest(text="请使用页面上的按钮")
+        self._world.clock.advance(float(str(seconds)))
+        raise web.HTTPSeeOther("/")
