@@ -1,0 +1,104 @@
+"""Real PostgreSQL and Valkey for every test, a database of its own for the run, empty tables before each test."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from embedded.lease import EmbeddedServers
+from models import database as db
+from settings import ROOT, Settings
+from tests.books import assert_books_balance
+from tests.fakes import Clock
+
+SERVERS = ROOT / "var" / "test"
+START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Shanghai
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[EmbeddedServers]:
+    SERVERS.mkdir(parents=True, exist_ok=True)
+    with EmbeddedServers(SERVERS) as running:
+        yield running
+
+
+def database_named(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+async def database_urls(servers: EmbeddedServers) -> AsyncIterator[tuple[str, str]]:
+    """(owner, application) URLs of a freshly migrated database that only this run uses."""
+    name = f"test_{os.getpid()}"
+    admin = await asyncpg.connect(servers.owner_url)
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    owner, application = database_named(servers.owner_url, name), database_named(servers.database_url, name)
+    await db.migrate(owner, urlsplit(application).username)
+    yield owner, application
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
+
+
+@pytest.fixture(scope="session")
+async def owner(database_urls: tuple[str, str]) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that may do what the application may not: empty the append-only tables between tests."""
+    connection = await asyncpg.connect(database_urls[0])
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def connected(database_urls: tuple[str, str]) -> AsyncIterator[None]:
+    await db.connect(database_urls[1], replace(db.Limits(), pool_max=20))
+    yield
+    await db.disconnect()
+
+
+@pytest.fixture(scope="session")
+async def tables(owner: asyncpg.Connection) -> list[str]:
+    found = await owner.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('tortoise_migrations', 'regions')"
+    )
+    return sorted(row["tablename"] for row in found)
+
+
+async def empty(owner: asyncpg.Connection, tables: list[str]) -> None:
+    deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
+    await owner.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
+
+
+@pytest.fixture
+async def database(connected: None, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[asyncpg.Connection]:
+    """Empty tables before, proven books after. The value is the owner's connection, for looking."""
+    await empty(owner, tables)
+    yield owner
+    await assert_books_balance()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(START)
+
+
+@pytest.fixture(scope="session")
+def settings(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        _env_file=None, database_url=SecretStr(servers.database_url), redis_url=SecretStr(servers.redis_url),
+        var_dir=tmp_path_factory.mktemp("var"), payment_hash_memory_kib=64, payment_hash_passes=1,
+        wechat_api_base_url="http://127.0.0.1:9/wechat", dingtalk_api_base_url="http://127.0.0.1:9/dingtalk",
+        dingtalk_oapi_base_url="http://127.0.0.1:9/oapi",
+    )
+
+
+def days(number: float) -> timedelta:
+    return timedelta(days=number)
+
+
+def here(name: str) -> Path:
+    return Path(__file__).with_name(name)
