@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 CLONE_NEWUSER = 0x10000000
-PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
+PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -61,11 +62,15 @@ def _enter_namespace(uid: int, gid: int) -> None:
 
 
 def _drop_to(uid: int, gid: int) -> None:
-    """Be `uid`, but keep the one capability that passes folders closed to it; ambient, because exec drops the others."""
+    """Be `uid`, but keep the one capability that passes folders closed to it; ambient, because exec drops the others.
+
+    The secure bit keeps capabilities over the change of uid and lets access(2), by which PostgreSQL checks that it may
+    run its own binaries, count them; without the bit access(2) answers as if there were none.
+    """
     libc = _libc()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
-    _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    _check(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
     os.setresuid(uid, uid, uid)
     mask = 1 << CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)

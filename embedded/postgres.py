@@ -174,9 +174,8 @@ def _identity(folder: Path) -> Identity:
             failures.append(str(error))
         else:
             return identity
-    raise EmbeddedServerError(
-        f"as root PostgreSQL needs a user namespace or CAP_SETUID, CAP_SETPCAP and CAP_DAC_OVERRIDE: {failures}"
-    )
+    needs = "a user namespace, or CAP_SETUID, CAP_SETGID, CAP_SETPCAP and CAP_DAC_OVERRIDE"
+    raise EmbeddedServerError(f"to run as root PostgreSQL needs {needs}: {failures}")
 
 
 def _hand_over(data: Path, identity: Identity) -> None:
