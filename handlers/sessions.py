@@ -1,0 +1,97 @@
+"""Who a bearer token stands for, and whether the request has been carried out before: one statement answers both."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from handlers.context import Actor, Idempotency
+from handlers.refusals import Busy, Kind, Refusal
+from handlers.transactions import row
+from models.accounts import OrganisationKind, Role
+
+# A membership that has ended leaves the person signed in without an organisation, free to switch to another one.
+RESOLVE = """
+SELECT s.id AS session_id, s.person_id, s.identity_id, s.revoked_at IS NULL AND s.expires_at > $2 AS is_open,
+       m.id AS membership_id, m.role, m.region_code, m.park_id, m.organisation_id, o.kind AS organisation_kind,
+       k.body_hash, k.answer
+FROM sessions s
+LEFT JOIN memberships m ON m.id = s.membership_id AND m.state = 'active'
+LEFT JOIN organisations o ON o.id = m.organisation_id
+LEFT JOIN idempotency_keys k
+  ON k.principal = 'p' || s.person_id || ':m' || coalesce(m.id, 0) AND k.operation = $3 AND k.key = $4
+WHERE s.token_hash = $1
+"""
+
+KEPT = "SELECT body_hash, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3"
+
+
+class NotSignedIn(Refusal):
+    kind, code, title = Kind.UNAUTHENTICATED, "not_signed_in", "请先登录"
+
+
+class SessionEnded(Refusal):
+    """Expired, signed out elsewhere, or revoked by an administrator."""
+
+    kind, code, title = Kind.UNAUTHENTICATED, "session_ended", "登录已失效，请重新登录"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an earlier request with the same key asked (SHA-256) and was answered (JSON, always a success)."""
+
+    body_hash: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    actor: Actor
+    kept: Kept | None
+
+    @property
+    def principal(self) -> str:
+        """Whose idempotency keys these are: the same person in another organisation is another one."""
+        return f"p{self.actor.person_id}:m{self.actor.membership_id or 0}"
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a session's token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def resolve(token: str, now: datetime, operation: str, key: str | None) -> Resolved:
+    """The actor of a token, and the answer kept for `key`, if any. Raises NotSignedIn, SessionEnded, Busy."""
+    found = await row(RESOLVE, token_hash(token), now, operation, key)
+    if found is None:
+        raise NotSignedIn
+    if not found.is_open:
+        raise SessionEnded
+    return Resolved(_actor(found), _kept(found))
+
+
+async def kept_answer(asked: Idempotency) -> Kept | None:
+    """Look again, after a refusal or a lost race: has the same request been answered meanwhile? Raises Busy."""
+    found = await row(KEPT, asked.principal, asked.operation, asked.key)
+    return _kept(found) if found is not None else None
+
+
+def worth_another_try(busy: Busy) -> bool:
+    """Deadlocks and serialization failures undo everything and usually pass the second time; time-outs have had their wait."""
+    return isinstance(busy.__cause__, asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
+
+
+def _actor(found: Any) -> Actor:
+    member = found.membership_id is not None
+    return Actor(
+        role=Role(found.role) if member else None, person_id=found.person_id, session_id=found.session_id,
+        identity_id=found.identity_id, membership_id=found.membership_id, organisation_id=found.organisation_id,
+        organisation_kind=OrganisationKind(found.organisation_kind) if member else None,
+        region_code=found.region_code, park_id=found.park_id,
+    )
+
+
+def _kept(found: Any) -> Kept | None:
+    return Kept(bytes(found.body_hash), bytes(found.answer)) if found.body_hash is not None else None
