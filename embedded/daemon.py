@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 SOCKET_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
+HELPER = Path(__file__).with_name("exec_as.py")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}  # a developer's PGDATA or PGOPTIONS must not steer us
 
 
@@ -71,20 +73,25 @@ def exclusive(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def find(program: str, marker: str) -> list[Process]:
+def marker(folder: Path) -> str:
+    """A word on the command line of every process of the folder's server, by which they are found again."""
+    return "qifuquan-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+def find(folder: Path, *programs: str) -> list[Process]:
     """Every living process of our server, children too: a pid file may be stale and its number in use by a stranger.
 
     `cmdline` is read because, unlike `exe` and `cwd`, it needs no ptrace right over a server with another identity.
-    A zombie has an empty one, so it counts as gone.
+    A zombie has an empty one, so it counts as gone. The start helper counts: it is about to become the server.
     """
-    found = []
+    word, found = marker(folder), []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             argv = (entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-            is_program = Path(argv[0]).name == program or argv[0].startswith(f"{program}: ")
-            if is_program and any(marker in argument for argument in argv):
+            names = {Path(argument).name for argument in argv[:4]} | {argv[0].partition(":")[0]}
+            if names & {*programs, HELPER.name} and any(word in argument for argument in argv):
                 found.append(Process(int(entry.name), tuple(argv)))
     return found
 
@@ -93,7 +100,7 @@ def run(command: list[str], folder: Path, identity: Identity, *, text: str = "",
     """Run to the end, or with `log` detach and return the pid as text. Raises EmbeddedServerError with stderr."""
     spec = {"command": command, "folder": str(folder), "identity": identity.kind, "uid": identity.uid, "gid": identity.gid}
     spec_json = json.dumps({**spec, "log": None if log is None else str(log)})
-    helper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("exec_as.py")), spec_json]
+    helper = [sys.executable, "-I", "-S", str(HELPER), spec_json]
     done = subprocess.run(
         helper, input=text, capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=4 * PATIENCE_SECONDS
     )
@@ -102,9 +109,9 @@ def run(command: list[str], folder: Path, identity: Identity, *, text: str = "",
     return done.stdout
 
 
-def wait_until(look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T | None:
-    """The first answer of `look` that is neither None nor False, or None when the time is over."""
-    deadline = time.monotonic() + seconds
+def wait_until(look: Callable[[], T | None]) -> T | None:
+    """The first answer of `look` that is neither None nor False, or None after PATIENCE_SECONDS."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         answer = look()
         if answer is not None and answer is not False:
@@ -122,15 +129,18 @@ def alive(pid: int) -> bool:
         return False
 
 
-def end(program: str, marker: str, polite: signal.Signals) -> None:
-    """Ask the processes to leave, then kill what is left. Raises EmbeddedServerError when some survive that."""
-    for number, seconds in ((polite, PATIENCE_SECONDS), (signal.SIGKILL, 5.0)):
-        for process in find(program, marker):
+def end(folder: Path, *programs: str) -> None:
+    """Kill what lives, again and again because it may have been forking. Raises EmbeddedServerError when that fails."""
+
+    def none_left() -> bool:
+        processes = find(folder, *programs)
+        for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-        if wait_until(lambda: not find(program, marker), seconds):
-            return
-    raise EmbeddedServerError(f"{program} does not end")
+                os.kill(process.pid, signal.SIGKILL)
+        return not processes
+
+    if not wait_until(none_left):
+        raise EmbeddedServerError(f"{programs[0]} does not end")
 
 
 def free_port() -> int:

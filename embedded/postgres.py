@@ -1,6 +1,5 @@
 """The embedded PostgreSQL 18: one cluster below the var folder, reached by TCP on loopback and by a unix socket."""
 
-import hashlib
 import json
 import os
 import pwd
@@ -15,7 +14,7 @@ from pathlib import Path
 from embedded import daemon
 from embedded.daemon import EmbeddedServerError, Identity, Process
 
-PROGRAM = "postgres"
+PROGRAM, CREATOR = "postgres", "initdb"
 DATABASE, OWNER, APPLICATION = "qifuquan", "qifuquan_owner", "qifuquan"
 HBA = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
 SETTINGS = {
@@ -61,8 +60,8 @@ def stop_postgres(var_dir: Path) -> None:
         if postmasters := _postmasters(folder):
             with suppress(ProcessLookupError):
                 os.kill(postmasters[0].pid, signal.SIGINT)  # "fast": breaks off sessions, writes a checkpoint
-            daemon.wait_until(lambda: not daemon.find(PROGRAM, _marker(folder)))
-        daemon.end(PROGRAM, _marker(folder), signal.SIGKILL)
+            daemon.wait_until(lambda: not _processes(folder))
+        daemon.end(folder, PROGRAM, CREATOR)
         daemon.clear_socket_folder(folder)
 
 
@@ -75,9 +74,12 @@ def _attach(folder: Path) -> Process | None:
 
 
 def _launch(folder: Path) -> Process:
-    # Children of a killed postmaster may still hold its shared memory. With them gone postmaster.pid means nothing, and
-    # it has to go because its number may belong to a stranger by now, for whom PostgreSQL would refuse to start.
-    daemon.end(PROGRAM, _marker(folder), signal.SIGKILL)
+    # Children of a killed postmaster may still hold its shared memory, or initdb of a killed starter still write. With
+    # them gone postmaster.pid means nothing, and it has to go: its number may be a stranger's by now, for whom PostgreSQL
+    # would refuse to start.
+    daemon.end(folder, PROGRAM, CREATOR)
+    for half_made in folder.glob("new-*"):
+        shutil.rmtree(half_made, ignore_errors=True)  # initdb's own child may write on for a moment; the next start gets it
     data, log = folder / "data", folder / "server.log"
     identity = _identity(folder)
     if not data.exists():
@@ -94,24 +96,23 @@ def _launch(folder: Path) -> Process:
 
 def _command(folder: Path, port: int) -> list[str]:
     sockets = str(daemon.socket_folder(folder, f".s.PGSQL.{port}")).replace('"', '""')
-    settings = {**SETTINGS, "cluster_name": _marker(folder), "unix_socket_directories": f'"{sockets}"'}
+    settings = {**SETTINGS, "cluster_name": daemon.marker(folder), "unix_socket_directories": f'"{sockets}"'}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return [_binary(PROGRAM), "-D", str(folder / "data"), "-p", str(port), *options]
 
 
 def _create(folder: Path, identity: Identity) -> None:
     """Make cluster, roles and database aside and rename at the end, so that a kill in between leaves no half of it."""
-    for left_over in folder.glob("new-*"):
-        shutil.rmtree(left_over)
     new = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
     _hand_over(new, identity)
     locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    daemon.run([_binary("initdb"), "-D", str(new), "-U", "postgres", "-A", "reject", "-k", *locale], folder, identity)
+    marked = ["-D", str(new), "-c", f"cluster_name={daemon.marker(folder)}"]
+    daemon.run([_binary(CREATOR), *marked, "-U", "postgres", "-A", "reject", "-k", *locale], folder, identity)
     (new / "pg_hba.conf").write_text(HBA, encoding="ascii")
     passwords = {role: secrets.token_urlsafe(24) for role in (OWNER, APPLICATION)}
     # The single-user mode needs no login, so the superuser has no password and nobody can be it over a connection.
     quiet = ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]  # no password in an error's statement
-    daemon.run([_binary(PROGRAM), "--single", "-D", str(new), *quiet, "postgres"], folder, identity, text=_roles(passwords))
+    daemon.run([_binary(PROGRAM), "--single", *marked, *quiet, "postgres"], folder, identity, text=_roles(passwords))
     (new / "passwords.json").touch(mode=0o600)
     (new / "passwords.json").write_text(json.dumps(passwords), encoding="utf-8")
     new.rename(folder / "data")
@@ -140,14 +141,13 @@ def _ready(folder: Path) -> Process | None:
 
 
 def _postmasters(folder: Path) -> list[Process]:
-    """The parent, which keeps its command line; its children have titles (a new-born one for a moment not yet)."""
-    processes = [process for process in daemon.find(PROGRAM, _marker(folder)) if "-D" in process.argv]
-    return sorted(processes, key=lambda process: process.pid)
+    """The parent, which alone has a port; a new-born child looks the same until it takes its title."""
+    return sorted((process for process in _processes(folder) if "-p" in process.argv), key=lambda process: process.pid)
 
 
-def _marker(folder: Path) -> str:
-    """The cluster name: PostgreSQL shows it in the title of every process, which is how they are found again."""
-    return "qifuquan-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+def _processes(folder: Path) -> list[Process]:
+    """PostgreSQL shows the cluster's name, our marker, in the title of each process."""
+    return daemon.find(folder, PROGRAM, CREATOR)
 
 
 def _identity(folder: Path) -> Identity:

