@@ -53,6 +53,9 @@ def moment(text: object) -> datetime:
         refuse(400, "bad_time", "时间格式不正确，应为带时区的 ISO 8601")
     if at.tzinfo is None:
         refuse(400, "bad_time", "时间必须带时区")
+    # The first and last years have no room for every zone.
+    if not 1970 <= at.year <= 9000:
+        refuse(400, "bad_time", "时间超出可表示的范围")
     return at
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from html import escape
 from urllib.parse import urlsplit
 
@@ -44,7 +45,8 @@ def card(message: Message) -> str:
     )
     mark = ' class="card recalled"' if message.recalled else ' class="card"'
     link = f"<small>点击进入：{escape(message.link)}</small>" if message.link else ""
-    head = f"<small>{KINDS[message.kind]} · {escape(message.at[:19].replace('T', ' '))} UTC</small>"
+    at = datetime.fromisoformat(message.at).astimezone(SHANGHAI)
+    head = f"<small>{KINDS[message.kind]} · {at:%m月%d日 %H:%M:%S}</small>"
     return f"<article{mark}>{head}<h3>{escape(message.title)}</h3><dl>{rows}</dl>{link}</article>"
 
 

@@ -81,7 +81,11 @@ class Traffic:
         if not request.path.startswith(PREFIXES):
             return await handler(request)
         call = await self.record(request)
-        response = await self.disturbed(request, handler, self.next_fault(request))
+        try:
+            response = await self.disturbed(request, handler, self.next_fault(request))
+        except web.HTTPException as error:
+            call["status"] = error.status
+            raise
         call["status"], call["errcode"] = response.status, errcode_of(response)
         return response
 
