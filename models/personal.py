@@ -1,0 +1,75 @@
+"""The registry of personal information: which column holds what, why we may, and for how long (PIPL 6, 13, 17, 19; F29).
+
+tests/test_personal.py holds it against the models in both directions: a sealed column that is missing here fails the build, and
+so does a column whose name looks personal.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kept(StrEnum):
+    SEALED = "sealed"  # encrypted; opened only to be used, masked when shown
+    INDEX = "index"    # keyed hash: equal values can be found, none can be read
+    PLAIN = "plain"    # readable: a pseudonym of a platform, or what an organisation publishes about itself
+
+
+class Basis(StrEnum):
+    """《个人信息保护法》第十三条第一款 and its items."""
+
+    CONSENT = "第（一）项：取得个人的同意"
+    CONTRACT = "第（二）项：订立、履行个人作为一方当事人的合同所必需"
+    DUTY = "第（三）项：履行法定职责或者法定义务所必需"
+    PUBLISHED = "第（六）项：在合理的范围内处理已经合法公开的个人信息"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalColumn:
+    """`days` are kept after the end that `ends` names in words; 0 deletes with it."""
+
+    table: str
+    column: str
+    kept: Kept
+    purpose: str
+    basis: Basis
+    ends: str
+    days: int
+
+
+_CLOSED = "账号注销"
+_SETTLED = "申报事项办结"
+_LEFT = "机构退出平台"
+# What decisions on public money rest on may be audited for ten years (《会计档案管理办法》).
+_ARCHIVE_DAYS = 3650
+
+
+def _application(column: str, purpose: str) -> PersonalColumn:
+    return PersonalColumn("applications", column, Kept.SEALED, purpose, Basis.DUTY, _SETTLED, _ARCHIVE_DAYS)
+
+
+def _institution(column: str, kept: Kept, purpose: str, basis: Basis, days: int = 0) -> PersonalColumn:
+    return PersonalColumn("institutions", column, kept, purpose, basis, _LEFT, days)
+
+
+REGISTRY: tuple[PersonalColumn, ...] = (
+    PersonalColumn("persons", "name", Kept.SEALED, "办事人员实名展示与责任认定", Basis.CONSENT, _CLOSED, 0),
+    PersonalColumn("persons", "phone", Kept.SEALED, "识别同一办事人员、被单位邀请、业务联系", Basis.CONSENT, _CLOSED, 0),
+    PersonalColumn("persons", "phone_index", Kept.INDEX, "确保一个手机号只属于一人，并按手机号查找", Basis.CONSENT, _CLOSED, 0),
+    PersonalColumn("identities", "open_id", Kept.PLAIN, "平台登录与消息送达（平台内的化名标识）", Basis.CONTRACT, _CLOSED, 0),
+    PersonalColumn("identities", "union_id", Kept.PLAIN, "识别同一平台下多个应用的同一用户", Basis.CONTRACT, _CLOSED, 0),
+    _application("contact_name", "审核中与申报单位联系"),
+    _application("contact_phone", "审核中与申报单位联系"),
+    _application("legal_person_name", "核验申报单位法定代表人"),
+    _application("legal_person_id_number", "核验申报单位法定代表人"),
+    _application("bank_account", "核验收款账户"),
+    _institution("contact_name", Kept.SEALED, "订单与兑付事项联系", Basis.CONSENT),
+    _institution("contact_phone", Kept.SEALED, "订单与兑付事项联系，不对外展示", Basis.CONSENT),
+    _institution("bank_account", Kept.SEALED, "服务券兑付收款", Basis.DUTY, _ARCHIVE_DAYS),
+    _institution("bank_account_name", Kept.PLAIN, "服务券兑付收款（单位账户户名）", Basis.DUTY, _ARCHIVE_DAYS),
+    _institution("bank_branch", Kept.PLAIN, "服务券兑付收款（开户行）", Basis.DUTY, _ARCHIVE_DAYS),
+    _institution("landline", Kept.PLAIN, "机构对外公布的办公电话", Basis.PUBLISHED),
+    _institution("email", Kept.PLAIN, "机构对外公布的办公邮箱", Basis.PUBLISHED),
+    _institution("address", Kept.PLAIN, "机构对外公布的办公地址", Basis.PUBLISHED),
+    _institution("latitude", Kept.PLAIN, "机构办公地址的地图位置", Basis.PUBLISHED),
+    _institution("longitude", Kept.PLAIN, "机构办公地址的地图位置", Basis.PUBLISHED),
+)
