@@ -67,8 +67,14 @@ class Application(Table):
         table = "applications"
         indexes = (("organisation_id", "kind"), ("programme_id",), ("applied_by_id",))
         constraints = (
+            # One alive for each kind, and for each programme where the kind belongs to one.
             UniqueConstraint(
-                fields=("organisation_id", "kind"), name="applications_one_alive", condition="state NOT IN ('rejected','withdrawn')"
+                fields=("organisation_id", "kind"), name="applications_one_alive",
+                condition="programme_id IS NULL AND state NOT IN ('rejected','withdrawn')",
+            ),
+            UniqueConstraint(
+                fields=("organisation_id", "kind", "programme_id"), name="applications_one_alive_in_programme",
+                condition="state NOT IN ('rejected','withdrawn')",
             ),
             CheckConstraint(check="state <> 'rejected' OR reason IS NOT NULL", name="applications_rejected_with_reason"),
         )
@@ -99,7 +105,10 @@ APPROVAL_GRAPH = Graph("approval", "approvals", ApprovalState, {
 
 
 class Approval(Table):
-    """A place in the queue. `role` with `region_code` or `park` says who may decide; the applicant never may (F12)."""
+    """A place in the queue. `role` with `region_code` or `park` says who may decide; the applicant never may (F12).
+
+    `data` keeps what was submitted (so that the next version can be compared with it) and, once decided, the items to correct.
+    """
 
     kind = chars(24)
     title = chars(100)
@@ -116,6 +125,7 @@ class Approval(Table):
     decided_by = reference("Person", null=True)
     decided_at = moment(null=True)
     reason = chars(500, null=True)
+    data: fields.Field[dict[str, object]] = fields.JSONField(default=dict)
 
     class Meta:
         table = "approvals"
