@@ -110,3 +110,16 @@ class LedgerEntry(Table):
             CheckConstraint(check="fen > 0", name="ledger_entries_positive"),
             CheckConstraint(check="from_account <> to_account OR to_lot_id IS NOT NULL", name="ledger_entries_move"),
         )
+
+
+class Reminder(Table):
+    """A rung of the reminder ladder that was sent (F05): once per enterprise, last day and rung, whatever restarts."""
+
+    organisation = reference("Organisation")
+    valid_until = fields.DateField()
+    rung = chars(8)
+    sent_at = moment()
+
+    class Meta:
+        table = "reminders"
+        constraints = (UniqueConstraint(fields=("organisation_id", "valid_until", "rung"), name="reminders_once"),)

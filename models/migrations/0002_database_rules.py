@@ -9,7 +9,7 @@ CREATE INDEX events_waiting ON events (id) WHERE opened_at IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (due_at) WHERE state IN ('planned', 'sending', 'accepted');
 CREATE INDEX deliveries_in_turn ON deliveries (person_id, notice_id) WHERE state IN ('planned', 'sending');
 CREATE INDEX notices_unread ON notices (person_id, id) WHERE read_at IS NULL;
-CREATE INDEX lots_to_expire ON lots (expires_at) WHERE expired_at IS NULL AND available_fen > 0;
+CREATE INDEX lots_to_expire ON lots (expires_at) WHERE available_fen > 0;
 CREATE INDEX lots_to_remind ON lots (valid_until) WHERE available_fen > 0;
 CREATE INDEX orders_unpaid ON orders (due_at) WHERE state IN ('awaiting_price', 'unpaid', 'pay_rejected', 'paid', 'delivered');
 CREATE INDEX orders_to_review ON orders (completed_at) WHERE state = 'completed' AND reviewed_at IS NULL;
