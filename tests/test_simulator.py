@@ -1200,7 +1200,7 @@ async def test_lottery_numbers_are_unknown_before_their_time_and_fixed_after_it(
 
 
 async def test_an_earlier_moment_of_the_day_does_not_tell_the_numbers_of_a_later_one(sim):
-    times = [f"2026-11-18T{hour:02d}:00:00+08:00" for hour in range(10)]
+    times = [f"2026-11-18T{hour:02d}:00:00+08:00" for hour in range(8, 18)]
     drawn = [(await sim.get("/control/lottery", at=at))["text"] for at in times]
     assert len(set(drawn)) > 1
 
