@@ -1,0 +1,60 @@
+"""The platforms put together from the settings: what `app.py` gives to the use-cases and jobs."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis import asyncio as aioredis
+
+from bot.dingtalk import DingTalk
+from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
+from bot.redis_client import connect
+from bot.transport import Transport
+from bot.wechat import WeChat
+from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
+from handlers.ports import Login, Sender
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """`logins` by platform (wechat, dingtalk) and `senders` by channel (wechat_subscribe, dingtalk_notice), as Ports has them."""
+
+    wechat: WeChat
+    dingtalk: DingTalk
+    logins: dict[str, Login]
+    senders: dict[str, Sender]
+
+
+@asynccontextmanager
+async def open_gateways(
+    settings: Settings, redis_url: str | None, template_ids: Mapping[str, str] | None = None,
+) -> AsyncIterator[Gateways]:
+    """Clients of both platforms for the life of a process. Nothing is asked before the first use."""
+    redis = connect(redis_url) if redis_url else None
+    try:
+        async with Transport(settings.platform_timeout_seconds) as transport:
+            yield assemble(settings, transport, redis, template_ids)
+    finally:
+        if redis is not None:
+            await redis.aclose()
+
+
+def assemble(
+    settings: Settings, transport: Transport, redis: aioredis.Redis | None, template_ids: Mapping[str, str] | None = None,
+) -> Gateways:
+    wechat = WeChat(
+        transport, settings.wechat_api_base_url, settings.wechat_appid, settings.wechat_secret.get_secret_value(), redis,
+    )
+    dingtalk = DingTalk(
+        transport, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
+        settings.dingtalk_appsecret.get_secret_value(), redis,
+    )
+    return Gateways(
+        wechat, dingtalk,
+        logins={"wechat": WeChatLogin(wechat), "dingtalk": DingTalkLogin(dingtalk)},
+        senders={
+            "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
+            "dingtalk_notice": DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id),
+        },
+    )

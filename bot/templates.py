@@ -1,0 +1,159 @@
+"""Notice kinds and their message templates. Whoever writes a notice fills `Message.fields` by the names below.
+
+    kind                  title             fields, in the order the phone shows them
+    approval_result       审核结果通知      subject, result (审核通过|退回补正|审核拒绝), time, reason
+    reservation_received  预约成功通知      round, ticket_no, time (公示)
+    draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
+    voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
+    voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
+    order_placed          新订单通知        order_number, service, amount, hint
+    order_paid            订单待接单提醒    order_number, service, amount (用券), time
+    order_accepted        订单已接单通知    order_number, service, time, hint
+    order_declined        订单未接单通知    order_number, service, reason, time
+    order_delivered       服务待确认提醒    order_number, service, time, hint
+    order_sent_back       服务退回通知      order_number, service, reason, time
+    order_completed       订单完成通知      order_number, service, amount (用券), time
+    order_closed          订单关闭通知      order_number, service, reason, time
+    review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
+    system_review_made    系统评价通知      service, order_number, time, hint
+    application_received  新申请通知        subject, applicant, time, hint
+    approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+
+Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
+yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
+Limits: WeChat's table for subscribe messages, as of mid-2026 (section 5.2, F23).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.values import FORMATTERS, HAN
+
+RESULTS = ("审核通过", "退回补正", "审核拒绝")
+DRAW_RESULTS = ("中签", "未中签", "候补")
+ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
+TITLE_CHARACTERS_MAX, KEYWORDS_MIN, KEYWORDS_MAX = 20, 2, 5
+# They have 24 characters, so nothing but a character_string holds them.
+NUMBER_FIELDS = frozenset({"order_number", "ticket_no"})
+KEY = re.compile(r"([a-z_]+?)([1-9]\d*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One line of a template: what the phone shows before it, its key, the field that fills it, its only values if any."""
+
+    label: str
+    key: str
+    field: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str:
+        return self.key.rstrip("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    kind: str
+    title: str
+    keywords: tuple[Keyword, ...]
+
+    @property
+    def default_id(self) -> str:
+        """The id in the simulator; real ones are given by WeChat when a template is added."""
+        return f"tmpl_{self.kind}"
+
+    @property
+    def content(self) -> str:
+        return "".join(f"{each.label}:{{{{{each.key}.DATA}}}}\n" for each in self.keywords)
+
+
+def table() -> Iterator[Template]:
+    yield template("approval_result", "审核结果通知", "审核事项 thing subject", ("审核结果 phrase result", RESULTS),
+                   "审核时间 time time", "原因说明 thing reason")
+    yield template("reservation_received", "预约成功通知", "预约批次 thing round", "签号 character_string ticket_no",
+                   "公示时间 time time")
+    yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),
+                   "券种 thing voucher_type", "温馨提示 thing hint")
+    yield template("voucher_issued", "服务券到账通知", "券种 thing voucher_type", "金额 amount amount",
+                   "有效期至 date valid_until", "温馨提示 thing hint")
+    yield template("voucher_expiring", "服务券到期提醒", "券种 thing voucher_type", "余额 amount balance",
+                   "到期日 date valid_until", "温馨提示 thing hint")
+    yield order("order_placed", "新订单通知", "订单金额 amount amount", "温馨提示 thing hint")
+    yield order("order_paid", "订单待接单提醒", "用券金额 amount amount", "支付时间 time time")
+    yield order("order_accepted", "订单已接单通知", "接单时间 time time", "温馨提示 thing hint")
+    yield order("order_declined", "订单未接单通知", "原因说明 thing reason", "时间 time time")
+    yield order("order_delivered", "服务待确认提醒", "完成时间 time time", "温馨提示 thing hint")
+    yield order("order_sent_back", "服务退回通知", "原因说明 thing reason", "退回时间 time time")
+    yield order("order_completed", "订单完成通知", "用券金额 amount amount", "完成时间 time time")
+    yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
+    yield template("review_reminder", "评价提醒", "服务名称 thing service", "订单编号 character_string order_number",
+                   "系统评价时间 time time", "温馨提示 thing hint")
+    yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
+                   "评价时间 time time", "温馨提示 thing hint")
+    yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
+                   "提交时间 time time", "温馨提示 thing hint")
+    yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
+                   "提交时间 time time", "审核环节 thing queue")
+
+
+def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:
+    """Each line is "<label> <type> <field>", with its choices if it has any; the number in a key is its place."""
+    keywords = []
+    for number, line in enumerate(lines, 1):
+        text, choices = line if isinstance(line, tuple) else (line, ())
+        label, of_type, field = text.split()
+        keywords.append(Keyword(label, f"{of_type}{number}", field, tuple(choices)))
+    return Template(kind, title, tuple(keywords))
+
+
+def order(kind: str, title: str, *lines: str) -> Template:
+    return template(kind, title, "订单编号 character_string order_number", "服务名称 thing service", *lines)
+
+
+TEMPLATES: Mapping[str, Template] = {each.kind: each for each in table()}
+KINDS = frozenset(TEMPLATES)
+
+
+def fill(of: Template, fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The `data` of a subscribe message: every keyword is there and legal, whatever the fields hold."""
+    return {each.key: {"value": FORMATTERS[each.type](fields.get(each.field, ""))} for each in of.keywords}
+
+
+def simulator_templates() -> list[dict[str, Any]]:
+    """Rows as WeChat's gettemplate shows them: {"priTmplId", "title", "content", "type"}."""
+    return [{"priTmplId": each.default_id, "title": each.title, "content": each.content, "type": ONE_TIME}
+            for each in TEMPLATES.values()]
+
+
+def lint(templates: Iterable[Template] | None = None, kinds: frozenset[str] = KINDS) -> list[str]:
+    """Everything that would be wrong with some message, found before there is one. Empty: all is well."""
+    checked = list(TEMPLATES.values() if templates is None else templates)
+    problems = [f"{each.kind}: {problem}" for each in checked for problem in problems_of(each)]
+    problems += [f"{each.kind}: unknown kind" for each in checked if each.kind not in kinds]
+    problems += [f"{kind}: no template" for kind in sorted(kinds - {each.kind for each in checked})]
+    titles = [each.title for each in checked]
+    # The popup on the phone shows only one of several templates with the same title.
+    problems += [f"{each.kind}: title used twice" for each in checked if titles.count(each.title) > 1]
+    return problems
+
+
+def problems_of(of: Template) -> Iterator[str]:
+    if not KEYWORDS_MIN <= len(of.keywords) <= KEYWORDS_MAX:
+        yield f"{len(of.keywords)} keywords"
+    if not 0 < len(of.title) <= TITLE_CHARACTERS_MAX:
+        yield "title too long or empty"
+    if len({each.key for each in of.keywords}) < len(of.keywords) or len({each.field for each in of.keywords}) < len(of.keywords):
+        yield "a key or field is there twice"
+    for each in of.keywords:
+        match = KEY.fullmatch(each.key)
+        if match is None or match[1] not in FORMATTERS:
+            yield f"{each.key}: unknown type"
+        if each.field in NUMBER_FIELDS and each.type != "character_string":
+            yield f"{each.key}: a number of 24 characters needs a character_string"
+        if (each.type == "phrase") != bool(each.choices):
+            yield f"{each.key}: a phrase, and nothing else, has a list of values"
+        yield from (f"{each.key}: 「{choice}」 is not up to five 汉字" for choice in each.choices
+                    if not re.fullmatch(f"[{HAN}]{{1,5}}", choice))

@@ -1,0 +1,155 @@
+"""HTTP to the platforms: one session, one deadline, one kind of error, and no secret in anything that is raised or logged."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
+ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
+SECRET_NAMES = frozenset({
+    "access_token", "accessToken", "secret", "appsecret", "appSecret", "client_secret", "js_code", "code", "session_key",
+})
+SECRET_PAIR = re.compile(
+    r"(?i)\b(access_?token|app_?secret|client_secret|secret|js_code|session_key)(\"?\s*[=:]\s*\"?)[^&\s\"',}]+",
+)
+BAN_SECONDS = 300  # DingTalk shuts an address out for five minutes, with {"status":1111} or a page of HTML
+
+
+class PlatformError(Exception):
+    """A call that did not work. `code` is the platform's own, or one of ours: timeout, unreachable, answer_lost, html,
+    banned, malformed, http_<status>. `message` holds no secret. `answered` tells a "no" from silence, after which the
+    platform may have done what was asked.
+    """
+
+    def __init__(
+        self, code: int | str, message: str, *, retryable: bool, retry_after_seconds: float = 0, answered: bool = True,
+    ) -> None:
+        super().__init__(code, message)
+        self.code, self.message, self.retryable = code, message, retryable
+        self.retry_after_seconds, self.answered = retry_after_seconds, answered
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is the JSON object of an answer, or its bytes if it is a picture."""
+
+    status: int
+    body: dict[str, Any] | bytes
+
+
+def scrub(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """One line without secrets: neither the values that this call sent, nor anything that stands behind such a name."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return " ".join(SECRET_PAIR.sub(r"\1\2***", text).split())[:ERROR_CHARACTERS_MAX]
+
+
+def secrets_in(*values: Mapping[str, Any] | None) -> frozenset[str]:
+    found = {str(value) for each in values if each for name, value in each.items() if name in SECRET_NAMES}
+    return frozenset(each for each in found if len(each) > 3)  # a shorter one would blank out ordinary words
+
+
+class Transport:
+    """The one session of a process. Async context manager; `timeout_seconds` is for a whole call, name lookup to last byte."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # No cookies: answers of one user's log-in must not colour the next.
+        self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(
+        self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send `body` as JSON in real UTF-8 (WeChat answers 40033 to escapes). Raises PlatformError."""
+        secrets = secrets_in(params, body)
+        failure: PlatformError
+        try:
+            data = None if body is None else to_json(body)
+            status, content_type, raw = await self._exchange(method, url, params, data)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            failure = as_failure(error)
+        else:
+            return understand(status, content_type, raw, secrets)
+        # Outside of the except block, so that the error does not carry aiohttp's, whose text is the URL with its token.
+        raise failure
+
+    async def _exchange(
+        self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None,
+    ) -> tuple[int, str, bytes]:
+        assert self._session is not None, "used outside of its `async with`"
+        headers = {"Content-Type": "application/json; charset=utf-8"} if data is not None else None
+        # A redirect would carry the token to wherever it points.
+        async with self._session.request(
+            method, url, params=params, data=data, headers=headers, allow_redirects=False,
+        ) as response:
+            raw = b""
+            async for chunk in response.content.iter_chunked(1 << 16):
+                raw += chunk
+                if len(raw) > ANSWER_BYTES_MAX:
+                    raise aiohttp.ClientPayloadError
+            return response.status, response.content_type, raw
+
+
+def to_json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def as_failure(error: Exception) -> PlatformError:
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | aiohttp.ConnectionTimeoutError):
+        return PlatformError("unreachable", name, retryable=True)
+    if isinstance(error, TimeoutError):
+        return PlatformError("timeout", "no answer in time", retryable=True, answered=False)
+    if isinstance(error, UnicodeEncodeError):
+        return PlatformError("malformed", "the text is not Unicode", retryable=False)
+    return PlatformError("answer_lost", name, retryable=True, answered=False)
+
+
+def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[str]) -> Answer:
+    """What the bytes say, whatever content type they claim: WeChat sends JSON as text/plain. Raises PlatformError."""
+    if content_type.startswith("image/") and status == 200:
+        return Answer(status, raw)
+    try:
+        body = json.loads(raw.decode("utf-8", "replace"), strict=False)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        if body.get("status") == 1111 and "errcode" not in body:
+            raise PlatformError("banned", "this address is shut out", retryable=True, retry_after_seconds=BAN_SECONDS)
+        if status >= 500:
+            message = scrub(str(body.get("message", "")), secrets)
+            raise PlatformError(f"http_{status}", message, retryable=True, answered=False)
+        return Answer(status, body)
+    if status >= 500 or 300 <= status < 400:
+        raise PlatformError(f"http_{status}", "not an answer of the interface", retryable=True, answered=status < 500)
+    if raw.lstrip()[:1] == b"<":
+        raise PlatformError("html", "a page instead of an answer", retryable=True, retry_after_seconds=BAN_SECONDS)
+    raise PlatformError("malformed", f"status {status}, {len(raw)} bytes that are not a JSON object", retryable=True)
+
+
+def check_errcode(body: Mapping[str, Any], retryable: frozenset[int], secrets: frozenset[str] = frozenset()) -> None:
+    """Raise what `errcode` says. WeChat leaves it out of a success; its texts end with a request id that we keep."""
+    code = body.get("errcode", 0)
+    if isinstance(code, str) and code.lstrip("-").isdecimal():
+        code = int(code)
+    if code == 0:
+        return
+    if not isinstance(code, int):
+        raise PlatformError("malformed", "errcode is not a number", retryable=True)
+    raise PlatformError(code, scrub(str(body.get("errmsg", "")), secrets), retryable=code in retryable)

@@ -1,0 +1,117 @@
+"""WeChat as `handlers.ports` wants it: log-in, and messages to those who agreed to get one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from bot.links import page_for
+from bot.templates import TEMPLATES, fill
+from bot.transport import PlatformError
+from bot.wechat import TOKEN_REFUSED, WeChat
+from handlers.ports import LoginRefusedError, Message, Outcome, PlatformDownError, PlatformUser, SendResult
+
+log = structlog.get_logger(__name__)
+
+CODE_REFUSED = frozenset({40029, 40163, 40226})  # unknown or expired, used, a user at risk
+NO_CONSENT = 43101
+# Banned template, openid, template id, page, sensitive word, a value: the same message fails again tomorrow.
+REFUSED = frozenset({43107, 40003, 40037, 41030, 45168, 47003})
+OUR_FAULT = frozenset({40037, 41030, 47003})
+# How long these last at the platform; the outbox waits longer by itself after several attempts.
+RETRY_SECONDS: Mapping[int | str, float] = {43108: 1, 45011: 60, 45009: 3600}
+
+
+class WeChatLogin:
+    def __init__(self, client: WeChat) -> None:
+        self._client = client
+
+    async def exchange(self, code: str) -> PlatformUser:
+        """The session key in the answer is dropped here: nothing of ours decrypts with it."""
+        check_code(code)
+        try:
+            session = await self._client.code2session(code)
+        except PlatformError as error:
+            raise login_error(error) from None
+        open_id, union_id = session.get("openid"), session.get("unionid")
+        if not isinstance(open_id, str) or not open_id:
+            raise PlatformDownError("no openid in the answer")
+        return PlatformUser(self._client.appid, open_id, union_id if isinstance(union_id, str) and union_id else None)
+
+    async def phone(self, code: str, open_id: str) -> str:
+        """A number of the mainland without its country code, every other with it: +85261234567."""
+        check_code(code)
+        try:
+            info = await self._client.phone_number(code, open_id)
+        except PlatformError as error:
+            raise login_error(error) from None
+        watermark = info.get("watermark")
+        if not isinstance(watermark, dict) or watermark.get("appid") != self._client.appid:
+            raise LoginRefusedError("the number was given to another app")
+        number, country = str(info.get("purePhoneNumber") or ""), str(info.get("countryCode") or "")
+        if not number.isdecimal() or not country.isdecimal():
+            raise PlatformDownError("no number in the answer")
+        return number if country == "86" else f"+{country}{number}"
+
+
+def check_code(code: str) -> None:
+    """Codes are short and ASCII; anything else never came from a platform and costs no call."""
+    if not (0 < len(code) <= 256 and code.isascii() and code.isprintable()):
+        raise LoginRefusedError("not a code")
+
+
+def login_error(error: PlatformError, refused: frozenset[int] = CODE_REFUSED) -> LoginRefusedError | PlatformDownError:
+    if error.code in refused:
+        return LoginRefusedError(str(error))
+    log.warning("login_platform_down", code=error.code, message=error.message)
+    return PlatformDownError(str(error))
+
+
+class WeChatSubscribeSender:
+    """Two messages at once to one person get 43108: the caller sends to a person one after the other.
+
+    `template_ids` maps a kind to the id that WeChat gave its template; kinds without one have the simulator's id.
+    """
+
+    def __init__(self, client: WeChat, miniprogram_state: str, template_ids: Mapping[str, str] | None = None) -> None:
+        self._client, self._state, self._ids = client, miniprogram_state, template_ids or {}
+
+    async def send(self, message: Message) -> SendResult:
+        template = TEMPLATES.get(message.kind)
+        if template is None:
+            log.error("message_without_template", kind=message.kind)
+            return SendResult(Outcome.REFUSED, error="no template for this kind")
+        body: dict[str, Any] = {
+            "touser": message.open_id,
+            "template_id": self._ids.get(message.kind, template.default_id),
+            "page": page_for(message.kind, message.page),
+            "miniprogram_state": self._state,
+            "lang": "zh_CN",
+            "data": fill(template, message.fields),
+        }
+        try:
+            answer = await self._client.send_subscribe(body)
+        except PlatformError as error:
+            return outcome_of(error, message.kind)
+        msgid = answer.get("msgid")  # not documented, but newer answers carry it
+        return SendResult(Outcome.DELIVERED, provider_id=None if msgid is None else str(msgid))
+
+    async def receipt(self, provider_id: str) -> SendResult:
+        """There are none to ask for: what was taken counts as delivered."""
+        return SendResult(Outcome.DELIVERED, provider_id=provider_id)
+
+
+def outcome_of(error: PlatformError, kind: str) -> SendResult:
+    if error.code == NO_CONSENT:
+        log.debug("no_consent", kind=kind)  # everyday life, not an incident
+        return SendResult(Outcome.NO_CONSENT, error=str(error))
+    if error.code in REFUSED:
+        report = log.error if error.code in OUR_FAULT else log.warning
+        report("message_refused", kind=kind, code=error.code, message=error.message)
+        return SendResult(Outcome.REFUSED, error=str(error))
+    if not error.retryable or error.code in TOKEN_REFUSED:
+        # An app that is frozen, an address not on the list: people repair that, and the messages should still go out.
+        log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
+        return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=60)
+    wait = max(error.retry_after_seconds, RETRY_SECONDS.get(error.code, 0))
+    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=wait)
