@@ -59,6 +59,7 @@ class Round(Table):
     made_by = reference("Person")
     confirmed_by = reference("Person", null=True)
     finalised_by = reference("Person", null=True)
+    void_reason = chars(200, null=True)
     created_at = moment()
 
     class Meta:
@@ -71,6 +72,8 @@ class Round(Table):
                 name="rounds_in_order",
             ),
             CheckConstraint(check="confirmed_by_id IS DISTINCT FROM made_by_id", name="rounds_four_eyes"),
+            CheckConstraint(check="finalised_by_id IS NULL OR finalised_by_id <> made_by_id", name="rounds_final_four_eyes"),
+            CheckConstraint(check="(state = 'voided') = (void_reason IS NOT NULL)", name="rounds_voided_with_reason"),
         )
 
 
@@ -93,6 +96,7 @@ class ReservationState(StrEnum):
     WON = "won"              # 中签
     ALTERNATE = "alternate"  # 候补
     ISSUED = "issued"        # the voucher is in the wallet
+    DECLINED = "declined"    # given up before it was issued: the next alternate moves up (F15)
     DISQUALIFIED = "disqualified"
 
 
@@ -104,6 +108,8 @@ RESERVATION_GRAPH = Graph("reservation", "reservations", ReservationState, {
     (V.SUBMITTED, V.ALTERNATE): "reservation.alternate",
     (V.ALTERNATE, V.WON): "reservation.moved_up",
     (V.WON, V.ISSUED): "reservation.issued",
+    (V.WON, V.DECLINED): "reservation.declined",
+    (V.ALTERNATE, V.DECLINED): "reservation.declined",
     (V.WON, V.DISQUALIFIED): "reservation.disqualified",
     (V.ALTERNATE, V.DISQUALIFIED): "reservation.disqualified",
 })
@@ -186,3 +192,16 @@ class Draw(Table):
     class Meta:
         table = "draws"
         constraints = (UniqueConstraint(fields=("round_id",), name="draws_once"),)
+
+
+class DrawList(Table):
+    """The committed ticket list as published, in pieces of a thousand lines: the draw reads these very bytes (docs/draw.md)."""
+
+    round = reference("Round")
+    number = fields.IntField()  # of the piece, from 0
+    first_ticket = chars(32)
+    lines = fields.TextField()
+
+    class Meta:
+        table = "draw_lists"
+        unique_together = (("round_id", "number"),)
