@@ -1,0 +1,250 @@
+"""Files that people upload: streamed in, known by their content, given only to who may see them (E08-E10, C13).
+
+A file's row is written before its bytes and says `stored` only after them; whatever falls in between is swept up a day later.
+The bytes are kept as they came, because they are evidence; so they are never rendered, only downloaded.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from handlers.approvals import REACH
+from handlers.context import Context
+from handlers.file_types import HEAD_BYTES, SLOTS, FileSlot, FileType, display_name, extension, is_sound_image, sniff
+from handlers.moves import move
+from handlers.refusals import Kind, NotFound, NotYourRole, Refusal
+from handlers.transactions import row, rows, transaction
+from models.accounts import Role
+from models.attachments import ATTACHMENT_GRAPH, AttachmentState
+
+UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
+UNFINISHED_AFTER = timedelta(hours=24)  # no upload takes as long; a storage that was away for a night is back
+
+
+class FileSlotUnknown(Refusal):
+    kind, code, title = Kind.INVALID, "file_slot_unknown", "没有这一项附件"
+
+
+class FileTypeRefused(Refusal):
+    """`data.allowed`: the extensions of the slot. Also for a name that says another type than the content is."""
+
+    kind, code, title = Kind.INVALID, "file_type_refused", "文件类型不符合要求，或与扩展名不一致"
+
+
+class FileTooLarge(Refusal):
+    """`data.max_bytes`."""
+
+    kind, code, title = Kind.INVALID, "file_too_large", "文件过大"
+
+
+class FileEmpty(Refusal):
+    kind, code, title = Kind.INVALID, "file_empty", "文件是空的"
+
+
+class FileBroken(Refusal):
+    """A picture that is cut off, damaged, or of more than 25 million pixels."""
+
+    kind, code, title = Kind.INVALID, "file_broken", "图片已损坏或尺寸过大"
+
+
+class TooManyFiles(Refusal):
+    kind, code, title = Kind.CONFLICT, "too_many_files", "未使用的附件过多，请先删除"
+
+
+class FileInUse(Refusal):
+    kind, code, title = Kind.CONFLICT, "file_in_use", "该附件已用于申请，不能删除"
+
+
+class AttachmentView(TypedDict):
+    """`size` in bytes, `sha256` in hex."""
+
+    id: int
+    slot: str
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What a download needs; `chunks` raises FileNotFoundError at its first step if the storage has lost it."""
+
+    name: str
+    media_type: str
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+# $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
+# side of the order it was handed over for, and reviewers of an application that holds it.
+VISIBLE = f"""
+SELECT f.* FROM attachments f
+WHERE f.id = $5 AND f.state = 'stored' AND (
+  f.organisation_id = $4
+  OR EXISTS (
+    SELECT 1 FROM handovers h JOIN orders d ON d.id = h.order_id
+    WHERE h.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
+  )
+  OR EXISTS (
+    SELECT 1 FROM application_files l JOIN approvals a ON a.subject = 'application' AND a.subject_id = l.application_id
+    WHERE l.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
+  )
+)
+"""
+INSERT = """
+INSERT INTO attachments (organisation_id, uploaded_by_id, slot, display_name, storage_key, state, created_at)
+VALUES ($1, $2, $3, $4, $5, 'uploading', $6) RETURNING *
+"""
+UNUSED = """
+SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.state <> 'deleted'
+AND NOT EXISTS (SELECT 1 FROM application_files l WHERE l.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.attachment_id = f.id)
+"""
+# On a form now, handed over, or part of what was once submitted: it is evidence and stays.
+USED = """
+SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM handovers WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
+"""
+UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' AND created_at <= $1 ORDER BY created_at LIMIT $2"
+
+
+@dataclass
+class _Reading:
+    """What is learnt of a file while it passes: its size, its hash, and its bytes where they must be looked at."""
+
+    max_bytes: int
+    keep: bool
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    kept: bytearray = field(default_factory=bytearray)
+
+    async def pass_on(self, head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield self._seen(head)
+        async for chunk in rest:
+            yield self._seen(chunk)
+
+    def _seen(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        if self.size > self.max_bytes:
+            raise FileTooLarge(max_bytes=self.max_bytes)
+        self.digest.update(chunk)
+        if self.keep:
+            self.kept += chunk
+        return chunk
+
+
+async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIterator[bytes]) -> AttachmentView:
+    """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles."""
+    if ctx.actor.role is Role.VIEWER:
+        raise NotYourRole
+    if (slot := SLOTS.get(slot_name)) is None:
+        raise FileSlotUnknown
+    if (await row(UNUSED, ctx.organisation_id)).unused >= UNUSED_MAX:
+        raise TooManyFiles(max=UNUSED_MAX)
+    name = display_name(file_name)
+    head = await _head(chunks)
+    kind = _checked_type(slot, name, head)
+    attachment = await _announce_bytes(ctx, slot, name)
+    reading = _Reading(slot.max_bytes, keep=kind.image is not None)
+    try:
+        await ctx.ports.storage.put(attachment.storage_key, reading.pass_on(head, chunks))
+        if kind.image and not await asyncio.to_thread(is_sound_image, bytes(reading.kept), kind):
+            raise FileBroken
+    except Refusal:
+        await _give_up(ctx, attachment)
+        raise
+    return await _finish(ctx, attachment.id, kind, reading)
+
+
+async def _head(chunks: AsyncIterator[bytes]) -> bytes:
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    if not head:
+        raise FileEmpty
+    return head
+
+
+def _checked_type(slot: FileSlot, name: str, head: bytes) -> FileType:
+    kind = sniff(head[:HEAD_BYTES])
+    if kind is None or not slot.allows(kind, extension(name)):
+        raise FileTypeRefused(allowed=slot.extensions)
+    return kind
+
+
+async def _announce_bytes(ctx: Context, slot: FileSlot, name: str) -> Any:
+    async with transaction(ctx) as tx:
+        key = f"{ctx.now:%Y/%m}/{uuid.uuid4().hex}"
+        attachment = await tx.row(INSERT, ctx.organisation_id, ctx.person_id, slot.name, name, key, ctx.now)
+        tx.record("attachment.begun", "attachment", attachment.id, after="uploading", slot=slot.name)
+        return attachment
+
+
+async def _finish(ctx: Context, attachment_id: int, kind: FileType, reading: _Reading) -> AttachmentView:
+    async with transaction(ctx) as tx:
+        attachment = await tx.row("SELECT * FROM attachments WHERE id = $1 FOR UPDATE", attachment_id)
+        stored = await move(
+            tx, ATTACHMENT_GRAPH, attachment, AttachmentState.STORED, media_type=kind.media_type, size=reading.size,
+            sha256=reading.digest.digest(),
+        )
+        return tx.reply(view(stored))
+
+
+async def _give_up(ctx: Context, attachment: Any) -> bool:
+    """Bytes first: a row that is `deleted` promises that they are gone. False if somebody else has given it up meanwhile."""
+    await ctx.ports.storage.delete(attachment.storage_key)
+    async with transaction(ctx) as tx:
+        waiting = await tx.row("SELECT * FROM attachments WHERE id = $1 AND state = 'uploading' FOR UPDATE", attachment.id)
+        if waiting is not None:
+            await move(tx, ATTACHMENT_GRAPH, waiting, AttachmentState.DELETED)
+    return waiting is not None
+
+
+async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
+    """Remove an own file that was never submitted. Raises NotFound, FileInUse."""
+    if ctx.actor.role is Role.VIEWER:
+        raise NotYourRole
+    async with transaction(ctx) as tx:
+        attachment = await tx.row(
+            "SELECT * FROM attachments WHERE id = $1 AND organisation_id = $2 AND state = 'stored' FOR UPDATE",
+            attachment_id, ctx.organisation_id,
+        )
+        if attachment is None:
+            raise NotFound
+        if await tx.value(USED, attachment_id, ctx.organisation_id):
+            raise FileInUse
+        answer = tx.reply(view(await move(tx, ATTACHMENT_GRAPH, attachment, AttachmentState.DELETED)))
+    # After the commit: a crash here leaves bytes that nobody can reach, never a row whose bytes are gone.
+    await ctx.ports.storage.delete(attachment.storage_key)
+    return answer
+
+
+async def open_file(ctx: Context, attachment_id: int) -> StoredFile:
+    """Raises NotFound for what is not there, not finished, or not for this person."""
+    actor = ctx.actor
+    found = await row(VISIBLE, actor.role, actor.region_code, actor.park_id, actor.organisation_id, attachment_id)
+    if found is None:
+        raise NotFound
+    return StoredFile(found.display_name, found.media_type, found.size, ctx.ports.storage.get(found.storage_key))
+
+
+async def purge_unfinished(ctx: Context, limit: int = 100) -> int:
+    """Sweep: remove what a crash or a lost connection left half-way more than 24 hours ago. Returns how many."""
+    abandoned = await rows(UNFINISHED, ctx.now - UNFINISHED_AFTER, limit)
+    return sum([await _give_up(ctx, attachment) for attachment in abandoned])
+
+
+def view(attachment: Any) -> AttachmentView:
+    return {
+        "id": attachment.id, "slot": attachment.slot, "name": attachment.display_name, "media_type": attachment.media_type,
+        "size": attachment.size, "sha256": attachment.sha256.hex(), "created_at": attachment.created_at,
+    }
