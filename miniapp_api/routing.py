@@ -261,6 +261,8 @@ def _operation(function: Callable[..., Any], declared: dict[str, Any], refusals:
     assert set(in_path) <= set(names), f"{function.__name__} does not take every part of its path"
     upload = hints.get("upload") is Upload
     usual = _usual(declared, body=body, query=query, upload=upload, path=bool(in_path))
+    if answer in {None, type(None)}:
+        answer, declared["status"] = None, 204
     together = tuple(dict.fromkeys((*usual, *refusals)))
     return Operation(
         name=function.__name__, note=inspect.getdoc(function) or "", function=function, **declared, refusals=together,

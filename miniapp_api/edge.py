@@ -1,0 +1,239 @@
+"""From a request to one use-case and back: session, permission, limit, body, idempotency, answer, problem, log line."""
+
+import asyncio
+import hashlib
+import random
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
+
+from clock import Clock
+from handlers.context import Actor, Context, Idempotency
+from handlers.ports import Ports
+from handlers.refusals import Busy, NotYourRole, Refusal
+from handlers.sessions import Kept, NotSignedIn, Resolved, kept_answer, resolve, worth_another_try
+from handlers.transactions import AnsweredMeanwhileError
+from miniapp_api import problems, reading
+from miniapp_api.limits import DEFAULT_READ, DEFAULT_WRITE, Limiter, client_ip
+from miniapp_api.measures import Measures
+from miniapp_api.problems import IdempotencyKeyInvalid, IdempotencyKeyReused
+from miniapp_api.routing import Download, Operation
+from settings import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,40}")
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+TRIES = 3
+JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+log = structlog.get_logger("web")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class UndeclaredRefusalError(Exception):
+    """An operation refused with a code that its documentation does not have, or did not keep its answer: a bug."""
+
+
+@dataclass(slots=True)
+class Edge:
+    """What all requests of one application share. `draining` is set once, by `serving`, when the process is to end."""
+
+    settings: Settings
+    clock: Clock
+    ports: Ports
+    limiter: Limiter
+    strict: bool
+    measures: Measures = field(default_factory=Measures)
+    draining: bool = False
+    in_flight: int = 0
+
+
+EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
+
+
+# --- around every request -------------------------------------------------------------------------------------------
+
+
+@web.middleware
+async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One layer instead of five: request id, problems, drain, measures, log. Each layer would cost its own await."""
+    edge = request.app[EDGE]
+    started = time.perf_counter()
+    request_id = request.headers.get("X-Request-Id", "")
+    if not REQUEST_ID.fullmatch(request_id):
+        request_id = secrets.token_hex(8)
+    request["request_id"] = request_id
+    # aiohttp runs each request in a task of its own, so what is bound here ends with the request.
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    edge.in_flight += 1
+    try:
+        response = await handler(request)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem document
+        response = _problem(error, request_id)
+    finally:
+        edge.in_flight -= 1
+    response.headers["X-Request-Id"] = request_id
+    if edge.draining:
+        # Not in on_response_prepare: by then aiohttp has decided to keep the connection.
+        response.force_close()
+    route = request.match_info.route.name or "-"
+    seconds = time.perf_counter() - started
+    edge.measures.request(route, response.status, seconds)
+    log.info("request", method=request.method, operation=route, status=response.status, ms=round(seconds * 1000, 1))
+    return response
+
+
+def _problem(error: Exception, request_id: str) -> web.Response:
+    match error:
+        case Refusal():
+            return problems.of_refusal(error, request_id)
+        case web.HTTPException():
+            return problems.of_http(error, request_id)
+        case RequestPayloadError() | ConnectionError():
+            log.info("client_gone", error=type(error).__name__)
+            return problems.problem(400, "bad_request", "请求有误", request_id)
+        case _:
+            log.error("internal_error", exc_info=error)
+            return problems.internal_error(request_id)
+
+
+# --- one operation --------------------------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """An operation, ready to be called: nothing of its shape is found out while a request waits."""
+
+    __slots__ = ("_body_max", "_edge", "_limit", "_seconds", "operation")
+
+    def __init__(self, edge: Edge, operation: Operation) -> None:
+        self._edge = edge
+        self.operation = operation
+        self._limit = operation.limit or (DEFAULT_WRITE if operation.mutating else DEFAULT_READ)
+        assert self._limit in edge.limiter.policies, f"{operation.name}: no policy {self._limit} in limits.POLICIES"
+        self._body_max = operation.body_max_bytes or edge.settings.body_max_bytes
+        self._seconds = edge.settings.body_timeout_seconds
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        edge, operation = self._edge, self.operation
+        now = edge.clock.now()
+        key = self._key(request)
+        resolved = None if operation.who.anonymous else await resolve(_token(request), now, operation.name, key)
+        actor = resolved.actor if resolved else Actor()
+        if not operation.who.allows(actor):
+            raise NotYourRole
+        await edge.limiter.check(self._limit, actor.session_id, client_ip(request, edge.settings.trust_forwarded_for))
+        raw = await reading.read_body(request, self._body_max, self._seconds) if operation.body else b""
+        asked = self._asked(request, resolved, key, raw)
+        if asked and resolved and resolved.kept:
+            return self._replay(resolved.kept, asked)
+        arguments = await self._arguments(request, raw)
+        ctx = Context(actor, now, edge.settings, edge.ports, request["request_id"], asked)
+        try:
+            return await self._show(await self._carry_out(ctx, arguments))
+        except (Refusal, AnsweredMeanwhileError) as error:
+            # The twin of this request may have been carried out while ours waited; then its answer is ours.
+            if asked and (kept := await kept_answer(asked)):
+                return self._replay(kept, asked)
+            if isinstance(error, AnsweredMeanwhileError):
+                raise Busy from error
+            if edge.strict and error.code not in operation.codes:
+                raise UndeclaredRefusalError(f"{operation.name} refused with {error.code}, which it does not declare") from error
+            raise
+
+    async def _carry_out(self, ctx: Context, arguments: dict[str, Any]) -> Any:
+        """The use-case, as a whole up to three times where another transaction got in its way."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer = await self.operation.function(ctx, **arguments)
+            except Busy as busy:
+                if attempt == TRIES or not worth_another_try(busy):
+                    raise
+                # Two that ran into each other should not do so again at the same moment.
+                await asyncio.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - no secret
+            else:
+                break
+        if self._edge.strict and ctx.idempotency and not await kept_answer(ctx.idempotency):
+            raise UndeclaredRefusalError(f"{self.operation.name} did not keep its answer (tx.reply)")
+        return answer
+
+    async def _arguments(self, request: web.Request, raw: bytes) -> dict[str, Any]:
+        operation = self.operation
+        arguments = {part.name: part.convert(request.match_info[part.name]) for part in operation.parameters}
+        if operation.query:
+            arguments["query"] = reading.parse_query(request, operation.query, operation.query_lists)
+        if operation.body:
+            arguments["body"] = reading.parse_body(raw, operation.body)
+        if operation.upload:
+            arguments["upload"] = await reading.open_upload(request, self._body_max, self._seconds)
+        return arguments
+
+    # --- idempotency ------------------------------------------------------------------------------------------------
+
+    def _key(self, request: web.Request) -> str | None:
+        if not self.operation.takes_key:
+            return None
+        key = request.headers.get("Idempotency-Key")
+        if key is None and not self.operation.key_required:
+            return None
+        if key is None or not KEY.fullmatch(key):
+            raise IdempotencyKeyInvalid
+        return key
+
+    def _asked(self, request: web.Request, resolved: Resolved | None, key: str | None, raw: bytes) -> Idempotency | None:
+        """An upload is told by its URL only: its bytes are not there yet, and its boundary is new each time."""
+        if resolved is None or key is None:
+            return None
+        asked = hashlib.sha256(f"{request.method} {request.raw_path}\n".encode())
+        asked.update(raw)
+        return Idempotency(resolved.principal, self.operation.name, key, asked.digest())
+
+    def _replay(self, kept: Kept, asked: Idempotency) -> web.Response:
+        if kept.body_hash != asked.body_hash:
+            raise IdempotencyKeyReused
+        response = self._json(kept.answer)
+        response.headers["Idempotency-Replayed"] = "true"
+        return response
+
+    # --- the answer -------------------------------------------------------------------------------------------------
+
+    async def _show(self, answer: Any) -> web.StreamResponse:
+        return await _file(answer) if isinstance(answer, Download) else self._json(orjson.dumps(answer))
+
+    def _json(self, answer: bytes) -> web.Response:
+        if self.operation.status == 204:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        return web.Response(status=self.operation.status, body=answer, headers=JSON_HEADERS)
+
+
+def _token(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.isascii() or not 1 <= len(token) <= 256:
+        raise NotSignedIn
+    return token
+
+
+async def _file(download: Download) -> web.Response:
+    headers = {
+        "Content-Type": download.media_type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download.file_name, safe='')}",
+    }
+    if isinstance(download.content, bytes):
+        return web.Response(body=download.content, headers=headers)
+    if download.length is not None:
+        headers["Content-Length"] = str(download.length)
+    # The first chunk is fetched before the head is sent: a missing file is an honest error, not a broken download.
+    first = await anext(download.content, b"")
+    return web.Response(body=_from(first, download.content), headers=headers)
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

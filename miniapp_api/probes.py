@@ -1,0 +1,54 @@
+"""Is it alive, may it get requests, how is it doing. Not part of the API: a reverse proxy keeps /metrics inside."""
+
+import asyncio
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from handlers.readiness import database_takes_writes, pool_use
+from handlers.refusals import Busy
+from miniapp_api.edge import EDGE
+
+READY_SECONDS = 1.0  # a database that needs longer to write one record is of no use to a phone
+
+
+def add_to(app: web.Application) -> None:
+    app.router.add_get("/livez", livez, name="livez")
+    app.router.add_get("/readyz", readyz, name="readyz")
+    app.router.add_get("/metrics", metrics, name="metrics")
+
+
+async def livez(request: web.Request) -> web.Response:  # noqa: ARG001
+    """Touches nothing: a restart mends this process, not a database that is away."""
+    return web.json_response({"alive": True})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 if PostgreSQL accepts a write within a second (a full disk still answers reads), 503 if not or while draining.
+
+    Redis is told but does not count: everything works without it.
+    """
+    edge = request.app[EDGE]
+    database, redis = await asyncio.gather(_database(), edge.limiter.redis_answers())
+    ready = database and not edge.draining
+    words = {True: "up", False: "down", None: "none"}
+    return web.json_response(
+        {"ready": ready, "draining": edge.draining, "database": words[database], "redis": words[redis]},
+        status=200 if ready else 503, headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _database() -> bool:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await database_takes_writes()
+    except (Busy, TimeoutError, OSError):
+        return False
+    return True
+
+
+async def metrics(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    pool_open, pool_idle = pool_use()
+    body = edge.measures.text(in_flight=edge.in_flight, pool_open=pool_open, pool_idle=pool_idle)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
