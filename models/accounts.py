@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from models.fields import BlindIndex, Sealed, Table, chars, moment, reference, state
+from models.states import Graph
 
 
 class Platform(StrEnum):
@@ -39,6 +40,11 @@ MEMBER_ROLES = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE, Role.VIEWER})
 class MembershipState(StrEnum):
     ACTIVE = "active"
     ENDED = "ended"
+
+
+MEMBERSHIP_GRAPH = Graph("membership", "memberships", MembershipState, {
+    (MembershipState.ACTIVE, MembershipState.ENDED): "membership.ended",
+})
 
 
 class Person(Table):

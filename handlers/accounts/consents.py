@@ -1,0 +1,76 @@
+"""The privacy text, and who agreed to it before a personal value of theirs was stored (PIPL 14, 17)."""
+
+import re
+from functools import cache
+from typing import TypedDict
+
+from handlers.context import Context
+from handlers.refusals import Kind, Refusal
+from handlers.transactions import Transaction, row, transaction
+from settings import ROOT
+
+PRIVACY = "privacy"
+AGREED = "SELECT true AS yes FROM consents WHERE person_id = $1 AND document = $2 AND version = $3"
+
+
+class ConsentNeeded(Refusal):
+    """`data`: the document and version to show; agree, then do the same again."""
+
+    kind, code, title = Kind.FORBIDDEN, "consent_needed", "请先阅读并同意《隐私政策》"
+
+
+class ConsentOutdated(Refusal):
+    """`data`: the document and version that are in force."""
+
+    kind, code, title = Kind.CONFLICT, "consent_outdated", "《隐私政策》已更新，请阅读新版本后再同意"
+
+
+class DocumentView(TypedDict):
+    """`text` is Markdown."""
+
+    document: str
+    version: str
+    text: str
+
+
+class ConsentView(TypedDict):
+    document: str
+    version: str
+
+
+@cache
+def privacy() -> DocumentView:
+    """The text in force. Its version stands in the text itself, so neither can change without the other being looked at."""
+    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    found = re.search(r"^版本：(\S+)$", text, re.MULTILINE)
+    assert found, "docs/privacy.md has no line 版本：…"
+    return {"document": PRIVACY, "version": found[1], "text": text}
+
+
+async def agree(ctx: Context, document: str, version: str) -> ConsentView:
+    """Record that the person agreed; agreeing twice is agreeing once. Raises ConsentOutdated."""
+    current = privacy()
+    if (document, version) != (current["document"], current["version"]):
+        raise ConsentOutdated(document=current["document"], version=current["version"])
+    async with transaction(ctx) as tx:
+        made = await tx.value(
+            "INSERT INTO consents (person_id, document, version, agreed_at) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (person_id, document, version) DO NOTHING RETURNING id", ctx.person_id, document, version, ctx.now,
+        )
+        if made is not None:
+            tx.record("consent.given", "consent", made, document=document, version=version)
+        return tx.reply(ConsentView(document=document, version=version))
+
+
+async def require_consent(tx: Transaction) -> None:
+    """Called before a personal value is stored. Raises ConsentNeeded."""
+    current = privacy()
+    if not await tx.value(AGREED, tx.ctx.person_id, current["document"], current["version"]):
+        raise ConsentNeeded(document=current["document"], version=current["version"])
+
+
+async def require_consent_before_asking(ctx: Context) -> None:
+    """The same outside a transaction, for a use-case that first asks a platform for the value. Raises ConsentNeeded."""
+    current = privacy()
+    if await row(AGREED, ctx.person_id, current["document"], current["version"]) is None:
+        raise ConsentNeeded(document=current["document"], version=current["version"])
