@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypedDict, TypeVar
 
 from argon2 import PasswordHasher
@@ -191,7 +192,7 @@ def _stored(ctx: Context, tx: Transaction, action: str, usable_at: datetime) -> 
 
 def is_weak(password: str) -> bool:
     """Six equal or running digits, pairs and triples repeated, or a date like 900101 (F09)."""
-    steps = {(int(after) - int(before)) % 10 for before, after in zip(password, password[1:], strict=False)}
+    steps = {(int(after) - int(before)) % 10 for before, after in pairwise(password)}
     repeated = password in (password[:2] * 3, password[:3] * 2)
     is_date = 1 <= int(password[2:4]) <= 12 and 1 <= int(password[4:6]) <= 31
     return (len(steps) == 1 and steps <= {0, 1, 9}) or repeated or is_date

@@ -1,0 +1,206 @@
+"""The one place that knows all parts: `python -m app web | jobs | migrate | seed | check-books | openapi | simulator | run`.
+
+Unset DATABASE_URL and REDIS_URL mean the embedded servers of this checkout: whichever command comes first starts them,
+and whichever leaves last stops them.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+import settings as configuration
+from clock import Clock, OffsetClock, SystemClock
+from settings import Settings
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from handlers.ports import Ports
+
+
+@contextmanager
+def servers(settings: Settings) -> Iterator[Settings]:
+    """The settings with both servers' addresses: the given ones, or those of the embedded servers."""
+    if settings.database_url and settings.redis_url:
+        yield settings
+        return
+    from embedded.lease import EmbeddedServers
+
+    with EmbeddedServers(settings.var_dir) as embedded:
+        yield settings.model_copy(update={
+            "database_url": settings.database_url or SecretStr(embedded.database_url),
+            "database_owner_url": settings.database_owner_url or (None if settings.database_url else SecretStr(embedded.owner_url)),
+            "redis_url": settings.redis_url or SecretStr(embedded.redis_url),
+        })
+
+
+def clock_of(settings: Settings) -> Clock:
+    return OffsetClock(settings.clock_file) if settings.clock_file else SystemClock()
+
+
+@asynccontextmanager
+async def database(settings: Settings, name: str) -> AsyncIterator[None]:
+    from models import database as db
+
+    assert settings.database_url is not None
+    limits = db.Limits(
+        settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms
+    )
+    await db.connect(settings.database_url.get_secret_value(), limits, f"qifuquan-{name}")
+    try:
+        await db.server_is_durable()
+        yield
+    finally:
+        await db.disconnect()
+
+
+@asynccontextmanager
+async def platforms(settings: Settings) -> AsyncIterator["Ports"]:
+    """WeChat, DingTalk and the storage behind the ports of handlers/."""
+    from bot.gateway import open_gateway
+
+    from handlers.ports import Ports
+    from storage import open_storage
+
+    async with open_gateway(settings) as gateway:
+        yield Ports(logins=gateway.logins, senders=gateway.senders, storage=open_storage(settings))
+
+
+def apis() -> list["object"]:
+    from miniapp_api import APIS
+
+    return list(APIS)
+
+
+async def make_web(settings: Settings, ports: "Ports") -> "web.Application":
+    from miniapp_api import APIS
+    from miniapp_api.edge import create_app
+
+    assert settings.redis_url is not None
+    return create_app(
+        settings=settings, clock=clock_of(settings), ports=ports, apis=APIS, redis_url=settings.redis_url.get_secret_value()
+    )
+
+
+async def web_process(settings: Settings) -> None:
+    """One web process; several share the port."""
+    from miniapp_api.serving import serve
+
+    async with database(settings, "web"), platforms(settings) as ports:
+        await serve(await make_web(settings, ports), settings.host, settings.port, settings.drain_seconds)
+
+
+async def jobs_process(settings: Settings) -> None:
+    from jobs.main import run_jobs
+
+    async with database(settings, "jobs"), platforms(settings) as ports:
+        await run_jobs(settings, clock_of(settings), ports)
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the schema up to date, as the tables' owner, and load the administrative divisions."""
+    from handlers.regions import load_regions
+    from models.database import migrate as apply
+
+    assert settings.database_url is not None
+    application = settings.database_url.get_secret_value()
+    owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else application
+    await apply(owner, urlsplit(application).username if owner != application else None)
+    async with database(settings, "migrate"):
+        await load_regions()
+
+
+async def seed(settings: Settings) -> None:
+    from demo.seed import seed as plant
+
+    async with database(settings, "seed"), platforms(settings) as ports:
+        await plant(settings, clock_of(settings), ports)
+
+
+async def check_books(settings: Settings) -> int:
+    """Prove every invariant; 1 if one is broken."""
+    from handlers.invariants import INVARIANTS
+
+    from handlers.audit import check_books as check
+
+    async with database(settings, "check-books"):
+        broken = await check()
+    for name, breaks in broken.items():
+        print(f"✗ {name}: {breaks}")
+    print(f"{len(INVARIANTS) - len(broken)} of {len(INVARIANTS)} invariants hold.")
+    return 1 if broken else 0
+
+
+def simulate(settings: Settings) -> None:
+    import demo.simulation
+
+    asyncio.run(demo.simulation.serve(settings))
+
+
+def web(settings: Settings) -> int:
+    """N web processes on one port; this one only watches over them."""
+    if settings.web_processes == 1:
+        run_loop(web_process(settings))
+        return 0
+    from supervisor import Child, supervise
+
+    return asyncio.run(supervise(
+        [Child(f"web-{number}", ["web"], {"WEB_PROCESSES": "1"}) for number in range(1, settings.web_processes + 1)],
+        environment(settings),
+    ))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What child processes must know: the addresses of the servers, which they shall not start themselves."""
+    found = {**os.environ, "VAR_DIR": str(settings.var_dir)}
+    for name in ("database_url", "database_owner_url", "redis_url"):
+        if secret := getattr(settings, name):
+            found[name.upper()] = secret.get_secret_value()
+    return found
+
+
+def run_loop(main: "asyncio._CoroutineLike[object]") -> None:
+    import uvloop
+
+    uvloop.run(main)  # type: ignore[arg-type]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
+    parser.add_argument("command", choices=("web", "jobs", "migrate", "seed", "check-books", "openapi", "simulator", "run"))
+    command = parser.parse_args(arguments).command
+    settings = configuration.load()
+    if command == "openapi":
+        from miniapp_api import APIS
+        from miniapp_api.openapi import document_json
+
+        print(document_json(APIS))
+        return 0
+    if command == "simulator":
+        simulate(settings)
+        return 0
+    if command == "run":
+        from supervisor import run_everything
+
+        return run_everything(settings)
+    with servers(settings) as ready:
+        if command == "web":
+            return web(ready)
+        if command == "jobs":
+            run_loop(jobs_process(ready))
+            return 0
+        if command == "check-books":
+            return asyncio.run(check_books(ready))
+        asyncio.run(migrate(ready) if command == "migrate" else seed(ready))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

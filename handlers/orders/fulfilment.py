@@ -1,0 +1,143 @@
+"""From acceptance to 确认完成: the institution works, the enterprise agrees or sends it back (O6-O10; E31-E33)."""
+
+from typing import Any
+
+from handlers.context import Context
+from handlers.moves import move
+from handlers.orders import disputes
+from handlers.orders.payment import refund, with_names
+from handlers.orders.policy import rules_of_order
+from handlers.orders.views import OrderView, lock_own_order, may, view
+from handlers.refusals import Kind, NotFound, Refusal
+from handlers.transactions import Transaction, transaction
+from models.orders import ORDER_GRAPH, CloseReason, OrderState
+
+
+class OrderNotAcceptable(Refusal):
+    kind, code, title = Kind.CONFLICT, "order_not_acceptable", "订单当前不能接单或拒单"
+
+
+class OrderNotDeliverable(Refusal):
+    kind, code, title = Kind.CONFLICT, "order_not_deliverable", "订单当前不能提交完成"
+
+
+class OrderNotConfirmable(Refusal):
+    kind, code, title = Kind.CONFLICT, "order_not_confirmable", "订单当前不能确认"
+
+
+async def accept_order(ctx: Context, order_id: int) -> OrderView:
+    """接单 (O6). Raises OrderNotFound, OrderNotAcceptable."""
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "accept"):
+            raise OrderNotAcceptable(state=order.state)
+        accepted = await move(tx, ORDER_GRAPH, order, OrderState.ACCEPTED, accepted_at=ctx.now, due_at=None)
+        tell(tx, "order_accepted", order, order.enterprise_id)
+        return tx.reply(view(ctx, with_names(accepted, order)))
+
+
+async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
+    """拒单 (O7): the vouchers go back to the lots that they came from. Raises OrderNotFound, OrderNotAcceptable."""
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "decline"):
+            raise OrderNotAcceptable(state=order.state)
+        tell(tx, "order_declined", order, order.enterprise_id, reason=reason)
+        closed = await refund(ctx, tx, order, CloseReason.DECLINED, order.voucher_fen, tell=order.institution_id)
+        return tx.reply(view(ctx, closed))
+
+
+async def deliver_order(ctx: Context, order_id: int, summary: str, attachment_id: int | None = None) -> OrderView:
+    """提交完成 (O8), with what was handed over. Raises OrderNotFound, OrderNotDeliverable, NotFound (attachment)."""
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "deliver"):
+            raise OrderNotDeliverable(state=order.state)
+        await _hand_over(ctx, tx, order, summary, attachment_id)
+        delivered = await move(tx, ORDER_GRAPH, order, OrderState.DELIVERED, delivered_at=ctx.now, due_at=None, reminded=0)
+        tell(tx, "order_delivered", order, order.enterprise_id)
+        return tx.reply(view(ctx, with_names(delivered, order)))
+
+
+async def _hand_over(ctx: Context, tx: Transaction, order: Any, summary: str, attachment_id: int | None) -> None:
+    if attachment_id is not None and not await tx.value(
+        "SELECT id FROM attachments WHERE id = $1 AND organisation_id = $2 AND state = 'stored' FOR SHARE",
+        attachment_id, ctx.organisation_id,
+    ):
+        raise NotFound(attachment_id=attachment_id)
+    await tx.run(
+        "INSERT INTO handovers (order_id, summary, attachment_id, delivered_by_id, delivered_at) VALUES ($1,$2,$3,$4,$5)",
+        order.id, summary, attachment_id, ctx.person_id, ctx.now,
+    )
+
+
+async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
+    """确认完成 (O9): from now on it can be reviewed, and the system reviews it in seven days. Raises OrderNotConfirmable."""
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "confirm"):
+            raise OrderNotConfirmable(state=order.state)
+        completed = await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, completed_at=ctx.now, due_at=None, reminded=0)
+        tell(tx, "order_completed", order, order.institution_id)
+        tell(tx, "review_reminder", order, order.enterprise_id)
+        return tx.reply(view(ctx, with_names(completed, order)))
+
+
+async def send_back(ctx: Context, order_id: int, reason: str) -> OrderView:
+    """未完成 (O10): the institution does it again; beyond the policy's `rework_max` a reviewer rules. Raises OrderNotConfirmable."""
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "send_back"):
+            raise OrderNotConfirmable(state=order.state)
+        await tx.run(
+            "UPDATE handovers SET sent_back_reason = $2, sent_back_at = $3 WHERE order_id = $1 AND sent_back_at IS NULL",
+            order.id, reason, ctx.now,
+        )
+        rules = await rules_of_order(tx, order.policy_id)
+        if rules.rework_max is not None and order.rework_count >= rules.rework_max:
+            return tx.reply(view(ctx, with_names(await disputes.open_dispute(ctx, tx, order, reason), order)))
+        again = await move(
+            tx, ORDER_GRAPH, order, OrderState.ACCEPTED, note={"reason": reason}, rework_count=order.rework_count + 1, delivered_at=None
+        )
+        tell(tx, "order_sent_back", order, order.institution_id, reason=reason)
+        return tx.reply(view(ctx, with_names(again, order)))
+
+
+def tell(tx: Transaction, kind: str, order: Any, organisation_id: int, **data: object) -> None:
+    tx.announce(
+        kind, "order", order.id, organisation_id=organisation_id, number=order.number, service=order.product_name,
+        voucher_fen=order.voucher_fen, at=tx.ctx.now.isoformat(), **data,
+    )
+
+
+REMIND_AFTER_DAYS = (3, 7)  # after `delivered`; never an automatic confirmation
+
+
+async def remind_unconfirmed(ctx: Context, limit: int = 500) -> int:
+    """请确认完成, three and seven days after delivery. A reminder that was missed is not caught up twice."""
+    async with transaction(ctx) as tx:
+        due = await tx.rows(
+            "SELECT * FROM orders WHERE state = 'delivered' AND disputed_at IS NULL AND frozen_at IS NULL AND"
+            " (reminded < 1 AND delivered_at <= $1::timestamptz - make_interval(days => $2)"
+            "  OR reminded < 2 AND delivered_at <= $1::timestamptz - make_interval(days => $3))"
+            " ORDER BY delivered_at LIMIT $4 FOR UPDATE SKIP LOCKED", ctx.now, *REMIND_AFTER_DAYS, limit,
+        )
+        for order in due:
+            days = (ctx.now - order.delivered_at).days
+            await tx.run("UPDATE orders SET reminded = $2 WHERE id = $1", order.id, 2 if days >= REMIND_AFTER_DAYS[1] else 1)
+            tell(tx, "order_delivered", order, order.enterprise_id, days=days)
+        return len(due)
+
+
+async def remind_unaccepted(ctx: Context, limit: int = 500) -> int:
+    """Five working days without 接单: the institution is reminded, the enterprise hears that it may take its vouchers back."""
+    async with transaction(ctx) as tx:
+        due = await tx.rows(
+            "SELECT * FROM orders WHERE state = 'paid' AND reminded = 0 AND due_at <= $1 AND frozen_at IS NULL"
+            " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED", ctx.now, limit,
+        )
+        for order in due:
+            await tx.run("UPDATE orders SET reminded = 1 WHERE id = $1", order.id)
+            tell(tx, "order_paid", order, order.institution_id, overdue=True)
+            tell(tx, "order_closed", order, order.enterprise_id, reason="may_take_back")
+        return len(due)

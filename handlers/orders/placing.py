@@ -1,0 +1,81 @@
+"""Placing an order (O1; E27, E28)."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from handlers import programmes
+from handlers.context import Context
+from handlers.eligibility import refuse_unless
+from handlers.orders import rules as order_rules
+from handlers.orders.views import SELECT, OrderView, view
+from handlers.refusals import Kind, Refusal
+from handlers.transactions import Transaction, transaction
+from handlers.wallet import SHANGHAI
+from models.orders import OrderState
+
+AGREEMENT_VERSION = "2026-01"  # docs/agreement.md, 《专项服务券交易协议》
+
+
+class AgreementNeeded(Refusal):
+    kind, code, title = Kind.INVALID, "agreement_needed", "请阅读并同意《专项服务券交易协议》"
+
+
+def order_number(now: datetime) -> str:
+    """24 digits: the order's time in Shanghai and ten random ones (E37)."""
+    return now.astimezone(SHANGHAI).strftime("%Y%m%d%H%M%S") + f"{secrets.randbelow(10**10):010d}"
+
+
+INSERT = """
+INSERT INTO orders (number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name, product_version, category,
+  deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state, message, agreement_version, rework_count,
+  use_year, use_nth, placed_by_id, placed_at, due_at, reminded, version)
+VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12,0,0,$13,$14,$15,0,$16,$17,$18,$19,$20,0,1) RETURNING id
+"""
+
+
+async def place_order(
+    ctx: Context, product_id: int, programme_id: int, *, agreement_version: str, message: str = ""
+) -> OrderView:
+    """提交订单: one product, at its list price, for the acting enterprise.
+
+    The yearly use is taken now (E28 counts 申请使用) and given back when the order is closed unpaid or wholly returned.
+    Raises NotFound, AgreementNeeded and order_rules.REFUSALS.
+    """
+    if agreement_version != AGREEMENT_VERSION:
+        raise AgreementNeeded(agreement_version=AGREEMENT_VERSION)
+    async with transaction(ctx) as tx:
+        facts = await order_rules.lock_facts(ctx, tx, product_id, programme_id)
+        refuse_unless(order_rules.order_tree(facts))
+        order_id = await _insert(ctx, tx, facts, programme_id, message)
+        tx.record("order.placed", "order", order_id, after=OrderState.UNPAID.value, product_id=product_id, price_fen=facts.price_fen)
+        order = await tx.row(f"{SELECT} WHERE o.id = $1", order_id)
+        tx.announce(
+            "order_placed", "order", order_id, organisation_id=facts.institution_id,
+            number=order.number, service=facts.product_name, price_fen=facts.price_fen,
+        )
+        return tx.reply(view(ctx, order))
+
+
+async def _insert(ctx: Context, tx: Transaction, facts: Any, programme_id: int, message: str) -> int:
+    rules = programmes.rules_of(facts)
+    nth, year = await _next_use(ctx, tx, facts)
+    state = OrderState.AWAITING_PRICE if rules.price_confirm == "always" else OrderState.UNPAID
+    order_id: int = await tx.value(
+        INSERT, order_number(ctx.now), programme_id, facts.policy_id, ctx.organisation_id, facts.institution_id, facts.product_id,
+        facts.product_name, facts.product_version, facts.category, facts.deductions, facts.price_fen,
+        min(max(facts.deductions.values()), facts.price_fen), state.value, message, AGREEMENT_VERSION, year, nth, ctx.person_id,
+        ctx.now, ctx.now + timedelta(days=rules.unpaid_timeout_days),
+    )
+    return order_id
+
+
+async def _next_use(ctx: Context, tx: Transaction, facts: Any) -> tuple[int, int]:
+    """The lowest free number of this year's uses: UNIQUE makes the same number impossible twice, even without the lock."""
+    year = ctx.now.astimezone(SHANGHAI).year
+    taken = await tx.rows(
+        "SELECT use_nth FROM orders WHERE enterprise_id = $1 AND product_id = $2 AND use_year = $3",
+        ctx.organisation_id, facts.product_id, year,
+    )
+    used = {order.use_nth for order in taken}
+    return next(number for number in range(1, len(used) + 2) if number not in used), year

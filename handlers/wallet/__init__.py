@@ -1,0 +1,34 @@
+"""The wallet of an enterprise (券包): voucher lots, what a payment uses of them, bills and expiry (E19-E23, F05, F06).
+
+Every movement is one ledger entry from an account to another; a lot's amounts are the sums of its entries.
+The earliest expiry goes first. An expiry date is usable to its last instant in Asia/Shanghai (E22).
+"""
+
+from handlers.wallet.calendar import SHANGHAI, first_unusable_instant, shanghai_date
+from handlers.wallet.choosing import (
+    LotNotUsable,
+    NotEnoughVouchers,
+    Spend,
+    SpendView,
+    check_picks,
+    choose_lots,
+    find_lots,
+    lock_lots,
+)
+from handlers.wallet.lots import expire_due, issue_round
+from handlers.wallet.moving import commit, hold, release, reverse, spend
+from handlers.wallet.views import (
+    BalanceView,
+    BillView,
+    LotView,
+    WalletTab,
+    list_balances,
+    list_bills,
+    list_lots,
+)
+
+__all__ = [
+    "SHANGHAI", "BalanceView", "BillView", "LotNotUsable", "LotView", "NotEnoughVouchers", "Spend", "SpendView", "WalletTab",
+    "check_picks", "choose_lots", "commit", "expire_due", "find_lots", "first_unusable_instant", "hold", "issue_round",
+    "list_balances", "list_bills", "list_lots", "lock_lots", "release", "reverse", "shanghai_date", "spend",
+]

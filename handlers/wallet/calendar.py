@@ -1,0 +1,15 @@
+"""Days of vouchers: dates of Asia/Shanghai, instants of UTC."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def shanghai_date(now: datetime) -> date:
+    return now.astimezone(SHANGHAI).date()
+
+
+def first_unusable_instant(valid_until: date) -> datetime:
+    """Midnight after the last day, Asia/Shanghai, as UTC."""
+    return datetime.combine(valid_until + timedelta(days=1), time.min, SHANGHAI).astimezone(UTC)

@@ -1,0 +1,54 @@
+"""Vouchers come into the wallet with a round and leave it on the day after their last (E22)."""
+
+from typing import Any
+
+from handlers.context import Context
+from handlers.transactions import Transaction, transaction
+from handlers.wallet.calendar import first_unusable_instant, shanghai_date
+
+ISSUE_ROUND = """
+WITH made AS (
+  INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, valid_from, valid_until,
+                    expires_at, created_at)
+  SELECT $2, r.voucher_type_id, r.organisation_id, r.id, t.face_fen, t.face_fen, $3, $4, $5, $6
+  FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id WHERE r.round_id = $1 AND r.state = 'won' ORDER BY r.id
+  RETURNING id, organisation_id, face_fen
+), entered AS (
+  INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+  SELECT $2, id, organisation_id, 'issue', 'budget', 'available', face_fen, $6 FROM made
+)
+SELECT count(*) FROM made
+"""
+
+
+async def issue_round(ctx: Context, tx: Transaction, round_: Any) -> int:
+    """Put a voucher into the wallet of every winner of a round, in one statement. Returns how many."""
+    issued: int = await tx.value(
+        ISSUE_ROUND, round_.id, round_.programme_id, shanghai_date(ctx.now), round_.valid_until,
+        first_unusable_instant(round_.valid_until), ctx.now,
+    )
+    return issued
+
+
+EXPIRE = """
+WITH due AS (
+  SELECT id, available_fen FROM lots WHERE available_fen > 0 AND expires_at <= $1
+  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), gone AS (
+  UPDATE lots l SET expired_fen = l.expired_fen + due.available_fen, available_fen = 0, expired_at = $1 FROM due WHERE l.id = due.id
+  RETURNING l.id, l.programme_id, l.organisation_id, due.available_fen
+), entered AS (
+  INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+  SELECT programme_id, id, organisation_id, 'expire', 'available', 'expired', available_fen, $1 FROM gone
+)
+SELECT count(*) AS lots, coalesce(sum(available_fen), 0)::bigint AS fen, min(id) AS first_id FROM gone
+"""
+
+
+async def expire_due(ctx: Context, limit: int = 5_000) -> int:
+    """Take what is left of lots whose last day is over; what is on hold is protected. Returns how many lots."""
+    async with transaction(ctx) as tx:
+        gone = await tx.row(EXPIRE, ctx.now, limit)
+        if gone.lots:
+            tx.record("lots.expired", "lot", gone.first_id, lots=gone.lots, fen=gone.fen)
+        return int(gone.lots)

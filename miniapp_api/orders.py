@@ -1,0 +1,151 @@
+"""订单: from 提交订单 to 确认完成, for both parties."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from handlers import orders
+from handlers.context import Context
+from handlers.eligibility import TreeView
+from handlers.orders import (
+    AgreementNeeded,
+    DeductionTooHigh,
+    OrderNotAcceptable,
+    OrderNotCancellable,
+    OrderNotConfirmable,
+    OrderNotDeliverable,
+    OrderNotFound,
+    OrderNotPayable,
+    OrderView,
+    PreviewView,
+)
+from handlers.paging import PageView
+from handlers.refusals import ChangedMeanwhile, NotFound
+from handlers.wallet import LotNotUsable, NotEnoughVouchers, Spend
+from miniapp_api.payment_passwords import VERIFY_REFUSALS, Password
+from miniapp_api.routing import Api, Body, Parameters, Query, Who
+from models.orders import OrderState
+
+api = Api("orders", "订单")
+Fen = Annotated[int, Field(ge=1, le=10**12)]
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+LOTS_REFUSALS = (OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
+
+
+class OrdersQuery(Query):
+    state: OrderState | None = None
+
+
+class PlaceOrderBody(Body):
+    product_id: Id
+    programme_id: Id
+    agreement_version: Annotated[str, StringConstraints(max_length=16)]
+    message: Annotated[str, StringConstraints(max_length=500)] = ""
+
+
+class SpendBody(Body):
+    lot_id: Id
+    fen: Fen
+
+
+class PreviewBody(Body):
+    """Without `spends` the earliest expiry goes first; with them their sum is `voucher_fen`."""
+
+    voucher_fen: Fen
+    spends: Annotated[list[SpendBody], Field(max_length=50, default_factory=list)]
+
+    def picks(self) -> list[Spend]:
+        return [Spend(each.lot_id, each.fen) for each in self.spends]
+
+
+class PayOrderBody(PreviewBody):
+    password: Password
+
+
+class ReasonBody(Body):
+    reason: Reason
+
+
+class DeliverBody(Body):
+    summary: Reason
+    attachment_id: Id | None = None
+
+
+class EligibilityQuery(Parameters):
+    programme_id: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+@api.get("/products/{product_id}/eligibility", title="能否用券购买该产品，为什么", who=Who.ENTERPRISE, refusals=(OrderNotFound,))
+async def explain_order(ctx: Context, product_id: int, query: EligibilityQuery) -> TreeView:
+    return await orders.explain_order(ctx, product_id, query.programme_id)
+
+
+@api.post("/orders", title="提交订单", who=Who.ENTERPRISE_ACTOR, status=201, refusals=(AgreementNeeded, NotFound, *orders.REFUSALS))
+async def place_order(ctx: Context, body: PlaceOrderBody) -> OrderView:
+    return await orders.place_order(
+        ctx, body.product_id, body.programme_id, agreement_version=body.agreement_version, message=body.message
+    )
+
+
+@api.get("/orders", title="我的订单", who=Who.MEMBER)
+async def list_orders(ctx: Context, query: OrdersQuery) -> PageView[OrderView]:
+    return await orders.list_orders(ctx, query.state, query.page())
+
+
+@api.get("/orders/{order_id}", title="订单详情", who=Who.MEMBER, refusals=(OrderNotFound,))
+async def get_order(ctx: Context, order_id: int) -> OrderView:
+    return await orders.get_order(ctx, order_id)
+
+
+@api.get("/orders/{order_id}/handovers", title="服务交付记录", who=Who.MEMBER, refusals=(OrderNotFound,))
+async def list_handovers(ctx: Context, order_id: int, query: Query) -> PageView[orders.HandoverView]:
+    return await orders.list_handovers(ctx, order_id, query.page())
+
+
+@api.post("/orders/{order_id}/payment-preview", title="预览用券支付", who=Who.ENTERPRISE_PAYER, refusals=LOTS_REFUSALS)
+async def preview_payment(ctx: Context, order_id: int, body: PreviewBody) -> PreviewView:
+    return await orders.preview_payment(ctx, order_id, body.voucher_fen, body.picks())
+
+
+@api.post("/orders/{order_id}/payment", title="用券支付", who=Who.ENTERPRISE_PAYER, key_required=True, limit="password",
+          refusals=(*LOTS_REFUSALS, *VERIFY_REFUSALS, ChangedMeanwhile))
+async def pay_order(ctx: Context, order_id: int, body: PayOrderBody) -> OrderView:
+    return await orders.pay_order(ctx, order_id, body.password, body.voucher_fen, body.picks())
+
+
+@api.post("/orders/{order_id}/cancellation", title="取消订单", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotCancellable))
+async def cancel_order(ctx: Context, order_id: int) -> OrderView:
+    return await orders.cancel_order(ctx, order_id)
+
+
+@api.post("/orders/{order_id}/take-back", title="服务商逾期未接单，退回服务券", who=Who.ENTERPRISE_ACTOR,
+          refusals=(OrderNotFound, OrderNotCancellable))
+async def take_back_order(ctx: Context, order_id: int) -> OrderView:
+    return await orders.take_back_order(ctx, order_id)
+
+
+@api.post("/orders/{order_id}/acceptance", title="接单", who=Who.INSTITUTION_ACTOR, refusals=(OrderNotFound, OrderNotAcceptable))
+async def accept_order(ctx: Context, order_id: int) -> OrderView:
+    return await orders.accept_order(ctx, order_id)
+
+
+@api.post("/orders/{order_id}/refusal", title="拒单", who=Who.INSTITUTION_ACTOR, refusals=(OrderNotFound, OrderNotAcceptable))
+async def decline_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.decline_order(ctx, order_id, body.reason)
+
+
+@api.post("/orders/{order_id}/handovers", title="提交完成", who=Who.INSTITUTION_ACTOR,
+          refusals=(OrderNotFound, OrderNotDeliverable, NotFound))
+async def deliver_order(ctx: Context, order_id: int, body: DeliverBody) -> OrderView:
+    return await orders.deliver_order(ctx, order_id, body.summary, body.attachment_id)
+
+
+@api.post("/orders/{order_id}/completion", title="确认完成", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
+async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
+    return await orders.confirm_completion(ctx, order_id)
+
+
+@api.post("/orders/{order_id}/rework", title="未完成，退回服务商", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
+async def send_back(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.send_back(ctx, order_id, body.reason)
