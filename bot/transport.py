@@ -17,6 +17,8 @@ SECRET_NAMES = frozenset({
 SECRET_PAIR = re.compile(
     r"(?i)\b(access_?token|app_?secret|client_secret|secret|js_code|session_key)(\"?\s*[=:]\s*\"?)[^&\s\"',}]+",
 )
+# A token that some answer repeats although this call did not send it. Request ids are shorter.
+TOKEN_LIKE = re.compile(r"[A-Za-z0-9_-]{32,}")
 BAN_SECONDS = 300  # DingTalk shuts an address out for five minutes, with {"status":1111} or a page of HTML
 
 
@@ -46,10 +48,11 @@ class Answer:
 
 
 def scrub(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """One line without secrets: neither the values that this call sent, nor anything that stands behind such a name."""
+    """One line without secrets: the values that this call sent, what stands behind such a name, what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return " ".join(SECRET_PAIR.sub(r"\1\2***", text).split())[:ERROR_CHARACTERS_MAX]
+    text = TOKEN_LIKE.sub("***", SECRET_PAIR.sub(r"\1\2***", text))
+    return " ".join(text.split())[:ERROR_CHARACTERS_MAX]
 
 
 def secrets_in(*values: Mapping[str, Any] | None) -> frozenset[str]:

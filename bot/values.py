@@ -24,10 +24,11 @@ AMOUNT_DIGITS_MAX = 10
 
 def plain(text: str) -> str:
     """One line of ordinary characters: no controls, no emoji, single spaces, composed (NFC)."""
-    text = PICTURES.sub("", unicodedata.normalize("NFC", text))
+    text = PICTURES.sub("", text)
     kept = (" " if unicodedata.category(each) in SPACES or each in "\t\r\n\v\f\x85" else each for each in text)
     line = "".join(each for each in kept if unicodedata.category(each) not in DROPPED and not "\ufe00" <= each <= "\ufe0f")
-    return " ".join(line.split())
+    # Composed again: what was taken out may have stood between a letter and its mark.
+    return unicodedata.normalize("NFC", " ".join(line.split()))
 
 
 def clusters(text: str) -> Iterator[str]:
@@ -78,7 +79,7 @@ def phrase(text: str) -> str:
 
 def name(text: str) -> str:
     """Up to ten 汉字, or up to twenty letters; mixed counts as 汉字. Digits are not allowed."""
-    kept = "".join(each for each in plain(text) if each in "〇·•.-' ()（）" or unicodedata.category(each)[0] in "LM")
+    kept = plain("".join(each for each in plain(text) if each in "〇·•.-' ()（）" or unicodedata.category(each)[0] in "LM"))
     value = trimmed(kept, 20 if kept.isascii() else 10).strip()
     return value if any(each.isalpha() or each == "〇" for each in value) else NOTHING
 
