@@ -1,6 +1,5 @@
 """Programmes, their versioned policies and voucher types (section 2.1, F25; docs/decisions/0041)."""
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,7 +13,9 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
+from handlers.regions import OutsideJurisdiction, prefix_of, reaches
 from handlers.transactions import Transaction, row, rows, transaction
+from models.accounts import MEMBER_ROLES
 from models.programmes import POLICY_GRAPH, PROGRAMME_GRAPH, PolicyState, ProgrammeState
 
 
@@ -38,10 +39,6 @@ class PolicyDecided(Refusal):
 
 class VoucherTypeExists(Refusal):
     kind, code, title = Kind.CONFLICT, "voucher_type_exists", "该项目已有相同编码的券种"
-
-
-class RegionNotYours(Refusal):
-    kind, code, title = Kind.FORBIDDEN, "region_not_yours", "该地区不在您的管辖范围内"
 
 
 class Claim(BaseModel):
@@ -147,15 +144,22 @@ async def current_policy(tx: Transaction, programme_id: int) -> Any:
     return found
 
 
-def covers(own: str | None, region_code: str) -> bool:
-    """Whether a jurisdiction (a six-digit division, None for none) contains a division: 370000 contains 370100 and 370102."""
-    return own is not None and region_code.startswith(re.sub(r"(00)+$", "", own))
+def manages(ctx: Context, region_code: str) -> bool:
+    """Whether the actor is an official whose jurisdiction reaches a programme of that division."""
+    return ctx.actor.role not in {None, *MEMBER_ROLES} and reaches(ctx.actor, region_code)
+
+
+def managed_prefix(ctx: Context) -> str | None:
+    """What the codes of the actor's divisions begin with, for `LIKE $n || '%'`; None (matching nothing) for who manages none."""
+    if ctx.actor.role in {None, *MEMBER_ROLES} or ctx.actor.park_id is not None:
+        return None
+    return prefix_of(ctx.actor.region_code) if ctx.actor.region_code else ""
 
 
 async def lock_programme(ctx: Context, tx: Transaction, programme_id: int) -> Any:
     """A programme of the acting official's jurisdiction. NO KEY: rows that refer to it may be added meanwhile."""
     programme = await tx.row("SELECT * FROM programmes WHERE id = $1 FOR NO KEY UPDATE", programme_id)
-    if programme is None or not covers(ctx.actor.region_code, programme.region_code):
+    if programme is None or not manages(ctx, programme.region_code):
         raise NotFound
     return programme
 
@@ -164,9 +168,9 @@ async def lock_programme(ctx: Context, tx: Transaction, programme_id: int) -> An
 
 
 async def draft_programme(ctx: Context, name: str, region_code: str) -> ProgrammeView:
-    """Raises RegionNotYours, ProgrammeExists."""
-    if not covers(ctx.actor.region_code, region_code):
-        raise RegionNotYours
+    """Raises OutsideJurisdiction, ProgrammeExists."""
+    if not manages(ctx, region_code):
+        raise OutsideJurisdiction
     async with transaction(ctx) as tx:
         programme_id = await tx.value(
             "INSERT INTO programmes (name, region_code, state, made_by_id, created_at) VALUES ($1, $2, 'draft', $3, $4)"
@@ -281,17 +285,16 @@ async def list_programmes(ctx: Context, page: Page) -> PageView[ProgrammeView]:
     """Newest first. Drafts are seen by the officials of their region only."""
     key = page.key()
     found = await rows(
-        SELECT + " WHERE (p.state <> 'draft' OR $1 AND p.region_code LIKE $2 || '%') AND ($3::bigint IS NULL OR p.id < $3)"
-        " ORDER BY p.id DESC LIMIT $4",
-        ctx.actor.region_code is not None, re.sub(r"(00)+$", "", ctx.actor.region_code or ""), key[0] if key else None,
-        page.limit + 1,
+        SELECT + " WHERE (p.state <> 'draft' OR p.region_code LIKE $1 || '%') AND ($2::bigint IS NULL OR p.id < $2)"
+        " ORDER BY p.id DESC LIMIT $3",
+        managed_prefix(ctx), key[0] if key else None, page.limit + 1,
     )
     return page_of(found, page, programme_view, lambda each: [each.id])
 
 
 async def get_programme(ctx: Context, programme_id: int) -> ProgrammeView:
     found = await row(SELECT + " WHERE p.id = $1", programme_id)
-    if found is None or (found.state == ProgrammeState.DRAFT and not covers(ctx.actor.region_code, found.region_code)):
+    if found is None or (found.state == ProgrammeState.DRAFT and not manages(ctx, found.region_code)):
         raise NotFound
     return programme_view(found)
 
@@ -309,7 +312,7 @@ async def list_policies(ctx: Context, programme_id: int, page: Page) -> PageView
 
 async def _require_own_programme(ctx: Context, programme_id: int) -> None:
     found = await row("SELECT region_code FROM programmes WHERE id = $1", programme_id)
-    if found is None or not covers(ctx.actor.region_code, found.region_code):
+    if found is None or not manages(ctx, found.region_code):
         raise NotFound
 
 
