@@ -65,6 +65,7 @@ class TokenStore:
         self._key, self._lock_key = f"qifuquan:token:{app}", f"qifuquan:token-lock:{app}"
         self._fetch, self._redis, self._call_seconds, self._monotonic = fetch, redis, call_seconds, monotonic
         self._kept, self._good_until = "", 0.0  # a moment of the monotonic clock
+        self._refused = ""
         self._flight: asyncio.Task[str] | None = None
 
     async def get(self) -> str:
@@ -79,6 +80,8 @@ class TokenStore:
 
     async def refused(self, value: str) -> None:
         """The platform did not take this token. Only this one is forgotten: another process may have stored a newer one."""
+        # Until Redis has forgotten it, or if it does not: nobody in this process shall find it there again.
+        self._refused = value
         if self._kept == value:
             self._kept = ""
         if self._redis is not None:
@@ -129,7 +132,8 @@ class TokenStore:
             pipeline.get(self._key)
             pipeline.pttl(self._key)
             value, milliseconds = await pipeline.execute()
-        return self._keep(value, milliseconds / 1000) if value and milliseconds > 0 else None
+        usable = value and value != self._refused and milliseconds > 0
+        return self._keep(value, milliseconds / 1000) if usable else None
 
     async def _ask(self, redis: aioredis.Redis, script: str, *arguments: str, keys: int = 1) -> object:
         """What the script answers, or None when Redis is away: a token in hand is good without it."""
@@ -140,6 +144,8 @@ class TokenStore:
             return None
 
     def _keep(self, value: str, seconds: float) -> str:
+        # The platform may give the same token again, and then means it.
+        self._refused = ""
         self._kept, self._good_until = value, self._monotonic() + seconds
         return value
 

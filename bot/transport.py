@@ -23,17 +23,15 @@ BAN_SECONDS = 300  # DingTalk shuts an address out for five minutes, with {"stat
 
 
 class PlatformError(Exception):
-    """A call that did not work. `code` is the platform's own, or one of ours: timeout, unreachable, answer_lost, html,
-    banned, malformed, http_<status>. `message` holds no secret. `answered` tells a "no" from silence, after which the
-    platform may have done what was asked.
+    """A call that did not work. `message` holds no secret.
+
+    `code` is the platform's own, or one of ours: unreachable, html, banned, malformed; and timeout, answer_lost and
+    http_<5xx>, after which the platform may have done what was asked.
     """
 
-    def __init__(
-        self, code: int | str, message: str, *, retryable: bool, retry_after_seconds: float = 0, answered: bool = True,
-    ) -> None:
+    def __init__(self, code: int | str, message: str, *, retryable: bool, retry_after_seconds: float = 0) -> None:
         super().__init__(code, message)
-        self.code, self.message, self.retryable = code, message, retryable
-        self.retry_after_seconds, self.answered = retry_after_seconds, answered
+        self.code, self.message, self.retryable, self.retry_after_seconds = code, message, retryable, retry_after_seconds
 
     def __str__(self) -> str:
         return f"{self.code} {self.message}"
@@ -68,8 +66,10 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # No cookies: answers of one user's log-in must not colour the next.
-        self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+        # One platform that hangs must not take the connections of the other. No cookies: the answer to one user's
+        # log-in must not colour the next.
+        connector = aiohttp.TCPConnector(limit=100, limit_per_host=40)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -118,10 +118,10 @@ def as_failure(error: Exception) -> PlatformError:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | aiohttp.ConnectionTimeoutError):
         return PlatformError("unreachable", name, retryable=True)
     if isinstance(error, TimeoutError):
-        return PlatformError("timeout", "no answer in time", retryable=True, answered=False)
+        return PlatformError("timeout", "no answer in time", retryable=True)
     if isinstance(error, UnicodeEncodeError):
         return PlatformError("malformed", "the text is not Unicode", retryable=False)
-    return PlatformError("answer_lost", name, retryable=True, answered=False)
+    return PlatformError("answer_lost", name, retryable=True)
 
 
 def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[str]) -> Answer:
@@ -136,11 +136,10 @@ def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[st
         if body.get("status") == 1111 and "errcode" not in body:
             raise PlatformError("banned", "this address is shut out", retryable=True, retry_after_seconds=BAN_SECONDS)
         if status >= 500:
-            message = scrub(str(body.get("message", "")), secrets)
-            raise PlatformError(f"http_{status}", message, retryable=True, answered=False)
+            raise PlatformError(f"http_{status}", scrub(str(body.get("message", "")), secrets), retryable=True)
         return Answer(status, body)
     if status >= 500 or 300 <= status < 400:
-        raise PlatformError(f"http_{status}", "not an answer of the interface", retryable=True, answered=status < 500)
+        raise PlatformError(f"http_{status}", "not an answer of the interface", retryable=True)
     if raw.lstrip()[:1] == b"<":
         raise PlatformError("html", "a page instead of an answer", retryable=True, retry_after_seconds=BAN_SECONDS)
     raise PlatformError("malformed", f"status {status}, {len(raw)} bytes that are not a JSON object", retryable=True)

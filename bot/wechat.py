@@ -104,7 +104,11 @@ class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
 
     async def send_subscribe(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """{"touser", "template_id", "page", "miniprogram_state", "lang", "data"}; wechatpy lacks the state and language."""
-        return _object(await self._ask("/cgi-bin/message/subscribe/send", body))
+        answer = _object(await self._ask("/cgi-bin/message/subscribe/send", body))
+        if "errcode" not in answer:
+            # Other endpoints prove a success by what they give; this one has nothing but its errcode of 0.
+            raise PlatformError("malformed", "no errcode in the answer", retryable=True)
+        return answer
 
     async def mini_program_code(self, scene: str, page: str, *, env_version: str = "release", width: int = 430) -> bytes:
         """The picture of a mini-program code. A failure comes as JSON with the same status and is raised, never saved."""

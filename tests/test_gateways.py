@@ -236,6 +236,8 @@ async def test_a_code_whose_answer_was_lost_is_used_up_and_a_fresh_one_works(rem
     ({"status": 200, "body": "OK"}, "malformed status 200, 2 bytes that are not a JSON object"),
     ({"status": 200, "json": {"errcode": "odd"}}, "malformed errcode is not a number"),
     ({"status": 302, "body": ""}, "http_302 not an answer of the interface"),
+    ({"status": 200, "json": {}}, "malformed no errcode in the answer"),
+    ({"status": 404, "json": {"message": "not found"}}, "malformed no errcode in the answer"),
 ])
 async def test_a_message_that_met_a_disturbance_is_sent_later(remote, answer, error):
     key = await remote.person("张三")
@@ -352,6 +354,16 @@ async def test_only_the_token_that_failed_is_forgotten(redis):
     await theirs.refused("t1")
     assert await theirs.get() == "t2"
     assert issuer.asked == 2
+
+
+async def test_a_refused_token_that_is_still_in_redis_is_not_taken_from_there_again(redis):
+    app, issuer = uuid.uuid4().hex, Issuer(7200)
+    store = TokenStore(app, issuer, redis)
+    assert await store.get() == "t1"
+    await store.refused("t1")
+    await redis.set(f"qifuquan:token:{app}", "t1", px=60_000)
+    assert await store.get() == "t2"
+    assert await redis.get(f"qifuquan:token:{app}") == "t2"
 
 
 async def test_a_token_is_not_used_beyond_the_seconds_that_it_was_given():
