@@ -83,6 +83,7 @@ class Application(Table):
 class ApprovalKind(StrEnum):
     APPLICATION = "application"
     DISPUTE = "dispute"
+    PRODUCT = "product"        # 服务产品审核
     PAYMENT = "payment"        # 支付审核 (issue 2)
     REDEMPTION = "redemption"  # 兑付审核 (issue 2)
 

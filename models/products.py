@@ -29,6 +29,7 @@ PRODUCT_GRAPH = Graph("product", "products", ProductState, {
     (D.REJECTED, D.IN_REVIEW): "product.resubmitted",
     (D.REJECTED, D.DELETED): "product.deleted",
     (D.APPROVED, D.LISTED): "product.listed",
+    (D.APPROVED, D.DRAFT): "product.reopened",  # what is changed after its review is reviewed again
     (D.APPROVED, D.DELETED): "product.deleted",
     (D.LISTED, D.APPROVED): "product.unlisted",
     (D.LISTED, D.DELETED): "product.deleted",
@@ -36,7 +37,10 @@ PRODUCT_GRAPH = Graph("product", "products", ProductState, {
 
 
 class Product(Table):
-    """`terms` holds the bigrams of name, institution and category: any Chinese substring is found through one GIN index."""
+    """`terms` holds the one- and two-letter parts of `haystack` and the facets of the search: one GIN index answers all of it.
+
+    `haystack` is name, institution and category in one spelling, to prove longer words (handlers/product_search.py).
+    """
 
     service_number = chars(24)  # PX-<division>-<serial> (A37)
     organisation = reference("Organisation")
@@ -48,6 +52,7 @@ class Product(Table):
     sections: fields.Field[dict[str, str]] = fields.JSONField(default=dict)  # 服务简介, 服务保障, 服务流程, 服务详情 …
     is_recommended = fields.BooleanField(default=False)
     takes_vouchers = fields.BooleanField(default=False)
+    haystack = fields.TextField(default="")
     terms: fields.Field[list[str]] = ArrayField(element_type="text", default=list)
     version = fields.IntField(default=1)
     listed_at = moment(null=True)

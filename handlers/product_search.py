@@ -1,0 +1,206 @@
+"""Finding listed products by any Chinese substring, kind, price and district, sorted, with the exact total (E24, W4).
+
+One GIN index answers words and facets together (docs/decisions/0060-product-search.md): `terms` of a product holds every letter
+and every pair of neighbouring letters of its texts, and one marker for each facet. Markers start with `=` and have more than two
+letters, so no text can pretend to be one. One or two letters are thereby found exactly; a longer word is the conjunction of its
+pairs, and `haystack` proves that they stand together.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, TypedDict
+
+from handlers.paging import CursorUnknown, Page, page_of
+from handlers.regions import prefix_of
+from handlers.transactions import Transaction, rows
+from models.categories import CATEGORIES
+
+NEVER = 2**63 - 1  # sorts 面议 behind every price
+VOUCHER = "=voucher"
+PROVED_BY_PAIRS = 2  # letters
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Sort(StrEnum):
+    NEWEST = "newest"
+    CHEAPEST = "price_asc"
+    DEAREST = "price_desc"
+
+
+class ProductCardView(TypedDict):
+    """`price_fen` null is 面议. `max_voucher_fen` 抵扣金额, at most; `offline_fen` is what then remains to be paid (E26)."""
+
+    id: int
+    service_number: str
+    name: str
+    category: str
+    category_title: str
+    region_code: str
+    price_fen: int | None
+    max_voucher_fen: int
+    offline_fen: int | None
+    is_recommended: bool
+    institution_id: int
+    institution_name: str
+
+
+class ProductsPageView(TypedDict):
+    """`total` counts all that match, on every page."""
+
+    items: list[ProductCardView]
+    next: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody looks for; an absent part asks nothing. `region_code` means that division and all below it."""
+
+    words: str = ""
+    category: str | None = None
+    region_code: str | None = None
+    vouchers_only: bool = False
+    from_fen: int | None = None
+    to_fen: int | None = None
+    sort: Sort = Sort.NEWEST
+
+
+# --- one spelling -----------------------------------------------------------------------------------------------------------
+
+
+def folded(text: str) -> str:
+    """Half width, lower case, no blanks: `ＩＳＯ 9001` and `iso9001` are the same."""
+    narrow = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(unicodedata.normalize("NFKC", narrow).split())
+
+
+def _pairs(word: str) -> list[str]:
+    return [first + second for first, second in pairwise(word)]
+
+
+def indexed(*, name: str, institution: str, category: str, region_code: str, takes_vouchers: bool) -> tuple[str, list[str]]:
+    """(`haystack`, `terms`) of a product. No pair spans two texts."""
+    texts = [folded(text) for text in (name, institution, CATEGORIES.get(category, category))]
+    terms = {part for text in texts for part in (*text, *_pairs(text))}
+    prefix = prefix_of(region_code)
+    terms |= {f"=region:{prefix[:length]}" for length in range(2, len(prefix) + 1, 2)}
+    return "\n".join(texts), sorted(terms | ({VOUCHER} if takes_vouchers else set()))
+
+
+async def index_product(tx: Transaction, product_id: int) -> None:
+    """Bring what the search knows of a product up to date with the product and its institution."""
+    product = await tx.row(
+        "SELECT p.name, p.category, p.region_code, p.takes_vouchers, o.name AS institution FROM products p"
+        " JOIN organisations o ON o.id = p.organisation_id WHERE p.id = $1", product_id,
+    )
+    haystack, terms = indexed(**dict(product))
+    await tx.run("UPDATE products SET haystack = $2, terms = $3 WHERE id = $1", product_id, haystack, terms)
+
+
+async def index_products_of(tx: Transaction, organisation_id: int) -> None:
+    """For whoever changes the name of an institution."""
+    for product in await tx.rows("SELECT id FROM products WHERE organisation_id = $1 ORDER BY id FOR UPDATE", organisation_id):
+        await index_product(tx, product.id)
+
+
+# --- looking ------------------------------------------------------------------------------------------------------------------
+
+# sort -> (key, direction, how the next page compares, the key's type)
+ORDERS = {
+    Sort.NEWEST: ("p.listed_at", "DESC", "<", "timestamptz"),
+    Sort.CHEAPEST: (f"coalesce(p.price_fen, {NEVER})", "ASC", ">", "bigint"),
+    Sort.DEAREST: ("coalesce(p.price_fen, -1)", "DESC", "<", "bigint"),
+}
+CARD = """
+p.id, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
+o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen
+"""
+# A suspended institution's products stay listed and are not found: they come back by themselves.
+OPEN_SHOP = "p.organisation_id <> ALL (ARRAY(SELECT id FROM organisations WHERE suspended_at IS NOT NULL))"
+# Both statements answer the page and the total from one snapshot; `total` alone when the page is empty.
+AMONG_FOUND = """
+WITH found AS MATERIALIZED (SELECT p.id, {key} AS key FROM products p WHERE {match}),
+page AS (SELECT * FROM found f WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1),
+total AS (SELECT count(*) AS total FROM found)
+"""
+# Without a term nearly everything matches: count it in the index, and read the page along the sort.
+AMONG_ALL = """
+WITH page AS (
+  SELECT f.id, f.key FROM (SELECT p.id, {key} AS key FROM products p WHERE {match}) f
+  WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1
+), total AS (SELECT count(*) AS total FROM products p WHERE {match})
+"""
+SHOW = f"""
+SELECT total.total, page.key, {CARD} FROM total LEFT JOIN page ON true
+LEFT JOIN products p ON p.id = page.id LEFT JOIN organisations o ON o.id = p.organisation_id
+ORDER BY page.key {{direction}}, page.id {{direction}}
+"""
+
+
+def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
+    """(SQL conditions, whether the GIN index has something to look for); appends the parameters to `values`."""
+    def parameter(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    words = [folded(word) for word in wanted.words.split()]
+    terms = {term for word in words for term in (_pairs(word) or word)}
+    terms |= {f"=region:{prefix_of(wanted.region_code)}"} if wanted.region_code else set()
+    terms |= {VOUCHER} if wanted.vouchers_only else set()
+    conditions = ["p.state = 'listed'", OPEN_SHOP]
+    if terms:
+        conditions.append(f"p.terms @> {parameter(sorted(terms))}::text[]")
+    conditions += [f"strpos(p.haystack, {parameter(word)}) > 0" for word in words if len(word) > PROVED_BY_PAIRS]
+    if wanted.category is not None:
+        conditions.append(f"p.category = {parameter(wanted.category)}")
+    if wanted.from_fen is not None:
+        conditions.append(f"p.price_fen >= {parameter(wanted.from_fen)}")
+    if wanted.to_fen is not None:
+        conditions.append(f"p.price_fen <= {parameter(wanted.to_fen)}")
+    return " AND ".join(conditions), bool(terms)
+
+
+async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
+    """One statement for page and total. Raises CursorUnknown, also for a cursor of another sort."""
+    key, direction, compares, kind = ORDERS[wanted.sort]
+    values: list[Any] = [page.limit + 1, *_last_seen(wanted.sort, page)]
+    match, has_terms = _match(wanted, values)
+    after = f"($2::{kind} IS NULL OR (f.key, f.id) {compares} ($2, $3::bigint))"
+    statement = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
+    found = await rows(statement.format(key=key, match=match, after=after, direction=direction), *values)
+    shown = page_of([row for row in found if row.id is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
+    return {"items": shown["items"], "next": shown["next"], "total": found[0].total}
+
+
+def _cursor(sort: Sort, row: Any) -> list[Any]:
+    return [sort, (row.key - EPOCH) // MICROSECOND if sort is Sort.NEWEST else row.key, row.id]
+
+
+def _last_seen(sort: Sort, page: Page) -> tuple[Any, int | None]:
+    cursor = page.key((str, int, int))
+    if cursor is None:
+        return None, None
+    of_sort, key, product_id = cursor
+    if of_sort != sort:
+        raise CursorUnknown
+    try:
+        return (EPOCH + key * MICROSECOND if sort is Sort.NEWEST else key), product_id
+    except OverflowError as error:
+        raise CursorUnknown from error
+
+
+def view_card(product: Any) -> ProductCardView:
+    """`product`: a row of CARD."""
+    voucher_fen = product.max_voucher_fen or 0
+    return {
+        "id": product.id, "service_number": product.service_number, "name": product.name, "category": product.category,
+        "category_title": CATEGORIES.get(product.category, product.category), "region_code": product.region_code,
+        "price_fen": product.price_fen, "max_voucher_fen": voucher_fen,
+        "offline_fen": None if product.price_fen is None else product.price_fen - voucher_fen,
+        "is_recommended": product.is_recommended, "institution_id": product.organisation_id,
+        "institution_name": product.institution_name,
+    }
