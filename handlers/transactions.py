@@ -32,7 +32,7 @@ WITH done AS (
   FROM jsonb_array_elements($7::jsonb) e
 )
 INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
-SELECT $8, $9, $10, $11, $12, $13, $1 WHERE $10::text IS NOT NULL
+SELECT $8, $9, $10, $11, $12, $13, $1 WHERE $10::varchar IS NOT NULL
 """
 
 
