@@ -10,11 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from handlers.context import Context
+from handlers.application_forms import ProblemView
+from handlers.context import Actor, Context
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import mask_name, open_sealed
 from handlers.refusals import Kind, NotFound, Refusal
+from handlers.regions import prefix_of
 from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import working_days_left
 from models.accounts import Role
@@ -55,14 +57,6 @@ class Decision(StrEnum):
     REJECT = "rejected"
 
 
-class ItemView(TypedDict):
-    """One thing to correct: `field` for the program, `title` and `problem` for the person."""
-
-    field: str
-    title: str
-    problem: str
-
-
 class QueueView(TypedDict):
     """第 `position` 位, 预计 `working_days_left` 个工作日 (F11)."""
 
@@ -88,7 +82,7 @@ class ApprovalView(TypedDict):
     decided_at: datetime | None
     decided_by: str | None
     reason: str | None
-    items: list[ItemView]
+    items: list[ProblemView]
 
 
 class HistoryView(TypedDict):
@@ -98,7 +92,7 @@ class HistoryView(TypedDict):
     submitted_at: datetime
     decided_at: datetime | None
     reason: str | None
-    items: list[ItemView]
+    items: list[ProblemView]
 
 
 class CaseView(TypedDict):
@@ -109,25 +103,21 @@ class CaseView(TypedDict):
     history: list[HistoryView]
 
 
-Decide = Callable[[Context, Transaction, Any, Decision, str | None, Mapping[str, Any]], Awaitable[None]]
+Decide = Callable[[Context, Transaction, Any, Decision, str | None, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
 Detail = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 
-# What a decision does to its subject, in the same transaction. May refuse with DecisionNotOffered, DecisionIncomplete,
-# ChangedMeanwhile; the approval's own move is made here.
+# What a decision does to its subject, in the same transaction; what it returns is kept in the approval's `data`. May refuse with
+# DecisionNotOffered, DecisionIncomplete, ChangedMeanwhile; the approval's own move is made here.
 DECIDERS: dict[ApprovalKind, Decide] = {}
 # What a reviewer sees of the subject; without an entry, nothing but the approval itself.
 DETAILS: dict[ApprovalKind, Detail] = {}
 # The table of each subject, to lock it first.
 SUBJECTS = {"application": "applications", "order": "orders"}
 
-# $1 role, $2 region code, $3 park of the official. A division reaches all below it: 370000 reaches 37xxxx. An administrator
-# without a division reaches the country; any other official without one reaches nothing.
+# $1 role, $2 what the codes of the official's division begin with, $3 the official's park (reach_of). handlers/regions.py says
+# who is responsible for what; here it is said once more in SQL.
 REACH = """
-  a.role = $1 AND (
-    ($2::text IS NOT NULL AND starts_with(a.region_code, regexp_replace($2, '(00){1,2}$', '')))
-    OR ($3::bigint IS NOT NULL AND a.park_id = $3)
-    OR ($1 = 'admin' AND $2::text IS NULL AND $3::bigint IS NULL)
-  )
+  a.role = $1 AND CASE WHEN $3::bigint IS NOT NULL THEN a.park_id = $3 ELSE $2::text IS NULL OR starts_with(a.region_code, $2) END
 """
 SHOWN = """
 SELECT a.*, o.name AS organisation_name, p.name AS decider_name
@@ -159,8 +149,9 @@ FROM approvals a WHERE a.subject = $1 AND a.subject_id = $2 AND a.state = 'open'
 """
 
 
-def _reach(ctx: Context) -> tuple[str | None, str | None, int | None]:
-    return ctx.actor.role, ctx.actor.region_code, ctx.actor.park_id
+def reach_of(actor: Actor) -> tuple[str | None, str | None, int | None]:
+    """The parameters $1, $2, $3 of REACH."""
+    return actor.role, actor.region_code and prefix_of(actor.region_code), actor.park_id
 
 
 async def open_approval(
@@ -198,13 +189,13 @@ async def queue_place(now: datetime, subject: str, subject_id: int) -> QueueView
 async def list_approvals(ctx: Context, state: ApprovalState, kind: ApprovalKind | None, page: Page) -> PageView[ApprovalView]:
     """The queue of the official's role and jurisdiction, oldest first."""
     after = (page.key() or [0])[0]
-    found = await rows(LIST, *_reach(ctx), state, kind, after, page.limit + 1)
+    found = await rows(LIST, *reach_of(ctx.actor), state, kind, after, page.limit + 1)
     return page_of(found, page, lambda approval: view(ctx, approval), lambda approval: [approval.id])
 
 
 async def open_case(ctx: Context, approval_id: int) -> CaseView:
     """Everything a reviewer needs to decide. Raises NotFound, also for what is outside the jurisdiction."""
-    approval = await row(ONE, *_reach(ctx), approval_id)
+    approval = await row(ONE, *reach_of(ctx.actor), approval_id)
     if approval is None:
         raise NotFound
     detail = DETAILS.get(ApprovalKind(approval.kind))
@@ -222,23 +213,23 @@ async def decide(
     reason, given = _reason(decision, reason), data or {}
     async with transaction(ctx) as tx:
         approval = await _lock_decidable(ctx, tx, approval_id)
-        decided = await move(
+        kept = await DECIDERS[ApprovalKind(approval.kind)](ctx, tx, approval, decision, reason, given) or {}
+        await move(
             tx, APPROVAL_GRAPH, approval, ApprovalState(decision), decided_by_id=ctx.person_id, decided_at=ctx.now, reason=reason,
-            data={**approval.data, **({"items": given["items"]} if given.get("items") else {})},
+            data={**approval.data, **kept},
         )
-        await DECIDERS[ApprovalKind(approval.kind)](ctx, tx, decided, decision, reason, given)
-        return tx.reply(view(ctx, await tx.row(ONE, *_reach(ctx), approval_id)))
+        return tx.reply(view(ctx, await tx.row(ONE, *reach_of(ctx.actor), approval_id)))
 
 
 async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> Any:
-    seen = await tx.row(ONE, *_reach(ctx), approval_id)
+    seen = await tx.row(ONE, *reach_of(ctx.actor), approval_id)
     if seen is None:
         raise NotFound
     if await tx.value(RELATED, approval_id, ctx.person_id):
         raise OwnCase
     await tx.row(f"SELECT id FROM {SUBJECTS[seen.subject]} WHERE id = $1 FOR UPDATE", seen.subject_id)
     await tx.row("SELECT id FROM approvals WHERE id = $1 FOR UPDATE", approval_id)
-    approval = await tx.row(ONE, *_reach(ctx), approval_id)  # as it is now that nobody else can change it
+    approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it
     if approval.state != ApprovalState.OPEN:
         raise AlreadyDecided(state=approval.state, by=_decider(ctx, approval), at=approval.decided_at.isoformat())
     return approval

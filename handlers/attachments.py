@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from handlers.approvals import REACH
+from handlers.approvals import REACH, reach_of
 from handlers.context import Context
 from handlers.file_types import HEAD_BYTES, SLOTS, FileSlot, FileType, display_name, extension, is_sound_image, sniff
 from handlers.moves import move
@@ -230,8 +230,7 @@ async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
 
 async def open_file(ctx: Context, attachment_id: int) -> StoredFile:
     """Raises NotFound for what is not there, not finished, or not for this person."""
-    actor = ctx.actor
-    found = await row(VISIBLE, actor.role, actor.region_code, actor.park_id, actor.organisation_id, attachment_id)
+    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id)
     if found is None:
         raise NotFound
     return StoredFile(found.display_name, found.media_type, found.size, ctx.ports.storage.get(found.storage_key))

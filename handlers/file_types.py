@@ -96,13 +96,14 @@ def display_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileSlot:
-    """A place for files on a form. Sizes in bytes, for each file."""
+    """A place for files on a form. Sizes in bytes, for each file. `has_template`: a paper to print, seal and scan (C16)."""
 
     name: str
     title: str
     types: tuple[FileType, ...]
     max_bytes: int
     max_files: int = 1
+    has_template: bool = False
 
     def allows(self, kind: FileType | None, named: str) -> bool:
         """The content is of an allowed type, and the extension says the same."""
@@ -119,14 +120,14 @@ PHOTOS = (JPEG, PNG)                                    # C13
 DOCUMENT_BYTES = 20 * MEGABYTE
 
 
-def _document(name: str, title: str, max_files: int = 1) -> FileSlot:
-    return FileSlot(name, title, DOCUMENTS, DOCUMENT_BYTES, max_files)
+def _document(name: str, title: str, max_files: int = 1, *, has_template: bool = False) -> FileSlot:
+    return FileSlot(name, title, DOCUMENTS, DOCUMENT_BYTES, max_files, has_template)
 
 
 SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("business_licence", "工商营业执照复印件"),
-    _document("admission_form", "中小微企业入库申请表"),
-    _document("commitment_letter", "专项服务券使用承诺书"),
+    _document("admission_form", "中小微企业入库申请表", has_template=True),
+    _document("commitment_letter", "专项服务券使用承诺书", has_template=True),
     _document("social_insurance_proof", "近期社会保险参保缴费证明"),
     _document("tax_return", "上年度纳税申报表(非零)分页", max_files=5),
     _document("handover", "服务成果"),

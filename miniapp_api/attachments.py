@@ -7,7 +7,7 @@ from pydantic import Field
 from handlers import attachments
 from handlers.attachments import FileBroken, FileEmpty, FileInUse, FileSlotUnknown, FileTooLarge, FileTypeRefused, TooManyFiles
 from handlers.context import Context
-from handlers.file_types import DOCUMENT_BYTES
+from handlers.file_types import DOCUMENT_BYTES, MEGABYTE
 from miniapp_api.routing import Api, Download, Parameters, Upload, Who
 
 api = Api("attachments", "附件")
@@ -18,7 +18,7 @@ class UploadQuery(Parameters):
 
 
 @api.post(
-    "/attachments", title="上传附件", who=Who.MEMBER, limit="upload", status=201, body_max_bytes=DOCUMENT_BYTES + 1,
+    "/attachments", title="上传附件", who=Who.MEMBER, limit="upload", status=201, body_max_bytes=DOCUMENT_BYTES + MEGABYTE,
     refusals=(FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles),
 )
 async def upload_attachment(ctx: Context, query: UploadQuery, upload: Upload) -> attachments.AttachmentView:
