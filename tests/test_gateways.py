@@ -502,6 +502,19 @@ async def test_no_secret_is_in_any_error_or_log_line(ours, platforms, servers, c
         assert [each for each in told if secret in each] == []
 
 
+async def test_an_error_about_garbage_does_not_carry_the_address_with_its_token():
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 what?\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server, Transport(3) as transport:
+        port = server.sockets[0].getsockname()[1]
+        error = await failure_of(transport.call("POST", f"http://127.0.0.1:{port}/", params={"access_token": "token-5f1d"}, body={}))
+    assert error.code == "answer_lost"
+    assert "token-5f1d" not in "".join(traceback.format_exception(error)) + repr(error.__context__)
+
+
 # --- WeChat: log-in and phone number (traps 9 to 14) ----------------------------------------------------------------------
 
 
