@@ -12,8 +12,8 @@ from settings import Mode
 
 # Whoever logs one of these by mistake shows that it was there, not what it was.
 SECRETS = frozenset({
-    "password", "token", "access_token", "authorization", "secret", "session_key", "js_code", "auth_code", "phone", "id_number", "bank_account",
-    "openid", "open_id", "union_id", "body",
+    "password", "token", "access_token", "authorization", "secret", "session_key", "js_code", "auth_code", "phone", "id_number",
+    "bank_account", "openid", "open_id", "union_id", "body",
 })
 
 

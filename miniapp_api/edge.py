@@ -56,6 +56,7 @@ class Edge:
 
 
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
+TRACE: web.RequestKey[str] = web.RequestKey("trace", str)  # the request id
 
 
 # --- around every request -------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = request.headers.get("X-Request-Id", "")
     if not REQUEST_ID.fullmatch(request_id):
         request_id = secrets.token_hex(8)
-    request["request_id"] = request_id
+    request[TRACE] = request_id
     # aiohttp runs each request in a task of its own, so what is bound here ends with the request.
     structlog.contextvars.bind_contextvars(request_id=request_id)
     edge.in_flight += 1
@@ -134,7 +135,7 @@ class Endpoint:
         if asked and resolved and resolved.kept:
             return self._replay(resolved.kept, asked)
         arguments = await self._arguments(request, raw)
-        ctx = Context(actor, now, edge.settings, edge.ports, request["request_id"], asked)
+        ctx = Context(actor, now, edge.settings, edge.ports, request[TRACE], asked)
         try:
             return await self._show(await self._carry_out(ctx, arguments))
         except (Refusal, AnsweredMeanwhileError) as error:

@@ -127,7 +127,7 @@ class _Here:
 def _shared(pool: aioredis.ConnectionPool) -> MovingWindowRateLimiter:
     # With a pool given, only the scheme of the URL is looked at.
     options: dict[str, Any] = {"implementation": "redispy", "key_prefix": "qifuquan:limits", "connection_pool": pool}
-    return MovingWindowRateLimiter(RedisStorage("async+redis://pool", **options))
+    return MovingWindowRateLimiter(RedisStorage("async+redis://pool:1", **options))
 
 
 def _pool(url: str) -> aioredis.ConnectionPool:

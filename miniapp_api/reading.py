@@ -122,7 +122,7 @@ def parse_query(request: web.Request, adapter: TypeAdapter[Any], lists: frozense
         else:
             values[name] = value
     try:
-        query = adapter.validate_strings(values)
+        query = adapter.validate_python(values, strict=False)
     except ValidationError as error:
         raise of_validation(error, "query") from None
     if any(type(value) is int and value not in INT64 for value in query.__dict__.values()):
@@ -143,13 +143,14 @@ async def open_upload(request: web.Request, max_bytes: int, seconds: float) -> U
     deadline = asyncio.get_running_loop().time() + seconds
     try:
         async with asyncio.timeout_at(deadline):
-            part = await _file_part(await request.multipart())
+            reader = await request.multipart()
+            part = await _file_part(reader)
     except TimeoutError as error:
         raise BodyTimedOut from error
     except (ValueError, AssertionError, RuntimeError) as error:
         raise invalid("file", "file_missing") from error
     name = unquote(part.filename or "")[-200:].replace("\x00", "")  # aiohttp's client and some phones percent-encode it
-    return Upload(name, _chunks(part, max_bytes, deadline))
+    return Upload(name, _chunks(reader, part, max_bytes, deadline))
 
 
 async def _file_part(reader: MultipartReader) -> BodyPartReader:
@@ -160,15 +161,17 @@ async def _file_part(reader: MultipartReader) -> BodyPartReader:
     raise ValueError("no part named file")
 
 
-async def _chunks(part: BodyPartReader, max_bytes: int, deadline: float) -> AsyncIterator[bytes]:
+async def _chunks(reader: MultipartReader, part: BodyPartReader, max_bytes: int, deadline: float) -> AsyncIterator[bytes]:
     received = 0
     while True:
         try:
             async with asyncio.timeout_at(deadline):
                 chunk = await part.read_chunk(CHUNK_BYTES)
+                if not chunk:
+                    await reader.next()  # finds the boundary after the file, or says that the file was cut off
         except TimeoutError as error:
             raise BodyTimedOut from error
-        except ValueError as error:  # the boundary never came
+        except (ValueError, AssertionError) as error:
             raise invalid("file", "file_missing") from error
         if not chunk:
             return
