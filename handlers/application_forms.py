@@ -12,10 +12,10 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
+from handlers.accounts.organisations import credit_code_of
+
 WAN_FEN = 1_000_000  # 1 万元 = 10,000 yuan = 1,000,000 fen
 AMOUNT_MAX_FEN = 10**15  # ten trillion yuan, and still exact in a phone's double
-CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100: no I, O, S, V, Z
-CREDIT_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643
 
 PROBLEMS = {
@@ -23,14 +23,6 @@ PROBLEMS = {
     "string_too_short": "过短", "string_too_long": "过长", "string_pattern_mismatch": "格式不正确", "enum": "不是可选的值",
     "greater_than_equal": "过小", "less_than_equal": "过大", "too_long": "选项过多", "extra_forbidden": "没有这一项",
 }
-
-
-def is_credit_code(code: str) -> bool:
-    """GB 32100-2015: 18 characters, the last one by weights modulo 31."""
-    if not re.fullmatch(f"[{CREDIT_ALPHABET}]{{18}}", code):
-        return False
-    total = sum(CREDIT_ALPHABET.index(letter) * weight for letter, weight in zip(code, CREDIT_WEIGHTS, strict=False))
-    return CREDIT_ALPHABET[-total % 31] == code[17]
 
 
 def is_id_number(number: str) -> bool:
@@ -49,7 +41,7 @@ class ProblemView(TypedDict):
 
 
 def _credit_code(code: str) -> str:
-    if not is_credit_code(code):
+    if credit_code_of(code) != code:  # as it is written on the licence: the form is kept as it was typed
         raise PydanticCustomError("credit_code", "统一社会信用代码不正确")
     return code
 
