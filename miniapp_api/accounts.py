@@ -116,7 +116,7 @@ async def read_me(ctx: Context) -> accounts.MeView:
 
 
 @api.put(
-    "/me/phone", title="绑定手机号", who=Who.SIGNED_IN, limit="login",
+    "/me/phone", title="绑定手机号", who=Who.SIGNED_IN,
     refusals=(accounts.ConsentNeeded, accounts.LoginCodeRefused, accounts.PlatformUnavailable, accounts.PhoneTaken),
 )
 async def bind_phone(ctx: Context, body: PhoneBody) -> accounts.MeView:

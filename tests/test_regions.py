@@ -1,35 +1,15 @@
 """Divisions, parks, and what a jurisdiction reaches."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from handlers import regions
 from handlers.context import Actor
-from miniapp_api import accounts as accounts_api
-from miniapp_api import regions as regions_api
-from miniapp_api.application import create_app
 from models.accounts import Role
-from tests.conftest import UNLIMITED
-from tests.fakes import ports
 from tests.world import World
 
 
 @pytest.fixture
-async def world(database, clock, settings) -> AsyncIterator[World]:
-    """These two features alone."""
-    gateways = ports()
-    app = create_app(
-        settings=settings, clock=clock, ports=gateways, apis=[accounts_api.api, regions_api.api], redis_url=None,
-        strict_refusals=True, policies=UNLIMITED,
-    )
-    async with TestClient(TestServer(app)) as client:
-        yield World(client, database, clock, settings, gateways)
-
-
-@pytest.fixture
-async def town(world) -> World:
+async def town(world: World) -> World:
     """A world with divisions."""
     await regions.load_regions()
     return world

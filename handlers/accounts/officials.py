@@ -35,6 +35,7 @@ WHERE m.state = 'active'
 """
 OFFICIALS = f"{OFFICIAL_COLUMNS} AND m.id > $3 ORDER BY m.id LIMIT $4"
 OFFICIAL = f"{OFFICIAL_COLUMNS} AND m.id = $3"
+LOCK_MEMBERSHIPS = "SELECT FROM memberships WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 ROLES_HELD = """
 SELECT m.role FROM memberships m JOIN organisations o ON o.id = m.organisation_id
 WHERE m.person_id = $1 AND m.state = 'active' AND o.kind = 'office'
@@ -170,7 +171,7 @@ async def appoint_first_admin(ctx: Context, phone: str, office_name: str) -> Off
 
 async def lock_memberships(tx: Transaction, *ids: int) -> None:
     """In the order of their ids, so that two administrators who end each other do not deadlock: the second one is none any more."""
-    await tx.run("SELECT FROM memberships WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", list(ids))
+    await tx.run(LOCK_MEMBERSHIPS, list(ids))
 
 
 def _require_jurisdiction(role: Role, region_code: str | None, park_id: int | None) -> None:

@@ -3,7 +3,6 @@
 import unicodedata
 from typing import TypedDict
 
-from handlers.accounts.people import MeView, me_within
 from handlers.context import Context
 from handlers.refusals import Kind, Refusal
 from handlers.regions import require_place
@@ -48,11 +47,12 @@ class OrganisationsTooMany(Refusal):
 
 
 class RegisteredView(TypedDict):
-    """`me` already acts for the new organisation."""
+    """Switch to `membership_id` to act for it. The session is not switched here: whoever repeats this request must still be the
+    one who asked first, or the kept answer would not be found.
+    """
 
     organisation_id: int
     membership_id: int
-    me: MeView
 
 
 def credit_code_of(typed: str) -> str | None:
@@ -83,9 +83,7 @@ async def register_organisation(
             await tx.run(PAGE, organisation_id, ctx.now)
         tx.record("organisation.registered", "organisation", organisation_id, kind=kind, credit_code=credit_code)
         membership_id = await add_membership(tx, ctx.person_id, organisation_id, Role.OWNER)
-        await tx.run("UPDATE sessions SET membership_id = $2 WHERE id = $1", ctx.actor.session_id, membership_id)
-        me = await me_within(tx, ctx.actor.session_id)
-        return tx.reply(RegisteredView(organisation_id=organisation_id, membership_id=membership_id, me=me))
+        return tx.reply(RegisteredView(organisation_id=organisation_id, membership_id=membership_id))
 
 
 async def lock_person(tx: Transaction, person_id: int) -> None:
