@@ -1,5 +1,6 @@
 """What everybody may read of a draw: the commitment once it is made, the reveal from the publicity time on (F01, E18)."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, TypedDict
@@ -8,7 +9,7 @@ import orjson
 
 from handlers.context import Context
 from handlers.draw_rules import DrawSource
-from handlers.paging import Page, PageView, page_of
+from handlers.paging import CursorUnknown, Page, PageView, page_of
 from handlers.refusals import NotFound
 from handlers.rounds import SELECT
 from handlers.transactions import row, rows
@@ -110,6 +111,8 @@ ORDER BY t.line COLLATE "C" LIMIT $3
 async def list_tickets(_ctx: Context, round_id: int, page: Page) -> PageView[TicketLineView]:
     """The committed list in its order; empty before the commitment."""
     key = page.key(str)
+    if key and not re.fullmatch("R[0-9]{1,12}-[0-9]{8}", key[0]):
+        raise CursorUnknown
     found = await rows(LINES, round_id, key[0] if key else None, page.limit + 1)
     return page_of(found, page, lambda each: TicketLineView(line=each.line), lambda each: [each.line.partition("|")[0]])
 

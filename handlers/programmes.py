@@ -304,7 +304,7 @@ async def list_policies(ctx: Context, programme_id: int, page: Page) -> PageView
     await _require_own_programme(ctx, programme_id)
     key = page.key()
     found = await rows(
-        "SELECT * FROM policies WHERE programme_id = $1 AND ($2::int IS NULL OR number < $2) ORDER BY number DESC LIMIT $3",
+        "SELECT * FROM policies WHERE programme_id = $1 AND ($2::bigint IS NULL OR number < $2) ORDER BY number DESC LIMIT $3",
         programme_id, key[0] if key else None, page.limit + 1,
     )
     return page_of(found, page, policy_view, lambda each: [each.number])

@@ -7,6 +7,7 @@ from handlers.context import Context
 from handlers.draws import BLOCKED, YEAR, DrawContradictionError
 from handlers.moves import move
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
+from handlers.reservations import SELECT, ReservationView, view_of
 from handlers.rounds import (
     LOCK,
     LOCK_PROGRAMME,
@@ -75,7 +76,7 @@ SELECT EXISTS (
 """
 
 
-async def decline_win(ctx: Context, reservation_id: int) -> None:
+async def decline_win(ctx: Context, reservation_id: int) -> ReservationView:
     """Give up a published win or alternate's place before vouchers are issued; the next alternate moves up at once.
 
     It does not count towards the yearly cap. Raises NotFound, NothingToDecline.
@@ -95,7 +96,7 @@ async def decline_win(ctx: Context, reservation_id: int) -> None:
             tx, RESERVATION_GRAPH, found, ReservationState.DECLINED, win_year=None, win_nth=None, changed_at=ctx.now
         )
         await fill_vacancies(tx, round_)
-        tx.reply({"id": reservation_id, "state": ReservationState.DECLINED})
+        return tx.reply(view_of(await tx.row(SELECT + " WHERE v.id = $1", reservation_id), ctx.now))
 
 
 async def fill_vacancies(tx: Transaction, round_: Any) -> int:
