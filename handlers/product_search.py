@@ -6,6 +6,7 @@ letters, so no text can pretend to be one. One or two letters are thereby found 
 pairs, and `haystack` proves that they stand together.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,6 +77,11 @@ def folded(text: str) -> str:
     """Half width, lower case, no blanks: `ＩＳＯ 9001` and `iso9001` are the same."""
     narrow = unicodedata.normalize("NFKC", text).casefold()
     return "".join(unicodedata.normalize("NFKC", narrow).split())
+
+
+def _literal(word: str) -> str:
+    """For LIKE, where these three mean something."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
 
 
 def _pairs(word: str) -> list[str]:
@@ -154,7 +160,8 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
     conditions = ["p.state = 'listed'", OPEN_SHOP]
     if terms:
         conditions.append(f"p.terms @> {parameter(sorted(terms))}::text[]")
-    conditions += [f"strpos(p.haystack, {parameter(word)}) > 0" for word in words if len(word) > PROVED_BY_PAIRS]
+    if longer := [f"%{_literal(word)}%" for word in words if len(word) > PROVED_BY_PAIRS]:
+        conditions.append(f"p.haystack LIKE ALL ({parameter(longer)}::text[])")
     if wanted.category is not None:
         conditions.append(f"p.category = {parameter(wanted.category)}")
     if wanted.from_fen is not None:

@@ -25,6 +25,7 @@ PRODUCT_GRAPH = Graph("product", "products", ProductState, {
     (D.DRAFT, D.DELETED): "product.deleted",
     (D.IN_REVIEW, D.APPROVED): "product.approved",
     (D.IN_REVIEW, D.REJECTED): "product.rejected",
+    (D.IN_REVIEW, D.DRAFT): "product.withdrawn",
     (D.IN_REVIEW, D.DELETED): "product.deleted",
     (D.REJECTED, D.IN_REVIEW): "product.resubmitted",
     (D.REJECTED, D.DELETED): "product.deleted",

@@ -1,0 +1,182 @@
+"""Service institutions: the public shop front and its institution's own page behind it (A06, C07-C10, E25).
+
+Landline, mail, website and address are what an institution publishes about itself. The mobile of its contact is never shown
+(C09), to its own people only masked.
+"""
+
+import re
+from datetime import datetime
+from typing import Any, TypedDict
+
+from handlers.accounts.consents import require_consent
+from handlers.context import Context
+from handlers.paging import Page, PageView, page_of
+from handlers.personal import mask_name, mask_phone, normalise, open_sealed, seal
+from handlers.product_search import folded
+from handlers.refusals import Kind, NotFound, Refusal
+from handlers.regions import prefix_of
+from handlers.transactions import Transaction, row, rows, transaction
+
+MOBILE = re.compile(r"1[3-9]\d{9}")
+
+
+class InstitutionNotCertified(Refusal):
+    """C17: what an institution offers becomes public only after its own admission."""
+
+    kind, code, title = Kind.CONFLICT, "institution_not_certified", "本机构尚未通过入库审核"
+
+
+class InstitutionSuspended(Refusal):
+    kind, code, title = Kind.CONFLICT, "institution_suspended", "本机构已被暂停服务"
+
+
+class LandlineIsMobile(Refusal):
+    kind, code, title = Kind.INVALID, "landline_is_mobile", "办公电话会对外公布，请填写座机；手机号请填在联系人中"
+
+
+class ShopCardView(TypedDict):
+    id: int
+    name: str
+    region_code: str | None
+    introduction: str
+    products: int
+
+
+class ShopView(TypedDict):
+    """What everybody may see. `contact_name` is masked: 张*."""
+
+    id: int
+    name: str
+    region_code: str | None
+    introduction: str
+    address: str
+    website: str
+    landline: str
+    email: str
+    contact_name: str | None
+    products: int
+
+
+class ProfileView(TypedDict):
+    """What the institution's own people see; name and mobile of the contact are masked all the same."""
+
+    id: int
+    name: str
+    region_code: str | None
+    introduction: str
+    address: str
+    website: str
+    landline: str
+    email: str
+    contact_name: str | None
+    contact_phone: str | None
+    certified_at: datetime | None
+    suspended_at: datetime | None
+    updated_at: datetime
+
+
+# No column of the contact's mobile or of the bank account leaves the database here.
+SHOP = """
+SELECT o.id, o.name, o.region_code, i.introduction, i.address, i.website, i.landline, i.email, i.contact_name,
+  (SELECT count(*) FROM products p WHERE p.organisation_id = o.id AND p.state = 'listed') AS products
+FROM organisations o JOIN institutions i ON i.organisation_id = o.id
+WHERE o.kind = 'institution' AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL
+"""
+SHOPS = f"""
+{SHOP} AND o.id > $1 AND ($2::text IS NULL OR starts_with(o.region_code, $2))
+AND strpos(replace(lower(normalize(o.name, NFKC)), ' ', ''), $3) > 0 ORDER BY o.id LIMIT $4
+"""
+PROFILE = """
+SELECT o.id, o.name, o.region_code, o.certified_at, o.suspended_at, i.introduction, i.address, i.website, i.landline, i.email,
+  i.contact_name, i.contact_phone, i.updated_at
+FROM organisations o JOIN institutions i ON i.organisation_id = o.id WHERE o.id = $1
+"""
+
+
+# --- in public -----------------------------------------------------------------------------------------------------------------
+
+
+async def list_shops(words: str, region_code: str | None, page: Page) -> PageView[ShopCardView]:
+    """Institutions that are open, by a part of their name and by division."""
+    after = (page.key() or [0])[0]
+    found = await rows(SHOPS, after, prefix_of(region_code) if region_code else None, folded(words), page.limit + 1)
+    return page_of(found, page, _card, lambda shop: [shop.id])
+
+
+async def get_shop(ctx: Context, institution_id: int) -> ShopView:
+    """商铺展示. Raises NotFound, also for an institution that is not admitted or is suspended."""
+    shop = await row(f"{SHOP} AND o.id = $1", institution_id)
+    if shop is None:
+        raise NotFound
+    return view_shop(ctx, shop)
+
+
+def _card(shop: Any) -> ShopCardView:
+    return {"id": shop.id, "name": shop.name, "region_code": shop.region_code, "introduction": shop.introduction,
+            "products": shop.products}
+
+
+def view_shop(ctx: Context, shop: Any) -> ShopView:
+    """`shop`: a row of SHOP."""
+    return {
+        "id": shop.id, "name": shop.name, "region_code": shop.region_code, "introduction": shop.introduction,
+        "address": shop.address, "website": shop.website, "landline": shop.landline, "email": shop.email,
+        "contact_name": masked_name(ctx, shop), "products": shop.products,
+    }
+
+
+def masked_name(ctx: Context, shop: Any) -> str | None:
+    return mask_name(open_sealed(ctx.settings, shop.contact_name)) if shop.contact_name else None
+
+
+# --- the institution's own page ------------------------------------------------------------------------------------------------
+
+
+async def get_profile(ctx: Context) -> ProfileView:
+    return _profile(ctx, await row(PROFILE, ctx.organisation_id))
+
+
+async def update_profile(
+    ctx: Context, *, introduction: str, address: str, website: str, landline: str, email: str
+) -> ProfileView:
+    """Replace what is public. Raises LandlineIsMobile."""
+    if MOBILE.fullmatch(normalise(landline)):
+        raise LandlineIsMobile
+    async with transaction(ctx) as tx:
+        await tx.run(
+            "UPDATE institutions SET introduction = $2, address = $3, website = $4, landline = $5, email = $6, updated_at = $7"
+            " WHERE organisation_id = $1", ctx.organisation_id, introduction, address, website, landline, email, ctx.now,
+        )
+        tx.record("institution.profile_updated", "organisation", ctx.organisation_id)
+        return tx.reply(_profile(ctx, await tx.row(PROFILE, ctx.organisation_id)))
+
+
+async def update_contact(ctx: Context, name: str, phone: str) -> ProfileView:
+    """Who is asked about orders. The mobile is sealed and shown to nobody. Raises ConsentNeeded."""
+    async with transaction(ctx) as tx:
+        await require_consent(tx)
+        await tx.run(
+            "UPDATE institutions SET contact_name = $2, contact_phone = $3, updated_at = $4 WHERE organisation_id = $1",
+            ctx.organisation_id, seal(ctx.settings, name), seal(ctx.settings, normalise(phone)), ctx.now,
+        )
+        tx.record("institution.contact_updated", "organisation", ctx.organisation_id)
+        return tx.reply(_profile(ctx, await tx.row(PROFILE, ctx.organisation_id)))
+
+
+async def require_open_shop(tx: Transaction, organisation_id: int) -> None:
+    """Raises InstitutionNotCertified, InstitutionSuspended. The row is locked against a suspension in the same moment."""
+    found = await tx.row("SELECT certified_at, suspended_at FROM organisations WHERE id = $1 FOR SHARE", organisation_id)
+    if found.certified_at is None:
+        raise InstitutionNotCertified
+    if found.suspended_at is not None:
+        raise InstitutionSuspended
+
+
+def _profile(ctx: Context, found: Any) -> ProfileView:
+    phone = open_sealed(ctx.settings, found.contact_phone) if found.contact_phone else None
+    return {
+        "id": found.id, "name": found.name, "region_code": found.region_code, "introduction": found.introduction,
+        "address": found.address, "website": found.website, "landline": found.landline, "email": found.email,
+        "contact_name": masked_name(ctx, found), "contact_phone": mask_phone(phone) if phone else None,
+        "certified_at": found.certified_at, "suspended_at": found.suspended_at, "updated_at": found.updated_at,
+    }

@@ -1,0 +1,204 @@
+from typing import Annotated, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from handlers import product_pages, product_search, products
+from handlers.context import Context
+from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
+from handlers.paging import PageView
+from handlers.refusals import ChangedMeanwhile
+from handlers.regions import OutsideJurisdiction
+from miniapp_api.regions import RegionCode
+from miniapp_api.routing import Api, Body, Query, Who
+from models.categories import CATEGORIES
+from models.products import ProductState
+
+api = Api("products", "服务产品")
+
+PRICE_MAX_FEN = 10_000_000_000  # 一亿元
+FORM_BYTES = 256 * 1024  # eight sections of 5,000 characters
+Fen = Annotated[int, Field(ge=1, le=PRICE_MAX_FEN)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000)]
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+NOT_OPEN = (InstitutionNotCertified, InstitutionSuspended)
+
+
+class ProductsQuery(Query):
+    words: Annotated[str, Field(max_length=50, description="名称、机构或服务类型中的任意文字，空格表示同时包含")] = ""
+    category: Annotated[str | None, Field(max_length=32, description="服务类型代码")] = None
+    region_code: Annotated[RegionCode | None, Field(description="行政区划，含其下级")] = None
+    vouchers_only: Annotated[bool, Field(description="仅显示服务券产品")] = False
+    min_price_fen: Annotated[int | None, Field(ge=0, le=PRICE_MAX_FEN)] = None
+    max_price_fen: Annotated[int | None, Field(ge=0, le=PRICE_MAX_FEN)] = None
+    sort: product_search.Sort = product_search.Sort.NEWEST
+
+    def wanted(self) -> product_search.Wanted:
+        return product_search.Wanted(
+            self.words, self.category, self.region_code, self.vouchers_only, self.min_price_fen, self.max_price_fen, self.sort
+        )
+
+
+class OwnProductsQuery(Query):
+    state: ProductState | None = None
+
+
+class Sections(BaseModel):
+    """服务介绍的各部分，纯文本。"""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    introduction: Annotated[Text, Field(description="服务简介（服务内容）")] = ""
+    guarantee: Annotated[Text, Field(description="服务保障")] = ""
+    process: Annotated[Text, Field(description="服务流程")] = ""
+    details: Annotated[Text, Field(description="服务详情")] = ""
+    time_limit: Annotated[Text, Field(description="服务时限")] = ""
+    charges: Annotated[Text, Field(description="收费标准")] = ""
+    price_make_up: Annotated[Text, Field(description="要价构成")] = ""
+    deliverables: Annotated[Text, Field(description="交付结果")] = ""
+
+
+class DeductionBody(Body):
+    voucher_type_id: Id
+    max_fen: Annotated[Fen, Field(description="该类服务券最多抵扣，分")]
+
+
+class ProductBody(Body):
+    name: Name
+    category: Annotated[str, Field(max_length=32, description="服务类型代码")]
+    price_fen: Annotated[Fen | None, Field(description="价格，分；空为面议")] = None
+    sections: Sections = Sections()
+    deductions: Annotated[tuple[DeductionBody, ...], Field(max_length=50)] = ()
+
+    def form(self) -> products.ProductForm:
+        deductions = [(deduction.voucher_type_id, deduction.max_fen) for deduction in self.deductions]
+        return products.ProductForm(self.name, self.category, self.price_fen, self.sections.model_dump(), deductions)
+
+
+class EditProductBody(ProductBody):
+    version: Annotated[int, Field(ge=1, description="所修改的版本号")]
+
+
+class CategoryView(TypedDict):
+    code: str
+    title: str
+
+
+class CategoriesView(TypedDict):
+    items: list[CategoryView]
+
+
+# --- for everybody -----------------------------------------------------------------------------------------------------
+
+
+@api.get("/categories", title="服务类型", who=Who.ANYONE)
+async def list_categories(_ctx: Context) -> CategoriesView:
+    return {"items": [{"code": code, "title": title} for code, title in CATEGORIES.items()]}
+
+
+@api.get("/products", title="查找服务产品", who=Who.ANYONE)
+async def search_products(_ctx: Context, query: ProductsQuery) -> product_search.ProductsPageView:
+    return await product_search.search_products(query.wanted(), query.page())
+
+
+@api.get("/products/{product_id}", title="服务产品详情", who=Who.ANYONE)
+async def get_product(ctx: Context, product_id: int) -> product_pages.ProductPageView:
+    return await product_pages.get_product(ctx, product_id)
+
+
+# --- favourites and recommendations ------------------------------------------------------------------------------------
+
+
+@api.get("/favourites", title="我的收藏", who=Who.SIGNED_IN)
+async def list_favourites(ctx: Context, query: Query) -> PageView[product_search.ProductCardView]:
+    return await product_pages.list_favourites(ctx, query.page())
+
+
+@api.get("/products/{product_id}/favourite", title="是否已收藏", who=Who.SIGNED_IN)
+async def get_favourite(ctx: Context, product_id: int) -> product_pages.FavouriteView:
+    return await product_pages.get_favourite(ctx, product_id)
+
+
+@api.put("/products/{product_id}/favourite", title="收藏服务产品", who=Who.SIGNED_IN)
+async def add_favourite(ctx: Context, product_id: int) -> product_pages.FavouriteView:
+    return await product_pages.add_favourite(ctx, product_id)
+
+
+@api.delete("/products/{product_id}/favourite", title="取消收藏", who=Who.SIGNED_IN)
+async def remove_favourite(ctx: Context, product_id: int) -> product_pages.FavouriteView:
+    return await product_pages.remove_favourite(ctx, product_id)
+
+
+@api.put("/products/{product_id}/recommendation", title="推荐服务产品", who=Who.ADMIN, refusals=(OutsideJurisdiction,))
+async def recommend_product(ctx: Context, product_id: int) -> product_search.ProductCardView:
+    return await product_pages.recommend(ctx, product_id)
+
+
+@api.delete("/products/{product_id}/recommendation", title="取消推荐", who=Who.ADMIN, refusals=(OutsideJurisdiction,))
+async def withdraw_recommendation(ctx: Context, product_id: int) -> product_search.ProductCardView:
+    return await product_pages.withdraw_recommendation(ctx, product_id)
+
+
+# --- for the institution -----------------------------------------------------------------------------------------------
+
+
+@api.get("/institution/products", title="本机构的服务产品", who=Who.INSTITUTION)
+async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[products.ProductRowView]:
+    return await products.list_own_products(ctx, query.state, query.page())
+
+
+@api.post(
+    "/institution/products", title="添加服务产品", who=Who.INSTITUTION_ACTOR, status=201, body_max_bytes=FORM_BYTES,
+    refusals=(products.CategoryUnknown, products.DeductionNotAllowed),
+)
+async def create_product(ctx: Context, body: ProductBody) -> products.ProductView:
+    return await products.create_product(ctx, body.form())
+
+
+@api.get("/institution/products/{product_id}", title="本机构的一个服务产品", who=Who.INSTITUTION)
+async def get_own_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.get_own_product(ctx, product_id)
+
+
+@api.put(
+    "/institution/products/{product_id}", title="修改服务产品", who=Who.INSTITUTION_ACTOR, body_max_bytes=FORM_BYTES,
+    refusals=(products.ProductStateWrong, ChangedMeanwhile, products.CategoryUnknown, products.DeductionNotAllowed),
+)
+async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> products.ProductView:
+    return await products.edit_product(ctx, product_id, body.version, body.form())
+
+
+@api.delete("/institution/products/{product_id}", title="删除服务产品", who=Who.INSTITUTION_ACTOR)
+async def delete_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.delete_product(ctx, product_id)
+
+
+@api.put(
+    "/institution/products/{product_id}/submission", title="提交审核", who=Who.INSTITUTION_ACTOR,
+    refusals=(products.ProductStateWrong, products.SectionsIncomplete, *NOT_OPEN),
+)
+async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.submit_product(ctx, product_id)
+
+
+@api.delete(
+    "/institution/products/{product_id}/submission", title="撤回审核", who=Who.INSTITUTION_ACTOR,
+    refusals=(products.ProductStateWrong,),
+)
+async def withdraw_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.withdraw_product(ctx, product_id)
+
+
+@api.put(
+    "/institution/products/{product_id}/listing", title="上架", who=Who.INSTITUTION_ACTOR,
+    refusals=(products.ProductStateWrong, *NOT_OPEN),
+)
+async def list_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.list_product(ctx, product_id)
+
+
+@api.delete(
+    "/institution/products/{product_id}/listing", title="下架", who=Who.INSTITUTION_ACTOR, refusals=(products.ProductStateWrong,)
+)
+async def unlist_product(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.unlist_product(ctx, product_id)
