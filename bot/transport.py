@@ -19,7 +19,6 @@ SECRET_PAIR = re.compile(
 )
 # A token that some answer repeats although this call did not send it. Request ids are shorter.
 TOKEN_LIKE = re.compile(r"[A-Za-z0-9_-]{32,}")
-BAN_SECONDS = 300  # DingTalk shuts an address out for five minutes, with {"status":1111} or a page of HTML
 
 
 class PlatformError(Exception):
@@ -29,9 +28,9 @@ class PlatformError(Exception):
     http_<5xx>, after which the platform may have done what was asked.
     """
 
-    def __init__(self, code: int | str, message: str, *, retryable: bool, retry_after_seconds: float = 0) -> None:
+    def __init__(self, code: int | str, message: str, *, retryable: bool) -> None:
         super().__init__(code, message)
-        self.code, self.message, self.retryable, self.retry_after_seconds = code, message, retryable, retry_after_seconds
+        self.code, self.message, self.retryable = code, message, retryable
 
     def __str__(self) -> str:
         return f"{self.code} {self.message}"
@@ -134,14 +133,14 @@ def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[st
         body = None
     if isinstance(body, dict):
         if body.get("status") == 1111 and "errcode" not in body:
-            raise PlatformError("banned", "this address is shut out", retryable=True, retry_after_seconds=BAN_SECONDS)
+            raise PlatformError("banned", "this address is shut out", retryable=True)
         if status >= 500:
             raise PlatformError(f"http_{status}", scrub(str(body.get("message", "")), secrets), retryable=True)
         return Answer(status, body)
     if status >= 500 or 300 <= status < 400:
         raise PlatformError(f"http_{status}", "not an answer of the interface", retryable=True)
     if raw.lstrip()[:1] == b"<":
-        raise PlatformError("html", "a page instead of an answer", retryable=True, retry_after_seconds=BAN_SECONDS)
+        raise PlatformError("html", "a page instead of an answer", retryable=True)
     raise PlatformError("malformed", f"status {status}, {len(raw)} bytes that are not a JSON object", retryable=True)
 
 

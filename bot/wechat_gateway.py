@@ -18,8 +18,11 @@ NO_CONSENT = 43101
 # Banned template, openid, template id, page, sensitive word, a value: the same message fails again tomorrow.
 REFUSED = frozenset({43107, 40003, 40037, 41030, 45168, 47003})
 OUR_FAULT = frozenset({40037, 41030, 47003})
-# How long these last at the platform; the outbox waits longer by itself after several attempts.
-RETRY_SECONDS: Mapping[int | str, float] = {43108: 1, 45011: 60, 45009: 3600}
+# The app itself is refused: its id, secret, token or address, frozen, without this right. People repair that, and the
+# messages should still go out.
+APP_REFUSED = TOKEN_REFUSED | {40013, 40125, 40164, 40243, 41002, 41004, 48001, 50004, 50007, 89503, 89506, 89507}
+# Waits below half a minute are about one person; from there on the whole channel rests.
+RETRY_SECONDS: Mapping[int | str, float] = {43108: 1, 45011: 60, 45009: 3600, **dict.fromkeys(APP_REFUSED, 60)}
 
 
 class WeChatLogin:
@@ -109,9 +112,6 @@ def outcome_of(error: PlatformError, kind: str) -> SendResult:
         report = log.error if error.code in OUR_FAULT else log.warning
         report("message_refused", kind=kind, code=error.code, message=error.message)
         return SendResult(Outcome.REFUSED, error=str(error))
-    if not error.retryable or error.code in TOKEN_REFUSED:
-        # An app that is frozen, an address not on the list: people repair that, and the messages should still go out.
+    if error.code in APP_REFUSED or not error.retryable:
         log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
-        return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=60)
-    wait = max(error.retry_after_seconds, RETRY_SECONDS.get(error.code, 0))
-    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=wait)
+    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))

@@ -15,6 +15,7 @@ from bot.dingtalk_gateway import notice
 from bot.links import PAGES
 from bot.templates import TEMPLATES, Keyword, Template, fill, lint, simulator_templates
 from bot.transport import to_json
+from handlers import notice_texts
 from handlers.ports import Message
 from simulator.fields import fault
 
@@ -133,6 +134,13 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "order_paid", "order_accepted", "order_declined", "order_delivered", "order_sent_back", "order_completed",
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",
     }
+
+
+def test_the_texts_of_the_notices_give_each_template_its_fields_and_page():
+    assert set(notice_texts.TEXTS) == set(TEMPLATES)
+    for kind, text in notice_texts.TEXTS.items():
+        assert set(text.fields) == {each.field for each in TEMPLATES[kind].keywords}
+        assert text.page.partition("?")[0] == PAGES[kind]
 
 
 def test_the_documentation_of_the_templates_names_each_kind_title_and_field():
