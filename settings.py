@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     wechat_appid: str = "wx-development"
     wechat_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
+    # Notice kind -> the id that WeChat gave its template, as JSON; a kind that is not here has the simulator's, tmpl_<kind>.
+    wechat_template_ids: dict[str, str] = {}
     dingtalk_api_base_url: str = "https://api.dingtalk.com"
     dingtalk_oapi_base_url: str = "https://oapi.dingtalk.com"
     dingtalk_appkey: str = "ding-development"

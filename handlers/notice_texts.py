@@ -1,0 +1,197 @@
+"""What a notice says: for each kind a title, a text, a page, the facts that fill the channels' templates, and its readers (F23)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from models.accounts import Role
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
+
+DOERS = frozenset({Role.OWNER, Role.HANDLER})
+PAYERS = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE})
+
+RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "审核拒绝",
+           "won": "中签", "lost": "未中签", "alternate": "候补"}
+REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
+           "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
+WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "reason": REASONS}
+
+CLAUSE = re.compile(r"\[([^\[\]]*)\]")
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`body` has `{fact}` places; a `[clause]` with a fact that is not there is left out. `fields`: template field -> fact.
+
+    `roles` are the readers among an organisation's members; officials are named by the event itself.
+    """
+
+    title: str
+    body: str
+    page: str
+    fields: Mapping[str, str]
+    roles: frozenset[Role] = DOERS
+    hint: str = ""
+
+
+def text(title: str, body: str, page: str, fields: str, roles: frozenset[Role] = DOERS, hint: str = "") -> Text:
+    """`fields` is "name name=fact ...", in the words of the channels' templates."""
+    pairs = (each.partition("=") for each in fields.split())
+    return Text(title, body, page, {name: fact or name for name, _, fact in pairs}, roles, hint)
+
+
+ORDER, REVIEW = "pages/orders/show?id={subject_id}", "pages/orders/review?id={subject_id}"
+ORDER_FIELDS = "order_number=number service "
+
+TEXTS: Mapping[str, Text] = {
+    "approval_result": text(
+        "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}]", "pages/applications/show?id={subject_id}",
+        "subject=title result time reason",
+    ),
+    "approval_waiting": text(
+        "有新的事项待审核", "「{title}」待审核[，申请方：{applicant}][，请于 {due_at} 前办结]。", "pages/approvals/show?id={subject_id}",
+        "subject=title applicant time queue",
+    ),
+    "application_received": text(
+        "收到新的申请", "收到「{title}」[，申请方：{applicant}]。", "pages/approvals/show?id={subject_id}",
+        "subject=title applicant time hint", hint="请及时处理",
+    ),
+    "reservation_received": text(
+        "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
+        "round ticket_no time=publicity_at",
+    ),
+    "draw_result": text(
+        "摇号结果：{result}", "「{round}」摇号结果：{result}[，券种：{voucher_type}][，签号 {ticket_no}][，公示至 {publicity_until}]。",
+        "pages/reservations/show?id={subject_id}", "round result voucher_type hint", hint="公示期内可提出异议",
+    ),
+    "voucher_issued": text(
+        "服务券已到账", "「{voucher_type}」{amount} 元已到账[，有效期至 {valid_until}（含当日）]。", "pages/wallet/index",
+        "voucher_type amount valid_until hint", PAYERS, "请在有效期内使用",
+    ),
+    "voucher_expiring": text(
+        "服务券即将到期", "「{voucher_type}」余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用。", "pages/wallet/index",
+        "voucher_type balance valid_until hint", PAYERS, "到期后自动失效",
+    ),
+    "order_placed": text(
+        "收到新订单", "订单 {number}「{service}」[，金额 {amount} 元]，等待企业支付。", ORDER,
+        ORDER_FIELDS + "amount hint", hint="请留意企业支付情况",
+    ),
+    "order_paid": text(
+        "订单待接单", "订单 {number}「{service}」企业已用券支付 {voucher} 元，请及时接单。", ORDER, ORDER_FIELDS + "amount=voucher time",
+    ),
+    "order_accepted": text(
+        "服务机构已接单", "订单 {number}「{service}」已接单，服务机构将与您联系。", ORDER, ORDER_FIELDS + "time hint",
+        hint="服务机构将与您联系",
+    ),
+    "order_declined": text(
+        "服务机构未接单", "订单 {number}「{service}」未被接单[，原因：{reason}]。已用服务券退回券包。", ORDER,
+        ORDER_FIELDS + "reason time",
+    ),
+    "order_delivered": text(
+        "服务已完成，请确认", "订单 {number}「{service}」已提交完成，请确认；如未完成，可选择「未完成」。", ORDER,
+        ORDER_FIELDS + "time hint", hint="请确认服务是否完成",
+    ),
+    "order_sent_back": text(
+        "企业反馈服务未完成", "订单 {number}「{service}」被企业退回[，原因：{reason}]。", ORDER, ORDER_FIELDS + "reason time",
+    ),
+    "order_completed": text(
+        "订单已完成", "订单 {number}「{service}」企业已确认完成[，用券 {voucher} 元]。", ORDER, ORDER_FIELDS + "amount=voucher time",
+    ),
+    "order_closed": text(
+        "订单已关闭", "订单 {number}「{service}」已关闭[，原因：{reason}][，退回服务券 {returned} 元]。", ORDER,
+        ORDER_FIELDS + "reason time",
+    ),
+    "review_reminder": text(
+        "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,
+        ORDER_FIELDS + "time=review_due_at hint", hint="逾期由系统自动评价",
+    ),
+    "system_review_made": text(
+        "系统已自动评价", "订单 {number}「{service}」逾期未评价，已由系统自动评价，不计入机构得分。", REVIEW,
+        ORDER_FIELDS + "time hint", hint="不计入机构得分",
+    ),
+}
+
+# The same template for another situation: what decides is the event's reason.
+VARIANTS: Mapping[tuple[str, str], Text] = {
+    ("order_closed", "may_take_back"): text(
+        "服务机构超时未接单", "订单 {number}「{service}」服务机构超时未接单，您可以撤回订单，服务券将全额退回。", ORDER,
+        ORDER_FIELDS + "reason time",
+    ),
+}
+
+# The right side makes the left side's message pointless for the same subject: it is taken out of the queues.
+SUPERSEDES: Mapping[str, tuple[str, ...]] = {
+    "order_accepted": ("order_paid",),
+    "order_declined": ("order_paid",),
+    "order_closed": ("order_paid", "order_delivered"),
+    "order_sent_back": ("order_delivered",),
+    "order_completed": ("order_delivered",),
+    "system_review_made": ("review_reminder",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    title: str
+    body: str
+    page: str
+    fields: dict[str, str]
+
+
+def text_of(kind: str, data: Mapping[str, object]) -> Text:
+    """Raises KeyError for a kind that is not in the table."""
+    return VARIANTS.get((kind, str(data.get("reason"))), TEXTS[kind])
+
+
+def render(kind: str, subject_id: int, data: Mapping[str, object], created_at: datetime) -> Rendered:
+    """Title, text and page for the inbox; `fields` with ISO times and yuan ("5000.00") for the channels to format."""
+    of = text_of(kind, data)
+    facts = facts_of(data, created_at) | {"subject_id": str(subject_id)}
+    if of.hint:
+        facts.setdefault("hint", of.hint)
+    shown = {name: shown_fact(value) for name, value in facts.items()}
+    return Rendered(
+        fill(of.title, shown)[:TITLE_CHARACTERS_MAX], fill(of.body, shown)[:BODY_CHARACTERS_MAX], fill(of.page, facts),
+        {name: facts.get(fact) or (facts["time"] if name == "time" else "") for name, fact in of.fields.items()},
+    )
+
+
+def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]:
+    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文, and `time` is there always."""
+    facts = {"time": str(data.get("at") or created_at.isoformat())}
+    for name, value in data.items():
+        if value is None:
+            continue
+        if name.endswith("_fen") and isinstance(value, int):
+            facts[name.removesuffix("_fen")] = f"{value // 100}.{value % 100:02d}"
+        else:
+            facts[name] = WORDS.get(name, {}).get(str(value), str(value))
+    if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value
+        facts["amount"] = next((facts[name] for name in ("order", "price", "face") if name in facts), "")
+    return facts
+
+
+def fill(template: str, facts: Mapping[str, str]) -> str:
+    def clause(match: re.Match[str]) -> str:
+        return match[1] if all(facts.get(name) for name in PLACE.findall(match[1])) else ""
+
+    return PLACE.sub(lambda match: facts.get(match[1], ""), CLAUSE.sub(clause, template))
+
+
+def shown_fact(value: str) -> str:
+    """An ISO time as people here write it: 3月2日 09:00, or 2026年3月31日 for a date."""
+    if len(value) < 10 or value[4:5] != "-" or not value[:4].isdecimal():
+        return value
+    try:
+        if len(value) == 10:
+            day = date.fromisoformat(value)
+            return f"{day.year}年{day.month}月{day.day}日"
+        at = datetime.fromisoformat(value).astimezone(SHANGHAI)
+    except ValueError:
+        return value
+    return f"{at.month}月{at.day}日 {at:%H:%M}"
