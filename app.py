@@ -64,24 +64,18 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def platforms(settings: Settings) -> AsyncIterator["Ports"]:
     """WeChat, DingTalk and the storage behind the ports of handlers/."""
-    from bot.gateway import open_gateway
-
+    from bot.gateways import open_gateways
     from handlers.ports import Ports
     from storage import open_storage
 
-    async with open_gateway(settings) as gateway:
-        yield Ports(logins=gateway.logins, senders=gateway.senders, storage=open_storage(settings))
+    assert settings.redis_url is not None
+    async with open_gateways(settings, settings.redis_url.get_secret_value()) as gateways:
+        yield Ports(logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings))
 
 
-def apis() -> list["object"]:
-    from miniapp_api import APIS
-
-    return list(APIS)
-
-
-async def make_web(settings: Settings, ports: "Ports") -> "web.Application":
-    from miniapp_api import APIS
-    from miniapp_api.edge import create_app
+def make_web(settings: Settings, ports: "Ports") -> "web.Application":
+    from miniapp_api.apis import APIS
+    from miniapp_api.application import create_app
 
     assert settings.redis_url is not None
     return create_app(
@@ -94,7 +88,7 @@ async def web_process(settings: Settings) -> None:
     from miniapp_api.serving import serve
 
     async with database(settings, "web"), platforms(settings) as ports:
-        await serve(await make_web(settings, ports), settings.host, settings.port, settings.drain_seconds)
+        await serve(make_web(settings, ports), settings.host, settings.port, settings.drain_seconds)
 
 
 async def jobs_process(settings: Settings) -> None:
@@ -144,7 +138,7 @@ def simulate(settings: Settings) -> None:
     asyncio.run(demo.simulation.serve(settings))
 
 
-def web(settings: Settings) -> int:
+def web_family(settings: Settings) -> int:
     """N web processes on one port; this one only watches over them."""
     if settings.web_processes == 1:
         run_loop(web_process(settings))
@@ -178,10 +172,12 @@ def main(arguments: list[str]) -> int:
     command = parser.parse_args(arguments).command
     settings = configuration.load()
     if command == "openapi":
-        from miniapp_api import APIS
-        from miniapp_api.openapi import document_json
+        from miniapp_api.apis import APIS
+        import orjson
 
-        print(document_json(APIS))
+        from miniapp_api.openapi import document
+
+        print(orjson.dumps(document(APIS), option=orjson.OPT_INDENT_2).decode())
         return 0
     if command == "simulator":
         simulate(settings)
@@ -192,7 +188,7 @@ def main(arguments: list[str]) -> int:
         return run_everything(settings)
     with servers(settings) as ready:
         if command == "web":
-            return web(ready)
+            return web_family(ready)
         if command == "jobs":
             run_loop(jobs_process(ready))
             return 0

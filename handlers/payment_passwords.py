@@ -16,7 +16,9 @@ from typing import Any, TypedDict, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from handlers.accounts.people import asking_platform, login_of
 from handlers.context import Context
+from handlers.personal import blind_index, normalise
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
 from settings import Settings
@@ -61,6 +63,10 @@ class PaymentPasswordCoolingDown(Refusal):
     kind, code, title = Kind.CONFLICT, "payment_password_cooling_down", "支付密码刚刚重置，24小时后方可用于支付"
 
 
+class PhoneNotYours(Refusal):
+    kind, code, title = Kind.FORBIDDEN, "phone_not_yours", "该手机号不是您已绑定的手机号"
+
+
 class PaymentPasswordView(TypedDict):
     is_set: bool
     usable_at: datetime | None
@@ -101,12 +107,10 @@ async def change_payment_password(ctx: Context, old: str, new: str) -> PaymentPa
 async def reset_payment_password(ctx: Context, code: str, new: str) -> PaymentPasswordView:
     """Reset it without knowing it, by proving to hold the bound phone; usable for payments only 24 hours later (F09).
 
-    `code` is the platform's own phone code, exchanged here. Raises what accounts.prove_phone raises, PaymentPasswordWeak.
+    `code` is the platform's own phone code, exchanged here. Raises LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak.
     """
-    from handlers import accounts
-
     digest = await _hash_new(ctx.settings, new)
-    await accounts.prove_phone(ctx, code)
+    await _prove_phone(ctx, code)
     usable_at = ctx.now + COOL_DOWN_AFTER_RESET
     async with transaction(ctx) as tx:
         await tx.run(
@@ -116,6 +120,18 @@ async def reset_payment_password(ctx: Context, code: str, new: str) -> PaymentPa
             ctx.membership_id, digest, usable_at, ctx.now,
         )
         return _stored(ctx, tx, "payment_password.reset", usable_at)
+
+
+async def _prove_phone(ctx: Context, code: str) -> None:
+    """The platform vouches that the phone in hand has the number that is bound to the person. No transaction around it."""
+    found = await row(
+        "SELECT i.platform, i.open_id, p.phone_index FROM identities i JOIN persons p ON p.id = i.person_id WHERE i.id = $1",
+        ctx.actor.identity_id,
+    )
+    with asking_platform():
+        phone = normalise(await login_of(ctx, found.platform).phone(code, found.open_id))
+    if found.phone_index is None or not hmac.compare_digest(found.phone_index, blind_index(ctx.settings, phone)):
+        raise PhoneNotYours
 
 
 async def verify(ctx: Context, password: str) -> None:
@@ -187,7 +203,8 @@ async def _refuse_unless_waiting_helps(ctx: Context, tx: Transaction) -> None:
 
 def _stored(ctx: Context, tx: Transaction, action: str, usable_at: datetime) -> PaymentPasswordView:
     tx.record(action, "membership", ctx.membership_id)
-    return tx.reply({"is_set": True, "usable_at": usable_at, "locked_until": None})
+    stored: PaymentPasswordView = {"is_set": True, "usable_at": usable_at, "locked_until": None}
+    return tx.reply(stored)
 
 
 def is_weak(password: str) -> bool:

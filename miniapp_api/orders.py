@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import orders
+from handlers import approvals, orders
 from handlers.context import Context
 from handlers.eligibility import TreeView
 from handlers.orders import (
@@ -22,6 +22,7 @@ from handlers.orders import (
 from handlers.paging import PageView
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.wallet import LotNotUsable, NotEnoughVouchers, Spend
+from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.payment_passwords import VERIFY_REFUSALS, Password
 from miniapp_api.routing import Api, Body, Parameters, Query, Who
 from models.orders import OrderState
@@ -49,18 +50,31 @@ class SpendBody(Body):
     fen: Fen
 
 
-class PreviewBody(Body):
+class PayOrderBody(Body):
     """Without `spends` the earliest expiry goes first; with them their sum is `voucher_fen`."""
 
     voucher_fen: Fen
+    password: Password
     spends: Annotated[list[SpendBody], Field(max_length=50, default_factory=list)]
 
     def picks(self) -> list[Spend]:
         return [Spend(each.lot_id, each.fen) for each in self.spends]
 
 
-class PayOrderBody(PreviewBody):
-    password: Password
+class PreviewQuery(Parameters):
+    """`spends` as the payment's, each written `lot_id:fen`."""
+
+    voucher_fen: Fen
+    spends: Annotated[list[Annotated[str, StringConstraints(pattern="^[1-9][0-9]{0,17}:[1-9][0-9]{0,11}$")]],
+                      Field(max_length=50, default_factory=list)]
+
+    def picks(self) -> list[Spend]:
+        return [Spend(int(lot_id), int(fen)) for lot_id, fen in (each.split(":") for each in self.spends)]
+
+
+class RulingBody(Body):
+    returned_fen: Annotated[int, Field(ge=0, le=10**12)]
+    reason: Reason
 
 
 class ReasonBody(Body):
@@ -103,9 +117,9 @@ async def list_handovers(ctx: Context, order_id: int, query: Query) -> PageView[
     return await orders.list_handovers(ctx, order_id, query.page())
 
 
-@api.post("/orders/{order_id}/payment-preview", title="预览用券支付", who=Who.ENTERPRISE_PAYER, refusals=LOTS_REFUSALS)
-async def preview_payment(ctx: Context, order_id: int, body: PreviewBody) -> PreviewView:
-    return await orders.preview_payment(ctx, order_id, body.voucher_fen, body.picks())
+@api.get("/orders/{order_id}/payment-preview", title="预览用券支付", who=Who.ENTERPRISE_PAYER, refusals=LOTS_REFUSALS)
+async def preview_payment(ctx: Context, order_id: int, query: PreviewQuery) -> PreviewView:
+    return await orders.preview_payment(ctx, order_id, query.voucher_fen, query.picks())
 
 
 @api.post("/orders/{order_id}/payment", title="用券支付", who=Who.ENTERPRISE_PAYER, key_required=True, limit="password",
@@ -149,3 +163,11 @@ async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
 @api.post("/orders/{order_id}/rework", title="未完成，退回服务商", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
 async def send_back(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
     return await orders.send_back(ctx, order_id, body.reason)
+
+
+@api.post("/approvals/{approval_id}/ruling", title="裁定订单争议", who=Who.REVIEWER,
+          refusals=(*DECIDE_REFUSALS, orders.RulingAmountWrong))
+async def rule_dispute(ctx: Context, approval_id: int, body: RulingBody) -> approvals.ApprovalView:
+    return await approvals.decide(
+        ctx, approval_id, approvals.Decision.APPROVE, reason=body.reason, data={"returned_fen": body.returned_fen}
+    )

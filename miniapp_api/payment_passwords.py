@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from handlers import payment_passwords
-from handlers.accounts import PHONE_REFUSALS
+from handlers.accounts.people import LoginCodeRefused, PlatformUnavailable
 from handlers.context import Context
 from handlers.payment_passwords import (
     PaymentPasswordBusy,
@@ -15,6 +15,7 @@ from handlers.payment_passwords import (
     PaymentPasswordMissing,
     PaymentPasswordView,
     PaymentPasswordWeak,
+    PhoneNotYours,
     WrongPaymentPassword,
 )
 from miniapp_api.routing import Api, Body, Who
@@ -58,6 +59,6 @@ async def change_payment_password(ctx: Context, body: ChangePasswordBody) -> Pay
 
 
 @api.put("/payment-password/reset", title="重置支付密码", who=Who.ENTERPRISE_PAYER, limit="password",
-         refusals=(*PHONE_REFUSALS, PaymentPasswordWeak))
+         refusals=(LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak))
 async def reset_payment_password(ctx: Context, body: ResetPasswordBody) -> PaymentPasswordView:
     return await payment_passwords.reset_payment_password(ctx, body.phone_code, body.new)

@@ -9,15 +9,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from limits import RateLimitItemPerMinute
 from pydantic import SecretStr
 
 from embedded.lease import EmbeddedServers
+from miniapp_api.application import create_app
+from miniapp_api.limits import POLICIES
 from models import database as db
 from settings import ROOT, Settings
 from tests.books import assert_books_balance
-from tests.fakes import Clock
+from tests.fakes import Clock, ports
+from tests.world import World
 
 SERVERS = ROOT / "var" / "test"
+UNLIMITED = {name: replace(policy, item=RateLimitItemPerMinute(1_000_000)) for name, policy in POLICIES.items()}  # limits have their own tests
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Shanghai
 
 
@@ -94,6 +100,19 @@ def settings(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory)
         wechat_api_base_url="http://127.0.0.1:9/wechat", dingtalk_api_base_url="http://127.0.0.1:9/dingtalk",
         dingtalk_oapi_base_url="http://127.0.0.1:9/oapi",
     )
+
+
+@pytest.fixture
+async def world(database: asyncpg.Connection, clock: Clock, settings: Settings) -> AsyncIterator[World]:
+    """The whole application over HTTP, with an empty world behind it. Undeclared refusals are errors."""
+    from miniapp_api.apis import APIS
+
+    gateways = ports()
+    app = create_app(
+        settings=settings, clock=clock, ports=gateways, apis=APIS, redis_url=None, strict_refusals=True, policies=UNLIMITED
+    )
+    async with TestClient(TestServer(app)) as client:
+        yield World(client, database, clock, settings, gateways)
 
 
 def days(number: float) -> timedelta:

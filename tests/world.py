@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,12 +14,17 @@ from aiohttp.test_utils import TestClient
 
 from handlers.context import SYSTEM, Context
 from handlers.ports import Ports
+from handlers.qualifications import FORM_VERSION
 from handlers.wallet import first_unusable_instant, shanghai_date
 from models.accounts import OrganisationKind, Role
 from settings import Settings
 from tests.fakes import Clock
 
 JINAN, SHIZHONG = "370100", "370103"  # 济南市, 市中区
+QUALIFICATION = {
+    "enterprise_name": "测试企业", "region_code": SHIZHONG, "tax_last_year_fen": 8_000_000, "main_business": "精密零件加工",
+    "employees": 42, "revenue_last_year_fen": 900_000_000, "industry": "C", "assets_last_year_fen": 600_000_000, "size_class": "small",
+}
 _numbers = itertools.count(1)
 
 
@@ -171,13 +177,10 @@ class World:
 
     async def qualify(self, enterprise: Member, programme: "Programme") -> None:
         """An approved qualification with everything that the current form asks."""
-        from handlers import application_kinds
-
-        kind = application_kinds.KINDS["qualification"]
         await self.owner.execute(
             "INSERT INTO applications (kind, organisation_id, programme_id, state, form_version, form, applied_by_id, submitted_at,"
-            " decided_at, version, created_at, updated_at) VALUES ('qualification',$1,$2,'approved',$3,'{}',$4,$5,$5,1,$5,$5)",
-            enterprise.organisation_id, programme.id, kind.form_version, enterprise.person_id, self.clock.now(),
+            " decided_at, version, created_at, updated_at) VALUES ('qualification',$1,$2,'approved',$3,$4,$5,$6,$6,1,$6,$6)",
+            enterprise.organisation_id, programme.id, FORM_VERSION, json.dumps(QUALIFICATION), enterprise.person_id, self.clock.now(),
         )
 
     async def lot(
@@ -204,12 +207,16 @@ class World:
         name: str = "年度财务审计", category: str = "audit",
     ) -> int:
         """A listed product that takes the programme's audit and universal vouchers."""
+        from handlers.product_search import indexed
+
         now, number = self.clock.now(), next(_numbers)
+        shop = await self.owner.fetchval("SELECT name FROM organisations WHERE id = $1", institution.organisation_id)
+        haystack, terms = indexed(name=name, institution=shop, category=category, region_code=SHIZHONG, takes_vouchers=True)
         found: int = await self.owner.fetchval(
             "INSERT INTO products (service_number, organisation_id, name, category, region_code, price_fen, state, sections,"
-            " is_recommended, takes_vouchers, terms, version, listed_at, created_at, updated_at)"
-            " VALUES ($1,$2,$3,$4,$5,$6,'listed','{}',false,true,'{}',1,$7,$7,$7) RETURNING id",
-            f"PX-{SHIZHONG}-{90_000 + number}", institution.organisation_id, name, category, SHIZHONG, price_fen, now,
+            " is_recommended, takes_vouchers, haystack, terms, version, listed_at, created_at, updated_at)"
+            " VALUES ($1,$2,$3,$4,$5,$6,'listed','{}',false,true,$8,$9,1,$7,$7,$7) RETURNING id",
+            f"PX-{SHIZHONG}-{90_000 + number}", institution.organisation_id, name, category, SHIZHONG, price_fen, now, haystack, terms,
         )
         for voucher_type in (programme.audit, programme.general):
             await self.owner.execute(

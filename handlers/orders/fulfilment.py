@@ -103,7 +103,7 @@ async def send_back(ctx: Context, order_id: int, reason: str) -> OrderView:
         return tx.reply(view(ctx, with_names(again, order)))
 
 
-def tell(tx: Transaction, kind: str, order: Any, organisation_id: int, **data: object) -> None:
+def tell(tx: Transaction, kind: str, order: Any, organisation_id: int, **data: Any) -> None:
     tx.announce(
         kind, "order", order.id, organisation_id=organisation_id, number=order.number, service=order.product_name,
         voucher_fen=order.voucher_fen, at=tx.ctx.now.isoformat(), **data,

@@ -1,0 +1,401 @@
+"""Orders under the Jinan policy: one test for each sentence of the manual's 4.6 and 4.7, and for each way to be refused."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+
+from handlers import orders
+from models.accounts import Role
+from tests.shop import PASSWORD, Shop, open_shop
+from tests.world import World
+
+
+@pytest.fixture
+async def shop(world: World) -> Shop:
+    return await open_shop(world, product_use_cap_per_year=2)
+
+
+# --- placing (O1, E26-E28) -------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_is_placed_at_the_list_price_with_its_deduction_and_24_digits(shop):
+    status, order = await shop.place(message="请尽快联系")
+    assert status == 201, order
+    assert re.fullmatch(r"20260302090000\d{10}", order["number"])
+    assert (order["state"], order["label"]) == ("unpaid", "待支付")
+    assert (order["list_price_fen"], order["order_fen"], order["max_voucher_fen"], order["voucher_fen"]) == (400_000, 400_000, 200_000, 0)
+    assert order["allowed_actions"] == ["pay", "cancel"]
+    assert order["message"] == "请尽快联系"
+
+
+async def test_an_order_keeps_its_price_when_the_product_changes(shop):
+    order_id = await shop.order()
+    await shop.world.owner.execute("UPDATE products SET price_fen = 900000, name = '改名' WHERE id = $1", shop.product_id)
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert (order["list_price_fen"], order["product_name"]) == (400_000, "年度财务审计")
+
+
+async def test_the_agreement_must_be_ticked(shop):
+    before = await shop.unchanged()
+    status, body = await shop.place(agreement_version="old")
+    assert (status, body["code"]) == (422, "agreement_needed")
+    assert await shop.unchanged() == before
+
+
+BROKEN = {
+    "programme_not_open": "UPDATE programmes SET state = 'ended'",
+    "enterprise_not_certified": "UPDATE organisations SET certified_at = NULL WHERE kind = 'enterprise'",
+    "not_qualified": "UPDATE applications SET state = 'submitted'",
+    "product_not_orderable": "DELETE FROM deductions",
+    "institution_not_active": "UPDATE organisations SET suspended_at = now() WHERE kind = 'institution'",
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+async def test_a_broken_rule_refuses_the_order_and_explains_itself_with_the_same_words(shop, code):
+    await shop.world.owner.execute(BROKEN[code])
+    before = await shop.unchanged()
+    status, body = await shop.place()
+    assert (status, body["code"]) == (409, code)
+    assert await shop.unchanged() == before
+    _, tree = await shop.world.get(f"/products/{shop.product_id}/eligibility?programme_id={shop.programme.id}", by=shop.buyer)
+    assert tree["verdict"] == "fail"
+    assert [rule for rule in tree["rules"] if rule["verdict"] != "pass"] == body["data"]["rules"]
+
+
+async def test_an_incomplete_qualification_is_no_qualification(shop):
+    await shop.world.owner.execute("UPDATE applications SET form_version = 1, form = '{}'")
+    status, body = await shop.place()
+    assert (status, body["code"]) == (409, "not_qualified")
+
+
+async def test_when_every_rule_passes_the_tree_says_so(shop):
+    status, tree = await shop.world.get(f"/products/{shop.product_id}/eligibility?programme_id={shop.programme.id}", by=shop.buyer)
+    assert (status, tree["verdict"]) == (200, "pass")
+    assert {rule["verdict"] for rule in tree["rules"]} == {"pass"}
+
+
+async def test_one_person_is_never_on_both_sides_of_an_order(shop):
+    person = (shop.buyer.person_id, shop.buyer.identity_id, shop.buyer.open_id)
+    await shop.world.member(shop.seller.organisation_id, Role.HANDLER, person=person)
+    before = await shop.unchanged()
+    status, body = await shop.place()
+    assert (status, body["code"]) == (403, "related_parties")
+    assert await shop.unchanged() == before
+
+
+async def test_a_product_is_used_twice_a_year_and_again_in_the_next(shop):
+    assert [(await shop.place())[0] for _ in range(2)] == [201, 201]
+    status, body = await shop.place()
+    assert (status, body["code"]) == (409, "product_use_cap_reached")
+    assert (body["data"]["rules"][0]["expected"], body["data"]["rules"][0]["actual"]) == (2, 2)
+    shop.world.clock.advance(days=305)  # 2027-01-01 09:00 in Shanghai
+    assert (await shop.place())[0] == 201
+
+
+async def test_a_cancelled_order_gives_its_yearly_use_back(shop):
+    first = await shop.order()
+    await shop.order()
+    await shop.ok(shop.buyer, first, "cancellation")
+    assert (await shop.place())[0] == 201
+
+
+async def test_a_missing_product_is_not_found(shop):
+    status, body = await shop.place(product_id=999_999_999)
+    assert (status, body["code"]) == (404, "not_found")
+
+
+# --- paying (O3, E29-E32) --------------------------------------------------------------------------------------------------
+
+
+async def test_paying_takes_the_earliest_expiry_first_and_leaves_the_rest_offline(shop):
+    await shop.password()
+    late = await shop.lot(150_000)
+    early = await shop.lot(100_000, valid_until=shop.world.at(days=3).date())
+    order_id = await shop.order()
+    status, order = await shop.pay(order_id, 180_000)
+    assert status == 200, order
+    assert (order["state"], order["label"], order["voucher_fen"], order["offline_fen"]) == ("paid", "待服务商确认", 180_000, 220_000)
+    lots = {row["id"]: (row["available_fen"], row["spent_fen"]) for row in await shop.world.owner.fetch("SELECT * FROM lots")}
+    assert lots == {early: (0, 100_000), late: (70_000, 80_000)}
+
+
+async def test_the_preview_says_what_the_payment_will_use(shop):
+    late = await shop.lot(150_000)
+    early = await shop.lot(100_000, valid_until=shop.world.at(days=3).date())
+    order_id = await shop.order()
+    before = await shop.unchanged()
+    status, preview = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=180000", by=shop.buyer)
+    assert status == 200, preview
+    assert [(spend["lot_id"], spend["fen"]) for spend in preview["spends"]] == [(early, 100_000), (late, 80_000)]
+    assert preview["offline_fen"] == 220_000
+    assert await shop.unchanged() == before
+
+
+async def test_the_enterprise_may_pick_lots_and_amounts_itself(shop):
+    await shop.password()
+    first, second = await shop.lot(100_000), await shop.lot(100_000)
+    order_id = await shop.order()
+    status, _ = await shop.pay(
+        order_id, 50_000, spends=[{"lot_id": second, "fen": 30_000}, {"lot_id": first, "fen": 20_000}]
+    )
+    assert status == 200
+    spent = {row["id"]: row["spent_fen"] for row in await shop.world.owner.fetch("SELECT id, spent_fen FROM lots")}
+    assert spent == {first: 20_000, second: 30_000}
+
+
+@pytest.mark.parametrize(("fen", "spends", "code"), [
+    (200_001, [], "deduction_too_high"),
+    (150_000, [], "not_enough_vouchers"),
+    (60_000, [(0, 50_000)], "deduction_too_high"),
+    (110_000, [(0, 110_000)], "lot_not_usable"),
+    (60_000, [(0, 30_000), (0, 30_000)], "lot_not_usable"),
+    (10_000, [(1, 10_000)], "lot_not_usable"),
+])
+async def test_an_amount_that_cannot_be_is_refused_and_nothing_moves(shop, fen, spends, code):
+    await shop.password()
+    own = await shop.lot(100_000)
+    stranger = await shop.world.enterprise()
+    strange = await shop.world.lot(stranger, shop.programme, 100_000)
+    order_id = await shop.order()
+    before = await shop.unchanged()
+    picks = [{"lot_id": (own, strange)[which], "fen": part} for which, part in spends]
+    status, body = await shop.pay(order_id, fen, spends=picks)
+    assert body["code"] == code, body
+    assert status in (409, 422)
+    assert await shop.unchanged() == before
+
+
+async def test_an_expired_voucher_cannot_pay_and_the_last_day_still_can(shop):
+    await shop.password()
+    await shop.lot(200_000, valid_until=shop.world.clock.now().date())
+    order_id = await shop.order()
+    shop.world.clock.set(shop.world.clock.now().replace(hour=16, minute=0) - timedelta(microseconds=1))  # 23:59:59.999999
+    assert (await shop.pay(order_id, 100_000))[0] == 200
+    other = await shop.order()
+    shop.world.clock.advance(microseconds=1)
+    status, body = await shop.pay(other, 100_000)
+    assert (status, body["code"]) == (409, "not_enough_vouchers")
+
+
+async def test_a_wrong_password_is_counted_although_nothing_is_paid(shop):
+    await shop.password()
+    await shop.lot()
+    order_id = await shop.order()
+    before = await shop.world.snapshot("orders", "lots", "ledger_entries")
+    status, body = await shop.pay(order_id, password="918273")
+    assert (status, body["code"], body["data"]["attempts_left"]) == (403, "wrong_payment_password", 4)
+    assert await shop.world.snapshot("orders", "lots", "ledger_entries") == before
+
+
+async def test_a_paid_order_cannot_be_paid_again(shop):
+    order_id = await shop.paid()
+    await shop.lot()
+    before = await shop.unchanged()
+    status, body = await shop.pay(order_id)
+    assert (status, body["code"], body["data"]["state"]) == (409, "order_not_payable", "paid")
+    assert await shop.unchanged() == before
+
+
+async def test_the_same_key_pays_once_and_answers_the_same_bytes(shop):
+    await shop.password()
+    await shop.lot(400_000)
+    order_id = await shop.order()
+    first = await shop.pay(order_id, 100_000, key="k-1")
+    before = await shop.unchanged()
+    assert await shop.pay(order_id, 100_000, key="k-1") == first
+    assert first[0] == 200
+    assert await shop.unchanged() == before
+    status, body = await shop.pay(order_id, 90_000, key="k-1")
+    assert (status, body["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_twenty_four_times_the_same_key_at_once_is_one_payment(shop):
+    await shop.password()
+    await shop.lot(400_000)
+    order_id = await shop.order()
+    answers = await asyncio.gather(*(shop.pay(order_id, 100_000, key="k-2") for _ in range(24)))
+    assert {status for status, _ in answers} <= {200, 429, 503}
+    assert len({str(body) for status, body in answers if status == 200}) == 1
+    assert await shop.world.value("SELECT count(*) FROM ledger_entries WHERE kind = 'commit'") == 1
+
+
+async def test_a_payment_needs_a_key(shop):
+    order_id = await shop.order()
+    headers = {"Authorization": f"Bearer {shop.buyer.token}"}
+    body = {"voucher_fen": 1, "password": PASSWORD}
+    async with shop.world.client.post(f"/api/v1/orders/{order_id}/payment", json=body, headers=headers) as response:
+        assert response.status == 422
+
+
+async def test_an_order_of_somebody_else_is_not_there(shop):
+    order_id = await shop.paid()
+    stranger, rival = await shop.world.enterprise(), await shop.world.institution()
+    missing = await shop.world.get("/orders/999999999", by=stranger)
+    for who in (stranger, rival):
+        answer = await shop.world.get(f"/orders/{order_id}", by=who)
+        assert (answer[0], answer[1]["code"]) == (missing[0], missing[1]["code"]) == (404, "order_not_found")
+    status, body = await shop.act(rival, order_id, "acceptance")
+    assert (status, body["code"]) == (404, "order_not_found")
+
+
+# --- fulfilling (O6-O10, E31-E33) ------------------------------------------------------------------------------------------
+
+
+async def test_an_order_goes_from_acceptance_over_one_rework_to_completion(shop):
+    order_id = await shop.delivered()
+    sent_back = await shop.ok(shop.buyer, order_id, "rework", {"reason": "缺少盖章"})
+    assert (sent_back["state"], sent_back["rework_count"], sent_back["label"]) == ("accepted", 1, "服务中")
+    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补盖章"})
+    completed = await shop.ok(shop.buyer, order_id, "completion")
+    assert (completed["state"], completed["label"], completed["allowed_actions"]) == ("completed", "待评价", ["review"])
+    _, handovers = await shop.world.get(f"/orders/{order_id}/handovers", by=shop.buyer)
+    assert [(each["summary"], each["sent_back_reason"]) for each in handovers["items"]] == [
+        ("审计报告已交付", "缺少盖章"), ("已补盖章", None),
+    ]
+
+
+async def test_each_step_tells_the_other_side(shop):
+    order_id = await shop.completed()
+    told = await shop.world.owner.fetch("SELECT kind, organisation_id FROM events WHERE subject_id = $1 AND subject = 'order' ORDER BY id", order_id)
+    buyer, seller = shop.buyer.organisation_id, shop.seller.organisation_id
+    assert [tuple(event) for event in told] == [
+        ("order_placed", seller), ("order_paid", seller), ("order_accepted", buyer), ("order_delivered", buyer),
+        ("order_completed", seller), ("review_reminder", buyer),
+    ]
+
+
+async def test_each_state_change_has_exactly_one_audit_row(shop):
+    order_id = await shop.completed()
+    rows = await shop.world.owner.fetch("SELECT action, before, after FROM audit_entries WHERE subject = 'order' AND subject_id = $1 ORDER BY id", order_id)
+    assert [tuple(row) for row in rows] == [
+        ("order.placed", None, "unpaid"), ("order.paid", "unpaid", "paid"), ("order.accepted", "paid", "accepted"),
+        ("order.delivered", "accepted", "delivered"), ("order.completed", "delivered", "completed"),
+    ]
+
+
+async def test_a_declined_order_gives_the_vouchers_back_to_their_lots(shop):
+    order_id = await shop.paid()
+    closed = await shop.ok(shop.seller, order_id, "refusal", {"reason": "本月排期已满"})
+    assert (closed["state"], closed["close_reason"], closed["returned_fen"]) == ("closed", "declined", 200_000)
+    lot = await shop.world.one("SELECT available_fen, spent_fen FROM lots")
+    assert tuple(lot) == (200_000, 0)
+    assert await shop.world.value("SELECT count(*) FROM orders WHERE use_nth IS NOT NULL") == 0
+
+
+async def test_what_comes_back_after_its_date_gets_a_grace_lot_of_seven_days_once(shop):
+    await shop.password()
+    await shop.lot(200_000, valid_until=shop.world.at(days=2).date())
+    order_id = await shop.order()
+    await shop.pay(order_id)
+    shop.world.clock.advance(days=4)
+    await shop.ok(shop.seller, order_id, "refusal", {"reason": "无法提供"})
+    grace = await shop.world.one("SELECT available_fen, face_fen, valid_until FROM lots WHERE grace_of_id IS NOT NULL")
+    assert (grace["available_fen"], grace["face_fen"]) == (200_000, 200_000)
+    assert grace["valid_until"] == shop.world.at(days=7).date()
+
+
+WRONG_TIMES = [
+    ("paid", "seller", "handovers", {"summary": "x"}, "order_not_deliverable"),
+    ("paid", "buyer", "completion", None, "order_not_confirmable"),
+    ("paid", "buyer", "cancellation", None, "order_not_cancellable"),
+    ("paid", "buyer", "take-back", None, "order_not_cancellable"),
+    ("accepted", "seller", "refusal", {"reason": "x"}, "order_not_acceptable"),
+    ("accepted", "seller", "acceptance", None, "order_not_acceptable"),
+    ("completed", "buyer", "rework", {"reason": "x"}, "order_not_confirmable"),
+    ("completed", "buyer", "completion", None, "order_not_confirmable"),
+]
+
+
+@pytest.mark.parametrize(("reached", "side", "noun", "body", "code"), WRONG_TIMES)
+async def test_a_step_out_of_turn_is_refused_and_nothing_changes(shop, reached, side, noun, body, code):
+    order_id = await getattr(shop, reached)()
+    before = await shop.unchanged()
+    status, answer = await shop.act(getattr(shop, side), order_id, noun, body)
+    assert (status, answer["code"]) == (409, code)
+    assert await shop.unchanged() == before
+
+
+@pytest.mark.parametrize("overlay", ["frozen_at", "disputed_at"])
+async def test_a_frozen_or_disputed_order_stands_still(shop, overlay):
+    order_id = await shop.delivered()
+    await shop.world.owner.execute(f"UPDATE orders SET {overlay} = now() WHERE id = $1", order_id)
+    before = await shop.unchanged()
+    status, body = await shop.act(shop.buyer, order_id, "completion")
+    assert (status, body["code"]) == (409, "order_not_confirmable")
+    assert await shop.unchanged() == before
+
+
+async def test_the_enterprise_takes_its_vouchers_back_after_five_working_days_without_acceptance(shop):
+    order_id = await shop.paid()  # Monday 2026-03-02
+    due = await shop.world.value("SELECT due_at FROM orders")
+    shop.world.clock.set(due - timedelta(microseconds=1))
+    assert (await shop.act(shop.buyer, order_id, "take-back"))[0] == 409
+    shop.world.clock.set(due)
+    assert await shop.world.sweep(orders.remind_unaccepted) == 1
+    assert await shop.world.sweep(orders.remind_unaccepted) == 0
+    closed = await shop.ok(shop.buyer, order_id, "take-back")
+    assert (closed["close_reason"], closed["returned_fen"]) == ("not_accepted", 200_000)
+
+
+async def test_an_unpaid_order_closes_after_fifteen_days_to_the_instant(shop):
+    order_id = await shop.order()
+    due = shop.world.at(days=15)
+    shop.world.clock.set(due - timedelta(microseconds=1))
+    assert await shop.world.sweep(orders.close_unpaid) == 0
+    shop.world.clock.set(due)
+    assert await shop.world.sweep(orders.close_unpaid) == 1
+    assert await shop.world.sweep(orders.close_unpaid) == 0
+    assert tuple(await shop.world.one("SELECT state, close_reason FROM orders WHERE id = $1", order_id)) == ("closed", "timeout")
+
+
+async def test_who_forgets_to_confirm_is_reminded_after_three_and_seven_days_and_never_confirmed_silently(shop):
+    order_id = await shop.delivered()
+    reminded = []
+    for days in (3, 1, 3, 30):
+        shop.world.clock.advance(days=days)
+        reminded.append(await shop.world.sweep(orders.remind_unconfirmed))
+    assert reminded == [1, 0, 1, 0]
+    assert await shop.state(order_id) == "delivered"
+
+
+# --- dispute (O12) ---------------------------------------------------------------------------------------------------------
+
+
+async def dispute(shop: Shop) -> int:
+    order_id = await shop.delivered()
+    for _ in range(3):
+        await shop.ok(shop.buyer, order_id, "rework", {"reason": "不符合约定"})
+        await shop.ok(shop.seller, order_id, "handovers", {"summary": "再次提交"})
+    disputed = await shop.ok(shop.buyer, order_id, "rework", {"reason": "仍不符合"})
+    assert (disputed["state"], disputed["in_dispute"], disputed["label"]) == ("delivered", True, "争议处理中")
+    return order_id
+
+
+async def approval_of(shop: Shop) -> int:
+    return int(await shop.world.value("SELECT id FROM approvals WHERE kind = 'dispute' AND state = 'open'"))
+
+
+@pytest.mark.parametrize(("returned", "state", "available"), [(200_000, "closed", 200_000), (50_000, "closed", 50_000), (0, "completed", 0)])
+async def test_a_reviewer_rules_how_much_goes_back(shop, returned, state, available):
+    order_id = await dispute(shop)
+    reviewer = await shop.world.official(Role.REVIEWER)
+    status, body = await shop.world.post(
+        f"/approvals/{await approval_of(shop)}/ruling", {"reason": "已核实", "returned_fen": returned}, by=reviewer
+    )
+    assert status == 200, body
+    assert await shop.state(order_id) == state
+    assert await shop.world.value("SELECT available_fen FROM lots") == available
+
+
+async def test_more_than_was_paid_cannot_be_ruled_back(shop):
+    await dispute(shop)
+    reviewer = await shop.world.official(Role.REVIEWER)
+    before = await shop.unchanged()
+    status, body = await shop.world.post(
+        f"/approvals/{await approval_of(shop)}/ruling", {"reason": "已核实", "returned_fen": 200_001}, by=reviewer
+    )
+    assert (status, body["code"]) == (422, "ruling_amount_wrong")
+    assert await shop.unchanged() == before
