@@ -72,8 +72,10 @@ def _derived(secret: bytes, cipher: str) -> bytes:
     return HKDF(hashes.SHA256(), CIPHERS[cipher].key_bytes, salt=None, info=info).derive(secret)
 
 
-def _header(cipher: str, key_id: str) -> bytes:
-    return bytes((VERSION, CIPHERS[cipher].number, len(key_id))) + key_id.encode("ascii")
+def current_header(settings: Settings) -> bytes:
+    """The first bytes of whatever is sealed now: version, cipher and key."""
+    key_id = key_ring(settings).first
+    return bytes((VERSION, CIPHERS[settings.personal_cipher].number, len(key_id))) + key_id.encode("ascii")
 
 
 def _parts(blob: bytes) -> tuple[str, str, bytes, bytes]:
@@ -89,7 +91,7 @@ def _parts(blob: bytes) -> tuple[str, str, bytes, bytes]:
 def seal(settings: Settings, text: str) -> bytes:
     """Encrypt with the first key and the cipher of the settings; the same text never gives the same bytes twice."""
     ring, cipher = key_ring(settings), settings.personal_cipher
-    header, nonce = _header(cipher, ring.first), os.urandom(NONCE_BYTES)
+    header, nonce = current_header(settings), os.urandom(NONCE_BYTES)
     encryptor = Cipher(CIPHERS[cipher].algorithm(ring.keys[ring.first, cipher]), modes.GCM(nonce)).encryptor()
     encryptor.authenticate_additional_data(header)
     sealed = encryptor.update(text.encode()) + encryptor.finalize()
@@ -113,8 +115,8 @@ def open_sealed(settings: Settings, blob: bytes) -> str:
 
 def reseal_needed(settings: Settings, blob: bytes) -> bool:
     """Whether the value was sealed with an older key or the other cipher than new values are."""
-    cipher, key_id, _, _ = _parts(bytes(blob))
-    return (cipher, key_id) != (settings.personal_cipher, key_ring(settings).first)
+    _, _, header, _ = _parts(bytes(blob))
+    return header != current_header(settings)
 
 
 def normalise(text: str) -> str:

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -11,6 +12,7 @@ from tortoise.models import Model
 
 import models
 from handlers import personal
+from handlers.resealing import reseal_due
 from models.fields import BlindIndex, Sealed
 from models.personal import REGISTRY, Kept, PersonalColumn
 from settings import Settings
@@ -55,6 +57,34 @@ def test_after_a_rotation_old_values_open_and_ask_to_be_sealed_again():
     again = personal.seal(rotated, personal.open_sealed(rotated, old))
     assert not personal.reseal_needed(rotated, again)
     assert personal.open_sealed(keyed(NEW), again) == "13800138000"
+
+
+async def test_the_sweep_seals_everything_anew_so_that_the_old_key_can_go(world):
+    anna, bert = (await world.person())[0], (await world.person())[0]
+    shop = await world.institution()
+    old, both, new = keyed(OLD), keyed(f"{NEW},{OLD}", "sm4-gcm"), keyed(NEW)
+    for person, phone in ((anna, "13800138000"), (bert, "13900139000")):
+        await world.owner.execute("UPDATE persons SET phone = $2 WHERE id = $1", person, personal.seal(old, phone))
+    await world.owner.execute(
+        "UPDATE institutions SET bank_account = $2 WHERE organisation_id = $1", shop.organisation_id, personal.seal(old, "62220200")
+    )
+    ctx = replace(world.context(), settings=both)
+    assert [await reseal_due(ctx, limit=1) for _ in range(4)] == [1, 1, 1, 0]
+    sealed = await world.owner.fetch("SELECT phone AS sealed FROM persons WHERE phone IS NOT NULL ORDER BY id")
+    sealed += await world.owner.fetch("SELECT bank_account AS sealed FROM institutions")
+    assert [personal.open_sealed(new, one["sealed"]) for one in sealed] == ["13800138000", "13900139000", "62220200"]
+    assert not any(personal.reseal_needed(both, one["sealed"]) for one in sealed)
+    told = await world.owner.fetch("SELECT subject, subject_id, data FROM audit_entries WHERE action = 'personal.resealed' ORDER BY id")
+    assert [(one["subject"], one["subject_id"]) for one in told][:2] == [("persons", anna), ("persons", bert)]
+
+
+async def test_the_sweep_changes_nothing_when_the_old_key_was_thrown_away_too_early(world):
+    anna = (await world.person())[0]
+    await world.owner.execute("UPDATE persons SET phone = $2 WHERE id = $1", anna, personal.seal(keyed(OLD), "13800138000"))
+    before = await world.snapshot("persons", "audit_entries")
+    with pytest.raises(personal.SealBrokenError, match="no longer in the ring"):
+        await reseal_due(replace(world.context(), settings=keyed(NEW)))
+    assert await world.snapshot("persons", "audit_entries") == before
 
 
 def test_changing_the_cipher_keeps_old_values_readable_and_asks_to_seal_them_again():
