@@ -132,7 +132,8 @@ def _asked(title: str, page: str, **extra: Any) -> dict[str, Any]:
 
 
 def _chosen(title: str, choices: type[Titled], page: str = "基本信息") -> dict[str, Any]:
-    return _asked(title, page, **{"x-titles": {choice.value: choice.title_ for choice in choices}})
+    # A list: pydantic sorts the keys of its schemas, and people expect the order of the manual.
+    return _asked(title, page, **{"x-choices": [{"value": choice.value, "title": choice.title_} for choice in choices]})
 
 
 def _wan(title: str) -> dict[str, Any]:

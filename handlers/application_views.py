@@ -29,7 +29,7 @@ class SlotView(TypedDict):
 
 
 class FormView(TypedDict):
-    """`json_schema` says types, limits, titles, `x-page`, `x-titles` of choices and `x-scale` of amounts."""
+    """`json_schema` says types, limits, titles, `x-page`, `x-choices` and `x-scale` of amounts."""
 
     kind: ApplicationKind
     title: str

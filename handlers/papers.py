@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
+from typing import Any
 from xml.sax.saxutils import escape
 
 from handlers.qualifications import FORM_VERSION, FORMS
@@ -61,10 +62,9 @@ def paper(name: PaperName) -> bytes:
     )
 
 
-def _choices(extra: object) -> str:
+def _choices(extra: Any) -> str:
     """□ before each choice, to tick by hand; an empty cell for what is written."""
-    titles = extra.get("x-titles", {}) if isinstance(extra, dict) else {}
-    return "  ".join(f"□{title}" for title in titles.values())
+    return "  ".join(f"□{choice['title']}" for choice in (extra or {}).get("x-choices", ()))
 
 
 def _document(*blocks: str) -> bytes:
