@@ -51,7 +51,7 @@ class Edge:
     limiter: Limiter
     strict: bool
     measures: Measures = field(default_factory=Measures)
-    draining: bool = False
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: int = 0
 
 
@@ -81,7 +81,7 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         edge.in_flight -= 1
     response.headers["X-Request-Id"] = request_id
-    if edge.draining:
+    if edge.draining.is_set():
         # Not in on_response_prepare: by then aiohttp has decided to keep the connection.
         response.force_close()
     route = request.match_info.route.name or "-"

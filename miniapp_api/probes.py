@@ -30,10 +30,11 @@ async def readyz(request: web.Request) -> web.Response:
     """
     edge = request.app[EDGE]
     database, redis = await asyncio.gather(_database(), edge.limiter.redis_answers())
-    ready = database and not edge.draining
+    draining = edge.draining.is_set()
+    ready = database and not draining
     words = {True: "up", False: "down", None: "none"}
     return web.json_response(
-        {"ready": ready, "draining": edge.draining, "database": words[database], "redis": words[redis]},
+        {"ready": ready, "draining": draining, "database": words[database], "redis": words[redis]},
         status=200 if ready else 503, headers={"Cache-Control": "no-store"},
     )
 
@@ -41,10 +42,9 @@ async def readyz(request: web.Request) -> web.Response:
 async def _database() -> bool:
     try:
         async with asyncio.timeout(READY_SECONDS):
-            await database_takes_writes()
+            return await database_takes_writes()
     except (Busy, TimeoutError, OSError):
         return False
-    return True
 
 
 async def metrics(request: web.Request) -> web.Response:

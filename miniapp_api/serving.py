@@ -124,7 +124,7 @@ class Serving:
         """Steps 1 to 5 of the module's text; returns when everything has ended."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._app[EDGE].draining = True
+        self._app[EDGE].draining.set()
         for site in list(self._runner.sites):
             await site.stop()
         while (connections := self._connections()) and not self.hurry.is_set():

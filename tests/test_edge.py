@@ -79,7 +79,8 @@ async def paint(ctx: Context, thing_id: int, body: PaintBody) -> PaintView:
         if body.colour == "broken":
             raise RuntimeError(f"the password was {body.password.get_secret_value()}")
         tx.record("paint", "thing", thing_id, after=body.colour)
-        return tx.reply({"thing": thing_id, "colour": body.colour, "amount_fen": body.amount_fen})
+        painted: PaintView = {"thing": thing_id, "colour": body.colour, "amount_fen": body.amount_fen}
+        return tx.reply(painted)
 
 
 @api.post("/things/{thing_id}/gift", title="赠送", who=Who.SIGNED_IN, key_required=True)
@@ -183,12 +184,12 @@ async def anna(database, clock):
 
 
 async def effects(database: asyncpg.Connection) -> int:
-    return await database.fetchval("SELECT count(*) FROM audit_entries")
+    return int(await database.fetchval("SELECT count(*) FROM audit_entries"))
 
 
 async def problem_of(response) -> dict[str, Any]:
     assert response.content_type == "application/problem+json"
-    document = await response.json()
+    document: dict[str, Any] = await response.json()
     assert set(document) == {"type", "title", "status", "code", "data", "request_id"}
     assert document["type"] == f"urn:qifuquan:problem:{document['code']}"
     assert document["status"] == response.status
@@ -584,9 +585,9 @@ async def test_a_file_is_sent_as_an_attachment_that_no_browser_runs(phone):
 async def strict_phone(database, settings, clock, servers):
     """Makes a client with two log-ins a minute, counted at a Redis URL."""
     policies = UNLIMITED | {"login": Policy(RateLimitItemPerMinute(2), By.IP)}
-    made: list[TestClient] = []
+    made: list[TestClient[Any, Any]] = []
 
-    async def make(redis_url: str | None, forwarded: bool = False) -> TestClient:
+    async def make(redis_url: str | None, forwarded: bool = False) -> TestClient[Any, Any]:
         changed = settings.model_copy(update={"trust_forwarded_for": forwarded})
         app = create_app(settings=changed, clock=clock, ports=ports(), apis=[api], redis_url=redis_url, policies=policies)
         made.append(TestClient(TestServer(app)))
@@ -598,24 +599,24 @@ async def strict_phone(database, settings, clock, servers):
         await client.close()
 
 
-async def knock_three_times(*clients: TestClient, **headers: str) -> list[int]:
+async def knock_at(*clients: TestClient[Any, Any], **headers: str) -> list[int]:
     return [(await client.post("/api/v1/log-in", json={"colour": "x"}, headers=headers)).status for client in clients]
 
 
 async def test_redis_counts_over_all_processes(strict_phone, servers):
     one, two = await strict_phone(servers.redis_url, forwarded=True), await strict_phone(servers.redis_url, forwarded=True)
     mine = {"X-Forwarded-For": "203.0.113.7"}
-    assert await knock_three_times(one, two, one, two, **mine) == [200, 200, 429, 429]
+    assert await knock_at(one, two, one, two, **mine) == [200, 200, 429, 429]
     response = await one.post("/api/v1/log-in", json={"colour": "x"}, headers=mine)
     document = await refused(response, 429, "too_many_requests")
     assert 1 <= document["data"]["retry_after_seconds"] <= 60
     assert response.headers["Retry-After"] == str(document["data"]["retry_after_seconds"])
-    assert await knock_three_times(one, **{"X-Forwarded-For": "203.0.113.7, 203.0.113.8"}) == [200]
+    assert await knock_at(one, **{"X-Forwarded-For": "203.0.113.7, 203.0.113.8"}) == [200]
 
 
 async def test_limits_hold_when_redis_is_away(strict_phone, unused_tcp_port):
     phone = await strict_phone(f"redis://127.0.0.1:{unused_tcp_port}/0")
-    assert await knock_three_times(phone, phone, phone) == [200, 200, 429]
+    assert await knock_at(phone, phone, phone) == [200, 200, 429]
     assert phone.server.app[EDGE].limiter.redis_is_away
 
 
@@ -627,7 +628,7 @@ async def test_limits_hold_when_redis_is_frozen(strict_phone):
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:
         phone = await strict_phone(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
-        assert await knock_three_times(phone, phone, phone) == [200, 200, 429]
+        assert await knock_at(phone, phone, phone) == [200, 200, 429]
         assert (await phone.get("/readyz")).status == 200
         await phone.close()
 
@@ -635,14 +636,14 @@ async def test_limits_hold_when_redis_is_frozen(strict_phone):
 async def test_a_forwarded_address_counts_only_behind_a_proxy(strict_phone):
     phone = await strict_phone(None)
     assert [
-        *await knock_three_times(phone, phone, **{"X-Forwarded-For": "203.0.113.7"}),
-        *await knock_three_times(phone, **{"X-Forwarded-For": "203.0.113.8"}),
+        *await knock_at(phone, phone, **{"X-Forwarded-For": "203.0.113.7"}),
+        *await knock_at(phone, **{"X-Forwarded-For": "203.0.113.8"}),
     ] == [200, 200, 429]
 
 
 async def test_neighbours_in_one_ipv6_network_count_as_one(strict_phone):
     phone = await strict_phone(None, forwarded=True)
-    seen = [(await knock_three_times(phone, **{"X-Forwarded-For": f"2001:db8::{last}"}))[0] for last in (1, 2, 3)]
+    seen = [(await knock_at(phone, **{"X-Forwarded-For": f"2001:db8::{last}"}))[0] for last in (1, 2, 3)]
     assert seen == [200, 200, 429]
 
 
