@@ -788,6 +788,20 @@ async def test_roles_that_watch_each_other_are_not_held_by_one_person_in_whateve
     assert await town.value("SELECT count(*) FROM memberships WHERE person_id = $1", mary.person_id) == 1
 
 
+@pytest.mark.parametrize("protected", [True, False])
+async def test_two_appointments_at_once_do_not_mix_roles_that_watch_each_other(town, monkeypatch, protected):
+    meet_after(monkeypatch, "handlers.accounts.officials.lock_person")
+    if not protected:
+        without(monkeypatch, "handlers.accounts.organisations.LOCK_PERSON", " FOR NO KEY UPDATE", "")
+    admin = await town.official(Role.ADMIN)
+    body = {"phone": "13800138000", "region_code": "370100", "office_id": await an_office(town, admin)}
+    await reachable(town, "mary", "13800138000")
+    answers = await asyncio.gather(*(
+        town.post("/officials", {**body, "role": role}, by=admin) for role in ("draw_officer", "witness")
+    ))
+    assert sorted(status for status, _ in answers) == ([201, 409] if protected else [201, 201])
+
+
 async def test_roles_that_go_together_are_held_together(town):
     admin = await town.official(Role.ADMIN)
     office = await an_office(town, admin)

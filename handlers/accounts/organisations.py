@@ -15,6 +15,7 @@ _WEIGHTS = [pow(3, place, 31) for place in range(17)]
 # Enough for an agent of a park; too few to sit on the credit codes of a whole city.
 UNCERTIFIED_MAX = 10
 
+LOCK_PERSON = "SELECT FROM persons WHERE id = $1 FOR NO KEY UPDATE"
 UNCERTIFIED = """
 SELECT count(*) FROM memberships m JOIN organisations o ON o.id = m.organisation_id
 WHERE m.person_id = $1 AND m.role = 'owner' AND m.state = 'active' AND o.certified_at IS NULL
@@ -88,7 +89,7 @@ async def register_organisation(
 
 async def lock_person(tx: Transaction, person_id: int) -> None:
     """What a person may hold is decided one grant at a time."""
-    await tx.run("SELECT FROM persons WHERE id = $1 FOR NO KEY UPDATE", person_id)
+    await tx.run(LOCK_PERSON, person_id)
 
 
 async def add_membership(
