@@ -1,0 +1,55 @@
+"""What happens by itself, and how often it is looked for. Each sweep finds what is due at `ctx.now`; late is never skipped."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from handlers import (
+    attachments,
+    deliveries,
+    draws,
+    housekeeping,
+    notices,
+    reminders,
+    reviews,
+    rounds,
+    wallet,
+)
+from handlers.accounts import signing_in
+from handlers.context import Context
+from handlers.orders import fulfilment, payment
+from settings import Settings
+
+Sweep = Callable[[Context], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`sweep` does one bounded batch and returns how much it did; it is called again until that is nothing."""
+
+    name: str  # word.verb
+    every_seconds: float
+    sweep: Sweep
+
+
+def schedule(settings: Settings) -> tuple[Entry, ...]:
+    """The table. `at_once`: what people wait for; the others by how much a delay matters."""
+    at_once, minute, hour = settings.sweep_seconds, 60.0, 3600.0
+    return (
+        Entry("rounds.open", at_once, rounds.open_due_rounds),
+        Entry("rounds.close", at_once, draws.close_due_rounds),
+        Entry("rounds.draw", at_once, draws.draw_due_rounds),
+        Entry("rounds.publicise", at_once, rounds.publicise_due_rounds),
+        Entry("wallet.expire", at_once, wallet.expire_due),
+        Entry("orders.close_unpaid", at_once, payment.close_unpaid),
+        Entry("orders.remind_unaccepted", minute, fulfilment.remind_unaccepted),
+        Entry("orders.remind_unconfirmed", minute, fulfilment.remind_unconfirmed),
+        Entry("reviews.review", at_once, reviews.review_due),
+        Entry("reviews.remind", minute, reviews.remind_unreviewed),
+        Entry("reminders.remind_expiring", minute, reminders.remind_expiring),
+        Entry("notices.open", at_once, notices.open_events),
+        Entry("deliveries.release", at_once, deliveries.release_expired),
+        Entry("deliveries.ask_receipts", at_once, deliveries.ask_receipts),
+        Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
+        Entry("sessions.forget", hour, signing_in.forget_sessions),
+        Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
+    )
