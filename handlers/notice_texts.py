@@ -50,7 +50,7 @@ ORDER_FIELDS = "order_number=number service "
 
 TEXTS: Mapping[str, Text] = {
     "approval_result": text(
-        "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}]", "pages/applications/show?id={subject_id}",
+        "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}。]", "pages/applications/show?id={subject_id}",
         "subject=title result time reason",
     ),
     "approval_waiting": text(
@@ -124,7 +124,13 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
     ),
 }
 
-# The right side makes the left side's message pointless for the same subject: it is taken out of the queues.
+# The result of a review leads to what was reviewed; a page that WeChat does not know would lose the message (41030).
+PAGES: Mapping[tuple[str, str], str] = {
+    ("approval_result", "order"): ORDER,
+    ("approval_result", "product"): "pages/index/index",
+}
+
+# Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.
 SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
@@ -148,7 +154,7 @@ def text_of(kind: str, data: Mapping[str, object]) -> Text:
     return VARIANTS.get((kind, str(data.get("reason"))), TEXTS[kind])
 
 
-def render(kind: str, subject_id: int, data: Mapping[str, object], created_at: datetime) -> Rendered:
+def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object], created_at: datetime) -> Rendered:
     """Title, text and page for the inbox; `fields` with ISO times and yuan ("5000.00") for the channels to format."""
     of = text_of(kind, data)
     facts = facts_of(data, created_at) | {"subject_id": str(subject_id)}
@@ -156,7 +162,9 @@ def render(kind: str, subject_id: int, data: Mapping[str, object], created_at: d
         facts.setdefault("hint", of.hint)
     shown = {name: shown_fact(value) for name, value in facts.items()}
     return Rendered(
-        fill(of.title, shown)[:TITLE_CHARACTERS_MAX], fill(of.body, shown)[:BODY_CHARACTERS_MAX], fill(of.page, facts),
+        fill(of.title, shown)[:TITLE_CHARACTERS_MAX],
+        fill(of.body, shown)[:BODY_CHARACTERS_MAX],
+        fill(PAGES.get((kind, subject), of.page), facts),
         {name: facts.get(fact) or (facts["time"] if name == "time" else "") for name, fact in of.fields.items()},
     )
 

@@ -119,7 +119,7 @@ async def _platforms(tx: Transaction, events: Iterable[Any]) -> dict[int, list[s
 
 def _drafts(event: Any, platforms: dict[int, list[str]]) -> list[Draft]:
     try:
-        text = render(event.kind, event.subject_id, event.data, event.created_at)
+        text = render(event.kind, event.subject, event.subject_id, event.data, event.created_at)
     except KeyError:
         # One event that nobody can read must not hold up the others; it stays in the table, and in the log.
         log.exception("event_of_unknown_kind", kind=event.kind, event_id=event.id)
@@ -176,7 +176,7 @@ class UnreadView(TypedDict):
 INBOX = """
 SELECT * FROM notices WHERE person_id = $1 AND id < $2 AND (NOT $3 OR read_at IS NULL) ORDER BY id DESC LIMIT $4
 """
-UNREAD = "SELECT count(*) AS unread FROM (SELECT FROM notices WHERE person_id = $1 AND read_at IS NULL LIMIT 100) some"
+UNREAD = "SELECT count(*) AS unread FROM (SELECT FROM notices WHERE person_id = $1 AND read_at IS NULL LIMIT 100) shown"
 NEWEST = 2**63 - 1
 
 
