@@ -130,7 +130,7 @@ WITH wins AS (
   GROUP BY organisation_id, voucher_type_id
 ), tickets AS (
   SELECT v.id, 'R' || $2::text || '-' || lpad(v.id::text, 8, '0') AS number, t.code, o.credit_code, encode(v.salt, 'hex') AS salt,
-    coalesce(greatest(t.annual_win_cap - coalesce(w.wins, 0), 0)::text, '-') AS wins_left
+    CASE WHEN t.annual_win_cap IS NULL THEN '-' ELSE greatest(t.annual_win_cap - coalesce(w.wins, 0), 0)::text END AS wins_left
   FROM reservations v JOIN voucher_types t ON t.id = v.voucher_type_id JOIN organisations o ON o.id = v.organisation_id
   LEFT JOIN wins w ON w.organisation_id = v.organisation_id AND w.voucher_type_id = v.voucher_type_id
   WHERE v.round_id = $1 AND v.state = 'submitted'
