@@ -47,9 +47,11 @@ def clock_of(settings: Settings) -> Clock:
 
 @asynccontextmanager
 async def database(settings: Settings, name: str) -> AsyncIterator[None]:
+    from handlers.personal import key_ring
     from models import database as db
 
     assert settings.database_url is not None
+    key_ring(settings)  # malformed keys stop a process before it has done anything
     limits = db.Limits(
         settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms
     )
@@ -69,7 +71,7 @@ async def platforms(settings: Settings) -> AsyncIterator["Ports"]:
     from storage import open_storage
 
     assert settings.redis_url is not None
-    async with open_gateways(settings, settings.redis_url.get_secret_value()) as gateways:
+    async with open_gateways(settings, settings.redis_url.get_secret_value(), settings.wechat_template_ids) as gateways:
         yield Ports(logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings))
 
 

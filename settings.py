@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
     # Notice kind -> the id that WeChat gave its template, as JSON; a kind that is not here has the simulator's, tmpl_<kind>.
     wechat_template_ids: dict[str, str] = {}
+    # Notice kind -> the id that WeChat gave the template in the account's console; others are "tmpl_" + kind.
+    wechat_template_ids: dict[str, str] = Field(default_factory=dict)
     dingtalk_api_base_url: str = "https://api.dingtalk.com"
     dingtalk_oapi_base_url: str = "https://oapi.dingtalk.com"
     dingtalk_appkey: str = "ding-development"
@@ -107,6 +109,8 @@ class Settings(BaseSettings):
         problems += [f"{name.upper()} is not https: the simulator is for development" for name in (
             "wechat_api_base_url", "dingtalk_api_base_url", "dingtalk_oapi_base_url", "public_url",
         ) if not getattr(self, name).startswith("https://")]
+        if self.wechat_miniprogram_state != "formal":
+            problems.append("WECHAT_MINIPROGRAM_STATE is not formal: messages would open an unreleased version")
         if self.clock_file is not None:
             problems.append("CLOCK_FILE moves the time")
         return problems
