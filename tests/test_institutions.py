@@ -95,6 +95,6 @@ async def test_shops_are_found_by_any_part_of_their_name_and_by_division(world: 
     assert await found("words=%25") == []
     assert await found("region_code=370000") == [jinan.organisation_id, qingdao.organisation_id]
     assert await found("region_code=370200") == [qingdao.organisation_id]
-    status, first = await world.get("/institutions?limit=1")
+    _, first = await world.get("/institutions?limit=1")
     assert [shop["id"] for shop in first["items"]] == [jinan.organisation_id]
     assert await found(f"limit=1&after={first['next']}") == [qingdao.organisation_id]

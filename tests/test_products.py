@@ -13,7 +13,8 @@ TABLES = ("products", "deductions", "approvals", "audit_entries", "events", "fav
 def form(programme: Programme | None = None, **changes: object) -> dict[str, Any]:
     deductions = [{"voucher_type_id": programme.audit, "max_fen": 200_000}] if programme else []
     return {
-        "name": "高新技术企业专项审计", "category": "audit", "price_fen": 400_000, "sections": SECTIONS, "deductions": deductions, **changes,
+        "name": "高新技术企业专项审计", "category": "audit", "price_fen": 400_000, "sections": SECTIONS, "deductions": deductions,
+        **changes,
     }
 
 
@@ -247,7 +248,8 @@ async def test_filters_narrow_the_search_together(world: World) -> None:
         ("", {cheap, dear, legal, plain}), ("vouchers_only=true", {cheap, dear, legal}), ("category=legal", {legal}),
         ("region_code=370000", {cheap, dear, legal, plain}), ("region_code=370100", {cheap, dear, legal}), ("region_code=370202", {plain}),
         ("min_price_fen=100001", {dear, legal}), ("max_price_fen=100000", {cheap}), ("min_price_fen=300000&max_price_fen=300000", {legal}),
-        ("words=审计&category=audit&min_price_fen=200000", {dear}), ("words=审计&vouchers_only=true&region_code=370100", {cheap, dear, legal}),
+        ("words=审计&category=audit&min_price_fen=200000", {dear}),
+        ("words=审计&vouchers_only=true&region_code=370100", {cheap, dear, legal}),
         ("category=unknown", set()),
     ):
         found, total = await search(world, query)
