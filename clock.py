@@ -43,7 +43,3 @@ class OffsetClock:
     def advance(self, by: timedelta) -> None:
         """Move the time of every process that maps the file."""
         self._shared[:] = OFFSET.pack((self.offset + by).total_seconds())
-
-
-def make_clock(clock_file: Path | None) -> Clock:
-    return OffsetClock(clock_file) if clock_file else SystemClock()

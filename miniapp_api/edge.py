@@ -223,6 +223,8 @@ def _token(request: web.Request) -> str:
 async def _file(download: Download) -> web.Response:
     headers = {
         "Content-Type": download.media_type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+        # A browser that shows it after all gives it no origin, no script and no network: a JPEG may be a page, too.
+        "Content-Security-Policy": "sandbox; default-src 'none'",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download.file_name, safe='')}",
     }
     if isinstance(download.content, bytes):

@@ -45,16 +45,23 @@ def document(apis: list[Api]) -> dict[str, Any]:
     schemas, components = describe([wanted for operation in operations for wanted in _wanted(operation)])
     titles = {api.name: api.title for api in apis}
     paths: dict[str, dict[str, Any]] = {}
+    responses: dict[str, Any] = {}
     for operation in operations:
         methods = paths.setdefault(PREFIX + operation.path, {})
         methods[operation.method.lower()] = _described(operation, titles, schemas, components)
+        methods[operation.method.lower()]["responses"] |= _refused(operation, responses)
+    # A query string is described by its parameters; its model is no schema of its own.
+    spread = {_name(schema) for (_, which), schema in schemas.items() if which == "query"}
+    named = {name: schema for name, schema in components.items() if name not in spread}
     return {
         "openapi": "3.1.0",
         "info": {"title": "企服券 API", "version": "1", "description": ABOUT},
         "tags": [{"name": api.title} for api in apis if api.operations],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted((components | {"Problem": PROBLEM}).items())),
+            "schemas": dict(sorted((named | {"Problem": PROBLEM}).items())),
+            "responses": dict(sorted(responses.items())),
+            "parameters": {"IdempotencyKey": IDEMPOTENCY_KEY | {"required": False}, "RequiredKey": IDEMPOTENCY_KEY | {"required": True}},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "登录后取得的令牌"}},
         },
     }
@@ -80,7 +87,7 @@ def _described(
         "summary": operation.title,
         "description": _description(operation),
         "parameters": _parameters(operation, schemas.get((operation.name, "query")), components),
-        "responses": _responses(operation, schemas.get((operation.name, "answer"))),
+        "responses": _success(operation, schemas.get((operation.name, "answer"))),
         "security": [] if operation.who.anonymous else [{"bearer": []}],
         "x-permission": {
             "name": operation.who.name, "anonymous": operation.who.anonymous,
@@ -118,14 +125,18 @@ def _by_status(operation: Operation) -> list[type[Refusal]]:
 def _parameters(operation: Operation, query: Any, components: dict[str, Any]) -> list[dict[str, Any]]:
     parameters = [_path_parameter(parameter) for parameter in operation.parameters]
     if query is not None:
-        model = components.pop(query["$ref"].rpartition("/")[2]) if "$ref" in query else query
+        model = components[_name(query)]
         required = set(model.get("required", ()))
         parameters += [
             _query_parameter(name, schema, required=name in required) for name, schema in model.get("properties", {}).items()
         ]
     if operation.takes_key:
-        parameters.append(IDEMPOTENCY_KEY | {"required": operation.key_required})
+        parameters.append({"$ref": f"#/components/parameters/{'RequiredKey' if operation.key_required else 'IdempotencyKey'}"})
     return parameters
+
+
+def _name(reference: dict[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]
 
 
 def _path_parameter(parameter: PathParameter) -> dict[str, Any]:
@@ -152,7 +163,7 @@ def _query_parameter(name: str, schema: dict[str, Any], *, required: bool) -> di
 # --- responses ------------------------------------------------------------------------------------------------------
 
 
-def _responses(operation: Operation, answer: Any) -> dict[str, Any]:
+def _success(operation: Operation, answer: Any) -> dict[str, Any]:
     success: dict[str, Any] = {"description": SUCCESS[operation.status]}
     if operation.answer is Download:
         success["content"] = {"*/*": {"schema": {}}}
@@ -160,14 +171,21 @@ def _responses(operation: Operation, answer: Any) -> dict[str, Any]:
         success["content"] = {"application/json": {"schema": answer}}
     if operation.takes_key:
         success["headers"] = {"Idempotency-Replayed": {"schema": {"const": "true"}, "description": "此为重放的结果"}}
-    responses = {str(operation.status): success, "400": _problem_response(400, ["bad_request"], [])}
-    for status, refusals in groupby(_by_status(operation), key=status_of):
-        given = list(refusals)
-        responses[str(status)] = _problem_response(status, [refusal.code for refusal in given], given)
-    return responses
+    return {str(operation.status): success}
 
 
-def _problem_response(status: int, codes: list[str], refusals: list[type[Refusal]]) -> dict[str, Any]:
+def _refused(operation: Operation, responses: dict[str, Any]) -> dict[str, Any]:
+    """References by status, one response per set of codes: written out, the document would be three times as long."""
+    found: dict[str, Any] = {}
+    for status, refusals in ((400, []), *((status, list(group)) for status, group in groupby(_by_status(operation), key=status_of))):
+        name = ".".join((str(status), *(refusal.code for refusal in refusals)))
+        responses[name] = _problem_response(status, refusals)
+        found[str(status)] = {"$ref": f"#/components/responses/{name}"}
+    return found
+
+
+def _problem_response(status: int, refusals: list[type[Refusal]]) -> dict[str, Any]:
+    codes = [refusal.code for refusal in refusals] or ["bad_request"]
     lines = "；".join(f"{refusal.code}（{refusal.title}）" for refusal in refusals)
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]}
     response: dict[str, Any] = {

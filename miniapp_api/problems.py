@@ -174,7 +174,7 @@ def _part(part: str | int) -> str:
 
 
 def _message(code: str, bounds: dict[str, Any], said: str) -> str:
-    """Our own validators speak Chinese themselves (PydanticCustomError); pydantic's English is for no phone."""
+    """Our own validators speak Chinese, and never repeat the input; pydantic's English is for no phone."""
     if code in MESSAGES:
         return MESSAGES[code].format_map(bounds)
-    return said if any("\u4e00" <= letter <= "\u9fff" for letter in said) and code != "value_error" else "格式不正确"
+    return said.removeprefix("Value error, ") if any("\u4e00" <= letter <= "\u9fff" for letter in said) else "格式不正确"

@@ -13,17 +13,14 @@ A second signal skips the waiting.
 import asyncio
 import signal
 from asyncio import TimerHandle
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-import uvloop
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from miniapp_api import problems
 from miniapp_api.edge import EDGE
-from settings import Settings
 
 KEEP_ALIVE_SECONDS = 75.0  # longer than the 60 s of the usual proxies: who reuses a connection decides when it ends
 QUIET_SECONDS = 1.0  # longer than a request is on its way from a phone
@@ -141,10 +138,8 @@ class Serving:
         return [connection for connection in server.connections if isinstance(connection, Guarded)] if server else []
 
 
-async def serve(
-    app: web.Application, host: str, port: int, drain_seconds: float, ready: Callable[[int], Awaitable[None]] | None = None
-) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. `ready` is told the port once requests are accepted."""
+async def serve(app: web.Application, host: str, port: int, drain_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port."""
     loop = asyncio.get_running_loop()
     serving, stop = Serving(app, host, port), asyncio.Event()
 
@@ -158,20 +153,9 @@ async def serve(
     try:
         bound = await serving.start()
         log.info("serving", host=host, port=bound)
-        if ready:
-            await ready(bound)
         await stop.wait()
         log.info("draining", seconds=drain_seconds)
         await serving.drain(drain_seconds)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-def run_web(make_app: Callable[[], web.Application], settings: Settings) -> None:
-    """One process on settings.host and settings.port, which other processes may share. Returns after the drain."""
-
-    async def main() -> None:
-        await serve(make_app(), settings.host, settings.port, settings.drain_seconds)
-
-    uvloop.run(main())

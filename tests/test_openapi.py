@@ -84,6 +84,11 @@ async def get_photo(ctx: Context, tree_id: int) -> Download:
     raise TooWet
 
 
+@api.get("/trees/felled", title="已砍伐", who=Who.SIGNED_IN)
+async def felled(ctx: Context, query: TreeQuery) -> PageView[LeafView]:
+    raise TooWet
+
+
 @pytest.fixture(scope="module")
 def described():
     return document([api])
@@ -107,15 +112,19 @@ def test_every_operation_has_its_chinese_title_and_its_name(described):
     }
     assert found == {
         "water": ("浇水", ["树木"]), "trees": ("树木列表", ["树木"]), "leaves": ("叶子", ["树木"]), "photo": ("照片", ["树木"]),
-        "get_photo": ("下载照片", ["树木"]),
+        "get_photo": ("下载照片", ["树木"]), "felled": ("已砍伐", ["树木"]),
     }
 
 
 def test_every_refusal_stands_under_its_status(described):
     water = described["paths"]["/api/v1/trees/{tree_id}/water"]["post"]
+    refused = {
+        status: described["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        for status, response in water["responses"].items() if status >= "400"
+    }
     codes = {
         status: response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"]
-        for status, response in water["responses"].items() if status >= "400"
+        for status, response in refused.items()
     }
     assert codes == {
         "400": ["bad_request"],
@@ -168,9 +177,13 @@ def test_parameters_say_what_the_router_takes(described):
         ("name", {"type": "string", "pattern": "^(?:[0-9]{24})$"}), ("shade", {"type": "string", "pattern": "^(?:light|dark)$"}),
     ]
     water = described["paths"]["/api/v1/trees/{tree_id}/water"]["post"]["parameters"]
-    assert [(parameter["name"], parameter["in"], parameter["required"]) for parameter in water] == [
-        ("tree_id", "path", True), ("Idempotency-Key", "header", True),
+    assert water == [
+        {"name": "tree_id", "in": "path", "required": True,
+         "schema": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}},
+        {"$ref": "#/components/parameters/RequiredKey"},
     ]
+    required = described["components"]["parameters"]["RequiredKey"]
+    assert (required["name"], required["in"], required["required"]) == ("Idempotency-Key", "header", True)
     trees = {parameter["name"]: parameter for parameter in described["paths"]["/api/v1/trees"]["get"]["parameters"]}
     assert list(trees) == ["after", "limit", "shade", "heights"]
     assert trees["limit"]["schema"] == {"type": "integer", "format": "int64", "minimum": 1, "maximum": 100, "default": 20}
