@@ -137,6 +137,7 @@ INSERT INTO approvals (kind, title, subject, subject_id, organisation_id, role, 
                        submitted_at, due_at, data)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $10, $11, $12) RETURNING id
 """
+LOCK = "SELECT id FROM {} WHERE id = $1 FOR UPDATE"
 OPEN_OF = "SELECT * FROM approvals WHERE subject = $1 AND subject_id = $2 AND state = 'open' FOR UPDATE"
 # Its own queue: the same kind for the same reviewers.
 POSITION = """
@@ -227,8 +228,8 @@ async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> An
         raise NotFound
     if await tx.value(RELATED, approval_id, ctx.person_id):
         raise OwnCase
-    await tx.row(f"SELECT id FROM {SUBJECTS[seen.subject]} WHERE id = $1 FOR UPDATE", seen.subject_id)
-    await tx.row("SELECT id FROM approvals WHERE id = $1 FOR UPDATE", approval_id)
+    await tx.row(LOCK.format(SUBJECTS[seen.subject]), seen.subject_id)
+    await tx.row(LOCK.format("approvals"), approval_id)
     approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it
     if approval.state != ApprovalState.OPEN:
         raise AlreadyDecided(state=approval.state, by=_decider(ctx, approval), at=approval.decided_at.isoformat())

@@ -71,7 +71,8 @@ async def upload(
 ) -> tuple[int, Any]:
     """`content`: bytes, or an async iterator of them."""
     form = FormData()
-    form.add_field("file", content, filename=name, content_type="application/octet-stream")
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    form.add_field("file", stream, filename=name, content_type="application/octet-stream")
     headers = {"Authorization": f"Bearer {member.token}"} | ({"Idempotency-Key": key} if key else {})
     async with world.client.post(f"/api/v1/attachments?slot={slot}", data=form, headers=headers) as response:
         return response.status, await response.json(content_type=None)

@@ -1,0 +1,297 @@
+"""Files over HTTP: what is taken, what is refused, who may have it, and what is left behind (E08-E10, C13)."""
+
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers import attachments
+from handlers.file_types import MEGABYTE, SLOTS, display_name, sniff
+from models.accounts import Role
+from settings import Settings
+from storage import open_storage
+from tests.applications import PDF, applicant, file, picture, submitted_certification, upload
+from tests.world import JINAN, Member, World
+
+TABLES = ("attachments", "audit_entries")
+RAR4, RAR5 = b"Rar!\x1a\x07\x00" + bytes(64), b"Rar!\x1a\x07\x01\x00" + bytes(64)
+SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(64)
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
+
+
+def archive(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name in names:
+            made.writestr(name, "x")
+    return buffer.getvalue()
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of a few bytes that says it is side x side pixels large."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = side.to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+async def download(world: World, attachment_id: int, by: Member | None) -> tuple[int, bytes, Any]:
+    headers = {"Authorization": f"Bearer {by.token}"} if by else {}
+    async with world.client.get(f"/api/v1/attachments/{attachment_id}", headers=headers) as response:
+        return response.status, await response.read(), response.headers
+
+
+def kept(world: World) -> dict[str, bytes]:
+    files: dict[str, bytes] = world.ports.storage.files  # type: ignore[attr-defined]
+    return files
+
+
+@pytest.mark.parametrize(("name", "content", "media_type"), [
+    ("营业执照.jpg", picture(kind="JPEG"), "image/jpeg"), ("营业执照.JPEG", picture(kind="JPEG"), "image/jpeg"),
+    ("a.png", picture(), "image/png"), ("a.gif", picture(kind="GIF"), "image/gif"), ("a.pdf", PDF, "application/pdf"),
+    ("a.rar", RAR4, "application/vnd.rar"), ("a.rar", RAR5, "application/vnd.rar"), ("a.zip", archive("表.xls"), "application/zip"),
+    ("a.7z", SEVEN_ZIP, "application/x-7z-compressed"),
+])
+async def test_the_eight_kinds_of_the_manual_are_taken_and_come_back(
+    world: World, name: str, content: bytes, media_type: str
+) -> None:
+    owner = await applicant(world)
+    status, view = await upload(world, owner, "business_licence", name, content)
+    assert (status, view["name"], view["media_type"], view["size"], view["sha256"]) == (
+        201, name, media_type, len(content), hashlib.sha256(content).hexdigest())
+    status, back, headers = await download(world, view["id"], owner)
+    assert (status, back, headers["Content-Type"], headers["Content-Length"]) == (200, content, media_type, str(len(content)))
+    assert headers["Content-Disposition"].startswith("attachment;")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("licence.pdf", picture()), ("licence.png", PDF), ("licence.jpg", b"<html><script>alert(1)</script>"), ("licence", PDF),
+    ("licence.pdf", b"MZ" + bytes(100)), ("licence.zip", archive("[Content_Types].xml", "word/document.xml")),
+    ("licence.docx", archive("[Content_Types].xml", "word/document.xml")), ("licence.doc", OLE), ("licence.pdf", OLE),
+    ("licence.zip", archive("META-INF/MANIFEST.MF")), ("licence.pdf.exe", PDF), ("licence.html", b"%PDF-<script>"),
+    ("licence.svg", b"<svg onload='alert(1)'/>"), ("licence.jpg", picture(kind="WEBP")), ("licence.jpg", b"GIF89a" + bytes(50)),
+])
+async def test_a_file_that_lies_about_what_it_is_leaves_nothing(world: World, name: str, content: bytes) -> None:
+    owner = await applicant(world)
+    before = await world.snapshot(*TABLES)
+    status, problem = await upload(world, owner, "business_licence", name, content)
+    assert (status, problem["code"]) == (422, "file_type_refused")
+    assert (await world.snapshot(*TABLES), kept(world)) == (before, {})
+
+
+async def test_an_empty_file_and_an_unknown_slot_leave_nothing(world: World) -> None:
+    owner = await applicant(world)
+    before = await world.snapshot(*TABLES)
+    assert (await upload(world, owner, "business_licence", content=b""))[1]["code"] == "file_empty"
+    assert (await upload(world, owner, "holiday_picture"))[1]["code"] == "file_slot_unknown"
+    assert (await world.snapshot(*TABLES), kept(world)) == (before, {})
+
+
+@pytest.mark.parametrize("content", [bomb(13_000), bomb(5_001), picture(64, 64)[:-30], b"\x89PNG\r\n\x1a\n" + bytes(100)])
+async def test_bombs_and_broken_pictures_are_given_up(world: World, content: bytes) -> None:
+    owner = await applicant(world)
+    status, problem = await upload(world, owner, "business_licence", "a.png", content)
+    assert (status, problem["code"]) == (422, "file_broken")
+    assert (await world.value("SELECT state FROM attachments"), kept(world)) == ("deleted", {})
+
+
+async def test_a_picture_that_is_also_a_page_is_only_ever_downloaded(world: World) -> None:
+    owner = await applicant(world)
+    polyglot = picture(kind="JPEG") + b"<html><script>alert(1)</script></html>"
+    status, view = await upload(world, owner, "business_licence", "a.jpg", polyglot)
+    assert status == 201
+    _, back, headers = await download(world, view["id"], owner)
+    assert back == polyglot  # evidence is kept as it came
+    assert (headers["Content-Type"], headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+    assert headers["Content-Disposition"].startswith("attachment;")
+
+
+async def test_a_file_that_grows_too_large_on_the_way_leaves_nothing(world: World) -> None:
+    owner = await applicant(world)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield PDF
+        for _ in range(22):
+            yield bytes(MEGABYTE)
+
+    status, problem = await upload(world, owner, "business_licence", content=endless())
+    assert (status, problem["code"], problem["data"]) == (422, "file_too_large", {"max_bytes": 20 * MEGABYTE})
+    assert (await world.value("SELECT state FROM attachments"), kept(world)) == ("deleted", {})
+
+
+async def test_the_limit_is_the_slots_own_to_the_byte(world: World) -> None:
+    owner = await applicant(world)
+    limit = SLOTS["contract"].max_bytes
+    assert (await upload(world, owner, "contract", content=PDF + bytes(limit - len(PDF))))[0] == 201
+    status, problem = await upload(world, owner, "contract", content=PDF + bytes(limit - len(PDF) + 1))
+    assert (status, problem["data"]) == (422, {"max_bytes": 5 * MEGABYTE})
+    assert (await upload(world, owner, "contract", "a.png", picture()))[1]["data"] == {"allowed": ["pdf"]}
+
+
+@pytest.mark.parametrize(("given", "shown"), [
+    ("../../etc/passwd.pdf", "passwd.pdf"), ("C:\\Users\\王\\执照.pdf", "执照.pdf"), ("a\x00b\r\nc.pdf", "abc.pdf"),
+    ("执照\u202efdp.exe.pdf", "执照fdp.exe.pdf"), ("  .pdf ", "pdf"), ("长" * 300 + ".pdf", "长" * 196 + ".pdf"),
+    ("e\u0301.pdf", "\u00e9.pdf"), ("\u200b\ufeff执照.pdf", "执照.pdf"), ("", ""), ("x." + "y" * 300, "y" * 200),
+])
+def test_names_are_made_harmless(given: str, shown: str) -> None:
+    assert display_name(given) == shown
+
+
+async def test_a_hostile_name_is_no_path(world: World) -> None:
+    owner = await applicant(world)
+    status, view = await upload(world, owner, "business_licence", "../../etc/passwd.pdf")
+    assert (status, view["name"]) == (201, "passwd.pdf")
+    assert all(".." not in key and "passwd" not in key for key in kept(world))
+
+
+@pytest.mark.parametrize("content", [b"", b"P", b"PK\x03\x04", b"RIFF", b"\xff\xd8", b"PK\x05\x06" + bytes(18)])
+def test_the_shortest_beginnings_do_not_confuse(content: bytes) -> None:
+    assert sniff(content) in {None, SLOTS["business_licence"].types[4]}
+
+
+async def test_who_may_download(world: World) -> None:
+    owner, stranger = await applicant(world), await applicant(world)
+    viewer = await world.member(owner.organisation_id, Role.VIEWER)
+    approval = await submitted_certification(world, owner)
+    used = await world.value("SELECT attachment_id FROM application_files")
+    loose = await file(world, owner, "tax_return")
+    admin, elsewhere = await world.official(Role.ADMIN), await world.official(Role.ADMIN, region_code="370200")
+    reviewer = await world.official(Role.REVIEWER, region_code=JINAN)
+    seen = {
+        name: [(await download(world, number, member))[0] for number in (used, loose)]
+        for name, member in {
+            "owner": owner, "viewer": viewer, "stranger": stranger, "admin": admin, "elsewhere": elsewhere, "reviewer": reviewer,
+            "institution": await world.institution(), "nobody": None,
+        }.items()
+    }
+    assert seen == {
+        "owner": [200, 200], "viewer": [200, 200], "stranger": [404, 404], "admin": [200, 404], "elsewhere": [404, 404],
+        "reviewer": [404, 404], "institution": [404, 404], "nobody": [401, 401],
+    }
+    await world.post(f"/approvals/{approval}/rejection", {"reason": "执照过期"}, by=admin)
+    assert (await download(world, used, admin))[0] == 200  # what was decided on can be looked at again
+    assert (await download(world, used + 10_000, owner))[0] == 404
+
+
+async def test_a_withdrawn_application_takes_its_files_from_the_reviewers(world: World) -> None:
+    owner, admin = await applicant(world), await world.official(Role.ADMIN)
+    await submitted_certification(world, owner)
+    used = await world.value("SELECT attachment_id FROM application_files")
+    await world.post("/certification/withdrawal", by=owner)
+    assert (await download(world, used, admin))[0] == 404
+
+
+async def test_only_unused_own_files_are_deleted(world: World) -> None:
+    owner, stranger = await applicant(world), await applicant(world)
+    viewer = await world.member(owner.organisation_id, Role.VIEWER)
+    await submitted_certification(world, owner)
+    used, loose = await world.value("SELECT attachment_id FROM application_files"), await file(world, owner, "tax_return")
+    before = await world.snapshot(*TABLES)
+    assert (await world.delete(f"/attachments/{used}", by=owner))[1]["code"] == "file_in_use"
+    assert (await world.delete(f"/attachments/{loose}", by=stranger))[1]["code"] == "not_found"
+    assert (await world.delete(f"/attachments/{loose}", by=viewer))[1]["code"] == "not_your_role"
+    assert (await world.snapshot(*TABLES), len(kept(world))) == (before, 2)
+    assert (await world.delete(f"/attachments/{loose}", by=owner))[0] == 200
+    assert (await download(world, loose, owner))[0] == 404
+    assert len(kept(world)) == 1
+
+
+async def test_what_was_once_submitted_stays_evidence(world: World) -> None:
+    owner, admin = await applicant(world), await world.official(Role.ADMIN)
+    approval = await submitted_certification(world, owner)
+    used = await world.value("SELECT attachment_id FROM application_files")
+    await world.post(f"/approvals/{approval}/return", {"reason": "看不清"}, by=admin)
+    await world.put("/certification", {"form": {}, "files": {"business_licence": [await file(world, owner, "business_licence")]}}, by=owner)
+    assert (await world.delete(f"/attachments/{used}", by=owner))[1]["code"] == "file_in_use"
+
+
+async def test_viewers_upload_nothing_and_too_many_unused_files_are_refused(world: World) -> None:
+    owner = await applicant(world)
+    viewer = await world.member(owner.organisation_id, Role.VIEWER)
+    await world.owner.execute(
+        "INSERT INTO attachments (organisation_id, uploaded_by_id, slot, display_name, storage_key, state, created_at)"
+        " SELECT $1, $2, 'tax_return', 'x.pdf', n::text, 'uploading', $3 FROM generate_series(1, 50) n",
+        owner.organisation_id, owner.person_id, world.clock.now(),
+    )
+    before = await world.snapshot(*TABLES)
+    assert (await upload(world, viewer, "tax_return"))[1]["code"] == "not_your_role"
+    assert (await upload(world, owner, "tax_return"))[1]["code"] == "too_many_files"
+    assert await world.snapshot(*TABLES) == before
+
+
+async def test_an_upload_sent_again_with_its_key_is_kept_once(world: World) -> None:
+    owner = await applicant(world)
+    first, second = [await upload(world, owner, "business_licence", key="same-file") for _ in range(2)]
+    assert first == second
+    assert len(kept(world)) == 1
+
+
+@pytest.mark.parametrize(("early", "purged"), [(1, 0), (0, 1), (-1, 1)])
+async def test_what_a_crash_left_is_swept_up_after_a_day(world: World, early: int, purged: int) -> None:
+    owner = await applicant(world)
+    whole = await file(world, owner, "business_licence")
+    await world.owner.execute(
+        "INSERT INTO attachments (organisation_id, uploaded_by_id, slot, display_name, storage_key, state, created_at)"
+        " VALUES ($1, $2, 'tax_return', 'x.pdf', 'left/behind', 'uploading', $3)",
+        owner.organisation_id, owner.person_id, world.clock.now() - timedelta(hours=24) + timedelta(microseconds=early),
+    )
+    kept(world)["left/behind"] = b"%PDF-half"
+    assert await world.sweep(attachments.purge_unfinished) == purged
+    assert ("left/behind" in kept(world)) is (purged == 0)
+    assert await world.sweep(attachments.purge_unfinished) == 0
+    assert (await download(world, whole, owner))[0] == 200
+
+
+async def test_a_connection_that_breaks_leaves_only_what_the_sweep_finds(world: World) -> None:
+    owner = await applicant(world)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield PDF + bytes(MEGABYTE)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await attachments.upload(world.context(owner), "business_licence", "a.pdf", broken())
+    assert (await world.value("SELECT state FROM attachments"), kept(world)) == ("uploading", {})
+    world.clock.advance(hours=24)
+    assert await world.sweep(attachments.purge_unfinished) == 1
+    assert await world.value("SELECT state FROM attachments") == "deleted"
+
+
+async def pieces(*parts: bytes, fails: bool = False) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+    if fails:
+        raise ConnectionResetError
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]
+
+
+async def test_the_folder_keeps_whole_files_only(tmp_path: Path) -> None:
+    folder = open_storage(Settings(_env_file=None, var_dir=tmp_path))
+    parts = [bytes([number]) * MEGABYTE for number in range(12)]
+    await folder.put("2026/03/whole", pieces(*parts))
+    assert b"".join([chunk async for chunk in folder.get("2026/03/whole")]) == b"".join(parts)
+    with pytest.raises(ConnectionResetError):
+        await folder.put("2026/03/half", pieces(*parts, fails=True))
+    assert [one.name for one in files_below(tmp_path)] == ["whole"]
+    for _ in range(2):
+        await folder.delete("2026/03/whole")
+    with pytest.raises(FileNotFoundError):
+        await anext(folder.get("2026/03/whole"))
+    assert files_below(tmp_path) == []
+
+
+async def test_the_storage_url_may_name_a_folder(tmp_path: Path) -> None:
+    folder = open_storage(Settings(_env_file=None, storage_url=f"file://{tmp_path}/files"))
+    await folder.put("a", pieces(b"x"))
+    assert (tmp_path / "files" / "a").read_bytes() == b"x"
