@@ -81,17 +81,19 @@ def check_picks(lots: Sequence[Any], deductions: dict[str, int], picks: Sequence
     return list(picks)
 
 
+LOCK_LOTS = f"""
+SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
+WHERE l.organisation_id = $1 AND l.programme_id = $2 AND l.voucher_type_id = ANY($3) AND l.available_fen > 0
+ORDER BY l.id FOR UPDATE OF l
+"""
+
+
 async def lock_lots(tx: Transaction, organisation_id: int, programme_id: int, voucher_type_ids: list[int]) -> list[Any]:
     """The enterprise's lots of these types that hold something, earliest expiry first.
 
     They are locked in order of id, everywhere, so that two payments wait for each other instead of killing each other.
     """
-    locked = await tx.rows(
-        f"SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id"
-        " WHERE l.organisation_id = $1 AND l.programme_id = $2 AND l.voucher_type_id = ANY($3) AND l.available_fen > 0"
-        " ORDER BY l.id FOR UPDATE OF l",
-        organisation_id, programme_id, voucher_type_ids,
-    )
+    locked = await tx.rows(LOCK_LOTS, organisation_id, programme_id, voucher_type_ids)
     return sorted(locked, key=lambda lot: (lot.expires_at, lot.id))
 
 
