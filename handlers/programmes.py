@@ -78,7 +78,7 @@ class Rules(BaseModel):
     claim: Claim | None = None
     review: bool = True
     auto_review_after_days: Annotated[int, Field(ge=1, le=365)] | None = 7
-    auto_review_grade: Literal["good", "neutral", "bad"] = "good"
+    auto_review_grade: Literal["good", "medium", "bad"] = "good"
     review_replace_days: Annotated[int, Field(ge=0, le=365)] = 30
     mutual_review: bool = False
     requalify_on_update: Literal["none", "sensitive_fields", "always"] = "none"
