@@ -319,6 +319,9 @@ FROM draw_lists WHERE round_id = $1
 """
 
 
+LOCK_DRAW = "SELECT * FROM draws WHERE round_id = $1 AND drawn_at IS NULL FOR UPDATE"
+
+
 async def draw_due_rounds(ctx: Context, limit: int = 20) -> int:
     """committed -> drawn, once `draw_at` has come and every public value is agreed. All of it, or nothing, and once."""
     return await each_due(ctx, DUE, _draw, limit)
@@ -330,7 +333,7 @@ async def _draw(ctx: Context, round_id: int) -> bool:
         found = await lock_due(tx, round_id, RoundState.COMMITTED, "draw_at")
         if found is None:
             return False
-        draw = await tx.row("SELECT * FROM draws WHERE round_id = $1 AND drawn_at IS NULL FOR UPDATE", round_id)
+        draw = await tx.row(LOCK_DRAW, round_id)
         part: DrawCommitment = draw.commitment
         if await tx.connection.fetchval(LIST_DIGEST, round_id, timeout=LONG_SECONDS) != part["list_digest"]:
             raise DrawContradictionError(f"the list of round {round_id} is not the committed one")
