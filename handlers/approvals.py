@@ -135,7 +135,8 @@ SELECT EXISTS (SELECT 1 FROM approvals WHERE id = $1 AND submitted_by_id = $2)
 OPEN = """
 INSERT INTO approvals (kind, title, subject, subject_id, organisation_id, role, region_code, park_id, state, submitted_by_id,
                        submitted_at, due_at, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $10, $11, $12) RETURNING id
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $10, $11, $12)
+RETURNING id, (SELECT name FROM organisations WHERE id = organisation_id) AS applicant
 """
 LOCK = "SELECT id FROM {} WHERE id = $1 FOR UPDATE"
 OPEN_OF = "SELECT * FROM approvals WHERE subject = $1 AND subject_id = $2 AND state = 'open' FOR UPDATE"
@@ -160,16 +161,16 @@ async def open_approval(
     region_code: str | None, park_id: int | None, submitted_by: int, due_at: datetime, data: Mapping[str, Any] | None = None,
 ) -> int:
     """Put a case into the queue and tell its reviewers. Returns its id. The subject's row must be locked."""
-    approval_id: int = await tx.value(
+    approval = await tx.row(
         OPEN, kind, title, subject, subject_id, organisation_id, role, region_code, park_id, submitted_by, tx.ctx.now, due_at,
         data or {},
     )
-    tx.record("approval.opened", "approval", approval_id, after="open", kind=kind)
+    tx.record("approval.opened", "approval", approval.id, after="open", kind=kind)
     tx.announce(
-        "approval_waiting", "approval", approval_id, role=role, region_code=region_code, park_id=park_id,
-        approval_kind=kind, title=title, due_at=due_at.isoformat(),
+        "approval_waiting", "approval", approval.id, role=role, region_code=region_code, park_id=park_id,
+        approval_kind=kind, title=title, applicant=approval.applicant, due_at=due_at.isoformat(),
     )
-    return approval_id
+    return int(approval.id)
 
 
 async def withdraw_approval(tx: Transaction, subject: str, subject_id: int) -> None:

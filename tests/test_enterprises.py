@@ -1,5 +1,6 @@
 """Certification over HTTP (E02-E04, C14, C15)."""
 
+import json
 from datetime import datetime
 
 from handlers.personal import open_sealed
@@ -53,6 +54,7 @@ async def test_a_draft_is_returned_resubmitted_and_approved(world: World) -> Non
     assert (status, decided["state"]) == (200, "approved")
     _, done = await world.get("/certification", by=owner)
     assert (done["state"], done["allowed_actions"]) == ("approved", ["amend"])
+    name = body["form"]["enterprise_name"]
     certified = await world.value("SELECT certified_at FROM organisations WHERE id = $1", owner.organisation_id)
     assert certified == world.clock.now()
     told = await world.owner.fetch("SELECT kind, organisation_id, role, region_code, data FROM events ORDER BY id")
@@ -60,6 +62,11 @@ async def test_a_draft_is_returned_resubmitted_and_approved(world: World) -> Non
         ("approval_waiting", None, "admin", SHIZHONG), ("approval_result", owner.organisation_id, None, None),
         ("approval_waiting", None, "admin", SHIZHONG), ("approval_result", owner.organisation_id, None, None),
     ]
+    assert json.loads(told[0]["data"]) == {
+        "approval_kind": "application", "title": "企业实名认证", "applicant": name, "due_at": "2026-03-05T23:59:59.999999+08:00"}
+    assert json.loads(told[1]["data"]) == {
+        "result": "returned", "application_kind": "enterprise_certification", "title": "企业实名认证", "programme_id": None,
+        "reason": "联系电话无人接听"}
 
 
 async def test_personal_values_are_sealed_and_masked(world: World) -> None:
