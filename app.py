@@ -145,12 +145,9 @@ def web_family(settings: Settings) -> int:
     if settings.web_processes == 1:
         run_loop(web_process(settings))
         return 0
-    from supervisor import Child, supervise
+    from supervisor import supervise, web_children
 
-    return asyncio.run(supervise(
-        [Child(f"web-{number}", ["web"], {"WEB_PROCESSES": "1"}) for number in range(1, settings.web_processes + 1)],
-        environment(settings),
-    ))
+    return asyncio.run(supervise(web_children(settings), environment(settings)))
 
 
 def environment(settings: Settings) -> dict[str, str]:

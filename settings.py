@@ -72,8 +72,6 @@ class Settings(BaseSettings):
     wechat_appid: str = "wx-development"
     wechat_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
-    # Notice kind -> the id that WeChat gave its template, as JSON; a kind that is not here has the simulator's, tmpl_<kind>.
-    wechat_template_ids: dict[str, str] = {}
     # Notice kind -> the id that WeChat gave the template in the account's console; others are "tmpl_" + kind.
     wechat_template_ids: dict[str, str] = Field(default_factory=dict)
     dingtalk_api_base_url: str = "https://api.dingtalk.com"

@@ -79,6 +79,11 @@ def say(name: str, line: str) -> None:
     print(f"{name:>9} │ {line}", flush=True)  # noqa: T201 - this is the log
 
 
+def web_children(settings: Settings) -> list[Child]:
+    """N web processes on one port, each of which serves alone."""
+    return [Child(f"web-{number}", ["web"], {"WEB_PROCESSES": "1"}) for number in range(1, settings.web_processes + 1)]
+
+
 async def supervise(children: list[Child], env: dict[str, str]) -> int:
     await Family(children, env).live()
     return 0
@@ -105,8 +110,9 @@ def run_everything(settings: Settings) -> int:
     settings = Settings()
     with app.servers(settings) as ready:
         asyncio.run(app.migrate(ready))
+        asyncio.run(app.seed(ready))
         say("run", f"小程序接口  {settings.public_url}/docs")
         say("run", f"平台模拟器  http://127.0.0.1:{settings.simulator_port}/  （每部手机收到的消息；调整时间）")
         say("run", "走一遍济南手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")
-        children = [Child("simulator", ["simulator"]), Child("web", ["web"]), Child("jobs", ["jobs"])]
+        children = [Child("simulator", ["simulator"]), *web_children(settings), Child("jobs", ["jobs"])]
         return asyncio.run(supervise(children, app.environment(ready)))

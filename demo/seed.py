@@ -40,7 +40,7 @@ class Planter:
         async with transaction(self.context()) as tx:
             person = await tx.value(
                 "INSERT INTO persons (name, phone, phone_index, created_at) VALUES ($1,$2,$3,$4) RETURNING id",
-                seal(self.settings, name.split()[-1]), seal(self.settings, phone), blind_index(self.settings, phone), tx.ctx.now,
+                seal(self.settings, name.rpartition(" ")[2]), seal(self.settings, phone), blind_index(self.settings, phone), tx.ctx.now,
             )
             identity = await tx.value(
                 "INSERT INTO identities (person_id, platform, app_id, open_id, created_at) VALUES ($1,$2,$3,$4,$5) RETURNING id",
@@ -56,7 +56,8 @@ class Planter:
     async def acting(self, person: Actor, role: Role) -> Context:
         """The person's context in the membership of this role."""
         found = await row(
-            "SELECT m.*, o.kind FROM memberships m JOIN organisations o ON o.id = m.organisation_id WHERE m.person_id = $1 AND m.role = $2",
+            "SELECT m.*, o.kind FROM memberships m JOIN organisations o ON o.id = m.organisation_id"
+            " WHERE m.person_id = $1 AND m.role = $2",
             person.person_id, role.value,
         )
         return self.context(Actor(
@@ -71,7 +72,7 @@ async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
     if await row("SELECT 1 AS yes FROM memberships WHERE role = 'admin' LIMIT 1"):
         return False
     officials = await _office(planter)
-    programme = await _programme(planter, officials)
+    programme = await _programme(officials)
     await _institution(planter, officials, programme)
     return True
 
@@ -87,7 +88,7 @@ async def _office(planter: Planter) -> dict[str, Context]:
     return {official.name: await planter.acting(persons[official.name], official.role) for official in people.OFFICIALS}
 
 
-async def _programme(planter: Planter, officials: dict[str, Context]) -> ProgrammeView:
+async def _programme(officials: dict[str, Context]) -> ProgrammeView:
     manager, second = officials[people.MANAGER.name], officials[people.SECOND_MANAGER.name]
     programme = await programmes.draft_programme(manager, people.PROGRAMME, people.JINAN)
     policy = await programmes.draft_policy(manager, programme["id"], JINAN)

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import signal
 
+import aiohttp
+
 from bot.links import PUBLISHED_PAGES
 from bot.templates import simulator_templates
+from demo import people
 from settings import Settings
 from simulator import serve as serve_simulator
 
@@ -16,6 +19,7 @@ async def serve(settings: Settings) -> None:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
+    greeting = asyncio.create_task(_hand_out_phones(settings))
     with contextlib.suppress(asyncio.CancelledError):
         await serve_simulator(
             "127.0.0.1", settings.simulator_port,
@@ -25,3 +29,21 @@ async def serve(settings: Settings) -> None:
             agent_id=settings.dingtalk_agent_id, templates=simulator_templates(), pages=PUBLISHED_PAGES,
             links=[("小程序接口文档", f"{settings.public_url}/docs")],
         )
+    greeting.cancel()
+
+
+async def _hand_out_phones(settings: Settings) -> None:
+    """Whoever the seed knows has a phone: the simulator forgets them when it ends."""
+    base = f"http://127.0.0.1:{settings.simulator_port}/control/phones"
+    async with aiohttp.ClientSession() as http:
+        for name in (*(official.name for official in people.OFFICIALS), people.SELLER):
+            await _until_it_serves(http, base, {"name": name, "platform": "wechat"})
+
+
+async def _until_it_serves(http: aiohttp.ClientSession, url: str, body: dict[str, str]) -> None:
+    while True:
+        try:
+            async with http.post(url, json=body):
+                return
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)

@@ -1,0 +1,116 @@
+"""A phone in the simulator, signed in to the real backend: what the walks through the manuals are made of."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+TOO_MANY = 429
+WAIT_SECONDS = 30  # for the jobs to do what the clock has made due
+
+
+class WalkFailedError(Exception):
+    """The backend answered something else than the manual says."""
+
+
+@dataclass
+class Town:
+    """The backend and the simulator, by their addresses."""
+
+    http: aiohttp.ClientSession
+    backend: str
+    simulator: str
+
+    async def control(self, path: str, body: object = None, method: str = "POST") -> Any:
+        async with self.http.request(method, f"{self.simulator}/control{path}", json=body if method == "POST" else None) as response:
+            if response.status >= 400:
+                raise WalkFailedError(f"simulator {path}: {response.status} {await response.text()}")
+            return await response.json()
+
+    async def now(self) -> datetime:
+        return datetime.fromisoformat((await self.control("/clock", method="GET"))["now"])
+
+    async def move_to(self, moment: datetime) -> None:
+        await self.control("/clock", {"to": moment.isoformat()})
+
+    async def advance(self, **parts: float) -> datetime:
+        await self.control("/clock", {"advance_seconds": timedelta(**parts).total_seconds()})
+        return await self.now()
+
+    async def phone(self, name: str, platform: str = "wechat") -> "Phone":
+        registered = await self.control("/phones", {"name": name, "platform": platform})
+        return Phone(self, name, platform, registered["id"])
+
+
+@dataclass
+class Phone:
+    """Somebody with a phone. `sign_in` first; everything else speaks as the acting membership."""
+
+    town: Town
+    name: str
+    platform: str
+    id: str
+    token: str = field(default="", repr=False)
+
+    async def sign_in(self) -> Any:
+        code = (await self.town.control(f"/phones/{self.id}/login-code", {}))["code"]
+        signed_in = await self.post("/sessions", {"platform": self.platform, "code": code})
+        self.token = signed_in["token"]
+        return signed_in["me"]
+
+    async def bind_phone(self) -> Any:
+        code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
+        return await self.put("/me/phone", {"code": code})
+
+    async def accept_messages(self, occasion: str) -> int:
+        """The popup after a tap: accept the templates of this occasion and report it. Returns how many."""
+        asked = await self.get("/notices/consents")
+        ids = next(each["templates"] for each in asked["occasions"] if each["occasion"] == occasion)
+        await self.town.control(f"/phones/{self.id}/consent", {"template_ids": ids, "answer": "accept"})
+        answers = [{"template": template, "answer": "accept"} for template in ids]
+        await self.post("/notices/consents", {"nonce": secrets.token_hex(8), "answers": answers})
+        return len(ids)
+
+    async def upload(self, slot: str, file_name: str, content: bytes) -> int:
+        form = aiohttp.FormData()
+        form.add_field("file", content, filename=file_name)
+        return int((await self._call("POST", f"/attachments?slot={slot}", data=form))["id"])
+
+    async def messages(self) -> list[Any]:
+        """What the platform has shown on this phone."""
+        return list((await self.town.control(f"/phones/{self.id}/messages", method="GET"))["messages"])
+
+    async def get(self, path: str) -> Any:
+        return await self._call("GET", path)
+
+    async def post(self, path: str, body: object = None) -> Any:
+        return await self._call("POST", path, json={} if body is None else body)
+
+    async def put(self, path: str, body: object = None) -> Any:
+        return await self._call("PUT", path, json={} if body is None else body)
+
+    async def _call(self, method: str, path: str, **content: Any) -> Any:
+        headers = {"Idempotency-Key": secrets.token_hex(12)} if method != "GET" else {}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        async with self.town.http.request(method, f"{self.town.backend}/api/v1{path}", headers=headers, **content) as response:
+            answer = await response.json(content_type=None)
+            if response.status == TOO_MANY:
+                await asyncio.sleep(float(response.headers["Retry-After"]))
+                return await self._call(method, path, **content)
+            if response.status >= 400:
+                raise WalkFailedError(f"{method} {path}: {response.status} {answer}")
+            return answer
+
+    async def until(self, path: str, expected: Any) -> Any:
+        """Ask until `expected(answer)` holds: the jobs are at work beside us."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while not expected(answer := await self.get(path)):  # noqa: ASYNC110 - what we wait for is another process
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise WalkFailedError(f"{path} did not become what it should in {WAIT_SECONDS} s: {answer}") from None
+        return answer
