@@ -22,6 +22,7 @@ from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
 
 UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
+LOOKING = asyncio.Semaphore(2)  # pictures in memory at a time, of 20 MB at most: a process lives with 150 MB
 UNFINISHED_AFTER = timedelta(hours=24)  # no upload takes as long; a storage that was away for a night is back
 
 
@@ -82,7 +83,7 @@ class StoredFile:
 
 
 # $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
-# side of the order it was handed over for, and reviewers of an application that holds it.
+# side of the order it was handed over for, and reviewers of an application or a dispute that it belongs to.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
@@ -94,6 +95,10 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
   OR EXISTS (
     SELECT 1 FROM application_files l JOIN approvals a ON a.subject = 'application' AND a.subject_id = l.application_id
     WHERE l.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
+    SELECT 1 FROM handovers h JOIN approvals a ON a.subject = 'order' AND a.subject_id = h.order_id
+    WHERE h.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
   )
 )
 """
@@ -117,13 +122,11 @@ UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' 
 
 @dataclass
 class _Reading:
-    """What is learnt of a file while it passes: its size, its hash, and its bytes where they must be looked at."""
+    """What is learnt of a file while it passes."""
 
     max_bytes: int
-    keep: bool
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
-    kept: bytearray = field(default_factory=bytearray)
 
     async def pass_on(self, head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield self._seen(head)
@@ -135,8 +138,6 @@ class _Reading:
         if self.size > self.max_bytes:
             raise FileTooLarge(max_bytes=self.max_bytes)
         self.digest.update(chunk)
-        if self.keep:
-            self.kept += chunk
         return chunk
 
 
@@ -152,11 +153,10 @@ async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIter
     head = await _head(chunks)
     kind = _checked_type(slot, name, head)
     attachment = await _announce_bytes(ctx, slot, name)
-    reading = _Reading(slot.max_bytes, keep=kind.image is not None)
+    reading = _Reading(slot.max_bytes)
     try:
         await ctx.ports.storage.put(attachment.storage_key, reading.pass_on(head, chunks))
-        if kind.image and not await asyncio.to_thread(is_sound_image, bytes(reading.kept), kind):
-            raise FileBroken
+        await _look_at(ctx, attachment, kind)
     except Refusal:
         await _give_up(ctx, attachment)
         raise
@@ -179,6 +179,16 @@ def _checked_type(slot: FileSlot, name: str, head: bytes) -> FileType:
     if kind is None or not slot.allows(kind, extension(name)):
         raise FileTypeRefused(allowed=slot.extensions)
     return kind
+
+
+async def _look_at(ctx: Context, attachment: Any, kind: FileType) -> None:
+    """A picture is read back as a whole, for Pillow; any other file is never in memory as a whole. Raises FileBroken."""
+    if kind.image is None:
+        return
+    async with LOOKING:
+        content = b"".join([chunk async for chunk in ctx.ports.storage.get(attachment.storage_key)])
+        if not await asyncio.to_thread(is_sound_image, content, kind):
+            raise FileBroken
 
 
 async def _announce_bytes(ctx: Context, slot: FileSlot, name: str) -> Any:

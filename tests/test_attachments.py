@@ -17,6 +17,7 @@ from models.accounts import Role
 from settings import Settings
 from storage import open_storage
 from tests.applications import PDF, applicant, file, picture, submitted_certification, upload
+from tests.shop import open_shop
 from tests.world import JINAN, Member, World
 
 TABLES = ("attachments", "audit_entries")
@@ -179,6 +180,19 @@ async def test_who_may_download(world: World) -> None:
     await world.post(f"/approvals/{approval}/rejection", {"reason": "执照过期"}, by=admin)
     assert (await download(world, used, admin))[0] == 200  # what was decided on can be looked at again
     assert (await download(world, used + 10_000, owner))[0] == 404
+
+
+async def test_what_was_handed_over_is_for_both_sides_and_who_rules_on_it(world: World) -> None:
+    shop = await open_shop(world, rework_max=0)
+    order = await shop.accepted()
+    handed = await file(world, shop.seller, "handover")
+    reviewer, stranger = await world.official(Role.REVIEWER), await world.enterprise()
+    assert [(await download(world, handed, member))[0] for member in (shop.seller, shop.buyer, reviewer)] == [200, 404, 404]
+    await shop.ok(shop.seller, order, "handovers", {"summary": "审计报告", "attachment_id": handed})
+    assert [(await download(world, handed, member))[0] for member in (shop.buyer, reviewer, stranger)] == [200, 404, 404]
+    await shop.ok(shop.buyer, order, "rework", {"reason": "不符合约定"})
+    assert [(await download(world, handed, member))[0] for member in (shop.buyer, reviewer, stranger)] == [200, 200, 404]
+    assert (await world.delete(f"/attachments/{handed}", by=shop.seller))[1]["code"] == "file_in_use"
 
 
 async def test_a_withdrawn_application_takes_its_files_from_the_reviewers(world: World) -> None:
