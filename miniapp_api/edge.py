@@ -77,7 +77,7 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem document
-        response = _problem(error, request_id)
+        response = _problem(error, request_id, gone=request.transport is None)
     finally:
         edge.in_flight -= 1
     response.headers["X-Request-Id"] = request_id
@@ -91,15 +91,16 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _problem(error: Exception, request_id: str) -> web.Response:
+def _problem(error: Exception, request_id: str, *, gone: bool) -> web.Response:
     match error:
         case Refusal():
             return problems.of_refusal(error, request_id)
         case web.HTTPException():
             return problems.of_http(error, request_id)
-        case RequestPayloadError() | ConnectionError():
-            log.info("client_gone", error=type(error).__name__)
+        case RequestPayloadError():
             return problems.problem(400, "bad_request", "请求有误", request_id)
+        case ConnectionError() if gone:
+            return problems.problem(400, "bad_request", "请求有误", request_id)  # for the log line; nobody reads it
         case _:
             log.error("internal_error", exc_info=error)
             return problems.internal_error(request_id)

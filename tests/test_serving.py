@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from limits import RateLimitItemPerMinute
+from structlog.testing import capture_logs
 
 from clock import OffsetClock, SystemClock
 from handlers.context import Context
@@ -138,6 +139,31 @@ async def test_what_is_no_http_is_a_problem_and_the_end(make_app, sent):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
         assert json.loads(body)["code"] == "bad_request"
+
+
+async def test_a_body_in_broken_chunks_is_a_problem(make_app):
+    async with serving(make_app()) as (_, port), raw(port) as (reader, writer):
+        writer.write(
+            b"POST /api/v1/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        writer.write(b"zz\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+        assert json.loads(body)["code"] == "bad_request"
+
+
+async def test_a_client_that_leaves_in_the_middle_is_no_error(make_app):
+    app = make_app()
+    with capture_logs() as lines:
+        async with serving(app) as (_, port):
+            async with raw(port) as (_, writer):
+                writer.write(b"POST /api/v1/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{")
+                await writer.drain()
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/api/v1/now") as response:
+                assert response.status == 200
+    assert [(line["event"], line["status"]) for line in lines] in (
+        [("request", 400), ("request", 200)], [("request", 200), ("request", 400)],
+    )
 
 
 async def test_a_bomb_in_deflate_is_never_unpacked(make_app):
