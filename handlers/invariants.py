@@ -1,0 +1,271 @@
+"""What must always be true, each as one SQL query whose rows are the breaks (docs/invariants.md says why each matters).
+
+Aggregates over whole tables, no query per row: made for a nightly run over millions of rows, and quick over none. A test or a
+migration may write rows that a rule of the code would refuse; nothing may write rows that break these.
+"""
+
+from models.wallet import MOVES, EntryKind
+
+# --- money -------------------------------------------------------------------------------------------------------------
+
+# The kinds and their accounts, as rows; a grace entry goes from a lot to another.
+_MOVES = ", ".join(
+    f"('{kind}', '{source}', '{target}')" for kind, (source, target) in (*MOVES.items(), (EntryKind.GRACE, ("available", "available")))
+)
+# One line per lot and account: what its entries say that it holds.
+_PER_LOT = """
+SELECT lot_id, sum(available)::bigint AS available, sum(held)::bigint AS held, sum(spent)::bigint AS spent,
+  sum(expired)::bigint AS expired, sum(taken)::bigint AS taken, sum(received)::bigint AS received
+FROM (
+  SELECT lot_id,
+    CASE WHEN to_lot_id IS NOT NULL THEN -fen ELSE (CASE to_account WHEN 'available' THEN fen ELSE 0 END)
+      - (CASE from_account WHEN 'available' THEN fen ELSE 0 END) END AS available,
+    (CASE to_account WHEN 'held' THEN fen ELSE 0 END) - (CASE from_account WHEN 'held' THEN fen ELSE 0 END) AS held,
+    (CASE kind WHEN 'commit' THEN fen WHEN 'reverse' THEN -fen ELSE 0 END) AS spent,
+    (CASE to_account WHEN 'expired' THEN fen ELSE 0 END) AS expired,
+    (CASE WHEN kind IN ('give_back', 'revoke', 'grace') THEN fen ELSE 0 END) AS taken,
+    (CASE kind WHEN 'issue' THEN fen ELSE 0 END) AS received
+  FROM ledger_entries
+  UNION ALL SELECT to_lot_id, fen, 0, 0, 0, 0, fen FROM ledger_entries WHERE to_lot_id IS NOT NULL
+) moved GROUP BY lot_id
+"""
+_PER_ORDER = """
+SELECT order_id,
+  sum(CASE kind WHEN 'hold' THEN fen WHEN 'release' THEN -fen WHEN 'commit' THEN -fen ELSE 0 END)::bigint AS held,
+  sum(CASE kind WHEN 'commit' THEN fen WHEN 'reverse' THEN -fen ELSE 0 END)::bigint AS spent
+FROM ledger_entries WHERE order_id IS NOT NULL GROUP BY order_id
+"""
+MONEY = {
+    "ledger_conserves_each_programme": """
+      SELECT programme_id, issued, kept FROM (
+        SELECT programme_id, sum(CASE WHEN from_account = 'budget' THEN fen ELSE 0 END) AS issued,
+          sum(CASE WHEN to_account IN ('available','held','receivable','pre_redeemed','paid','shortfall','expired','revoked','returned')
+              THEN fen ELSE 0 END)
+          - sum(CASE WHEN from_account IN ('available','held','receivable','pre_redeemed','paid','shortfall','expired','revoked','returned')
+              THEN fen ELSE 0 END) AS kept
+        FROM ledger_entries GROUP BY programme_id) sums WHERE issued <> kept""",
+    "ledger_accounts_never_negative": """
+      SELECT programme_id, account, sum(fen) AS fen FROM (
+        SELECT programme_id, to_account AS account, fen FROM ledger_entries
+        UNION ALL SELECT programme_id, from_account, -fen FROM ledger_entries) moved
+      WHERE account <> 'budget' GROUP BY programme_id, account HAVING sum(fen) < 0""",
+    "ledger_amounts_positive": "SELECT id, fen FROM ledger_entries WHERE fen <= 0",
+    "ledger_kinds_move_between_their_accounts": f"""
+      SELECT e.id, e.kind, e.from_account, e.to_account FROM ledger_entries e
+      LEFT JOIN (VALUES {_MOVES}) m(kind, source, target)
+        ON m.kind = e.kind AND m.source = e.from_account AND m.target = e.to_account
+      WHERE m.kind IS NULL""",
+    "ledger_only_grace_moves_between_lots": """
+      SELECT id, kind, to_lot_id FROM ledger_entries WHERE (kind = 'grace') <> (to_lot_id IS NOT NULL) OR to_lot_id = lot_id""",
+    "ledger_entries_belong_to_their_lot": """
+      SELECT e.id, e.lot_id FROM ledger_entries e LEFT JOIN lots l ON l.id = e.lot_id
+      WHERE l.id IS NULL OR l.programme_id <> e.programme_id OR l.organisation_id <> e.organisation_id""",
+    "ledger_entries_belong_to_their_order": """
+      SELECT e.id, e.order_id FROM ledger_entries e LEFT JOIN orders o ON o.id = e.order_id
+      WHERE e.order_id IS NOT NULL AND (o.id IS NULL OR o.programme_id <> e.programme_id OR o.enterprise_id <> e.organisation_id
+        OR e.institution_id IS NOT NULL AND o.institution_id <> e.institution_id)""",
+    "ledger_payments_name_order_and_institution": """
+      SELECT id, kind FROM ledger_entries WHERE kind IN ('hold', 'release', 'commit', 'reverse') AND order_id IS NULL
+        OR kind IN ('commit', 'reverse') AND institution_id IS NULL""",
+    "lots_equal_their_ledger_entries": f"""
+      SELECT l.id, l.available_fen, e.available, l.held_fen, e.held, l.spent_fen, e.spent, l.expired_fen, e.expired
+      FROM lots l LEFT JOIN ({_PER_LOT}) e ON e.lot_id = l.id
+      WHERE (l.available_fen, l.held_fen, l.spent_fen, l.expired_fen) IS DISTINCT FROM (e.available, e.held, e.spent, e.expired)""",
+    "lots_account_for_their_whole_face": f"""
+      SELECT l.id, l.face_fen, e.received FROM lots l JOIN ({_PER_LOT}) e ON e.lot_id = l.id
+      WHERE l.face_fen <> e.received OR l.face_fen <> l.available_fen + l.held_fen + l.spent_fen + l.expired_fen + e.taken""",
+    "lots_never_negative": """
+      SELECT id FROM lots WHERE available_fen < 0 OR held_fen < 0 OR spent_fen < 0 OR expired_fen < 0 OR face_fen <= 0""",
+    "lots_are_of_their_programme": """
+      SELECT l.id FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id WHERE t.programme_id <> l.programme_id""",
+    "lots_end_after_their_last_day_in_shanghai": """
+      SELECT id, valid_until, expires_at FROM lots
+      WHERE expires_at <> (valid_until + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' OR valid_until < valid_from""",
+    "lots_expired_only_after_their_last_day": """
+      SELECT id, expires_at, expired_at FROM lots WHERE expired_fen > 0 AND (expired_at IS NULL OR expired_at < expires_at)""",
+    "grace_lots_continue_their_lot": """
+      SELECT g.id FROM lots g JOIN lots l ON l.id = g.grace_of_id
+      WHERE (g.programme_id, g.voucher_type_id, g.organisation_id) <> (l.programme_id, l.voucher_type_id, l.organisation_id)
+        OR l.grace_of_id IS NOT NULL OR g.expires_at <= l.expires_at""",
+}
+
+# --- orders and reviews --------------------------------------------------------------------------------------------------
+
+ORDERS = {
+    "orders_hold_what_is_under_payment_review": f"""
+      SELECT o.id, o.state, o.voucher_fen, coalesce(e.held, 0) AS held FROM orders o LEFT JOIN ({_PER_ORDER}) e ON e.order_id = o.id
+      WHERE coalesce(e.held, 0) <> CASE WHEN o.state = 'pay_review' THEN o.voucher_fen ELSE 0 END""",
+    "orders_spent_what_they_paid_and_did_not_return": f"""
+      SELECT o.id, o.state, o.voucher_fen, o.returned_fen, coalesce(e.spent, 0) AS spent
+      FROM orders o LEFT JOIN ({_PER_ORDER}) e ON e.order_id = o.id
+      WHERE coalesce(e.spent, 0) <> CASE WHEN o.paid_at IS NULL THEN 0 ELSE o.voucher_fen - o.returned_fen END""",
+    "orders_in_service_are_paid": """
+      SELECT id, state FROM orders WHERE state IN ('paid', 'accepted', 'delivered', 'completed')
+        AND (paid_at IS NULL OR voucher_fen <= 0 OR returned_fen <> 0)""",
+    "orders_prices_form_a_chain": """
+      SELECT id FROM orders WHERE NOT (list_price_fen >= order_fen AND order_fen >= voucher_fen AND voucher_fen >= returned_fen
+        AND returned_fen >= 0 AND order_fen > 0 AND voucher_fen <= max_voucher_fen)""",
+    "orders_use_each_voucher_type_within_its_deduction": """
+      SELECT order_id, voucher_type_id, fen FROM (
+        SELECT e.order_id, l.voucher_type_id, sum(CASE e.kind WHEN 'commit' THEN e.fen ELSE -e.fen END) AS fen
+        FROM ledger_entries e JOIN lots l ON l.id = e.lot_id WHERE e.kind IN ('commit', 'reverse')
+        GROUP BY e.order_id, l.voucher_type_id) used
+      JOIN orders o ON o.id = used.order_id WHERE used.fen > coalesce((o.deductions->>used.voucher_type_id::text)::bigint, 0)""",
+    "orders_have_two_unrelated_parties": """
+      SELECT o.id FROM orders o JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
+      WHERE o.enterprise_id = o.institution_id OR e.kind <> 'enterprise' OR i.kind <> 'institution'""",
+    "orders_end_with_a_moment_and_a_reason": """
+      SELECT id, state FROM orders WHERE (state = 'closed') <> (closed_at IS NOT NULL) OR (state = 'closed') <> (close_reason IS NOT NULL)
+        OR state = 'completed' AND completed_at IS NULL OR state = 'delivered' AND delivered_at IS NULL""",
+    "orders_keep_the_yearly_cap_of_a_product": """
+      SELECT o.id, o.use_nth FROM orders o JOIN policies p ON p.id = o.policy_id
+      WHERE o.use_nth > (p.rules->>'product_use_cap_per_year')::int""",
+    "orders_alive_count_as_a_use": """
+      SELECT id, state FROM orders WHERE (use_nth IS NULL) <> (use_year IS NULL)
+        OR use_nth IS NULL AND (state <> 'closed' OR returned_fen < voucher_fen AND paid_at IS NOT NULL)""",
+    "orders_in_dispute_have_one_open_dispute": """
+      SELECT o.id, o.disputed_at FROM orders o
+      FULL JOIN (SELECT order_id, count(*) AS open FROM disputes WHERE ruled_at IS NULL GROUP BY order_id) d ON d.order_id = o.id
+      WHERE (o.disputed_at IS NOT NULL) <> (coalesce(d.open, 0) = 1) OR o.disputed_at IS NOT NULL AND o.state <> 'delivered'""",
+    "orders_reviewed_have_one_review": """
+      SELECT o.id, o.reviewed_at, r.reviews FROM orders o
+      FULL JOIN (SELECT order_id, count(*) AS reviews FROM reviews GROUP BY order_id) r ON r.order_id = o.id
+      WHERE (o.reviewed_at IS NOT NULL) <> (coalesce(r.reviews, 0) = 1) OR o.reviewed_at IS NOT NULL AND o.state <> 'completed'""",
+    "reviews_name_the_parties_of_their_order": """
+      SELECT r.id FROM reviews r JOIN orders o ON o.id = r.order_id
+      WHERE (r.enterprise_id, r.institution_id, r.product_id) <> (o.enterprise_id, o.institution_id, o.product_id)""",
+    "reviews_of_the_system_wait_their_days": """
+      SELECT r.id, r.reviewed_at, o.completed_at FROM reviews r JOIN orders o ON o.id = r.order_id JOIN policies p ON p.id = o.policy_id
+      WHERE r.is_system
+        AND r.reviewed_at < o.completed_at + make_interval(days => coalesce((p.rules->>'auto_review_after_days')::int, 7))""",
+    "reviews_of_the_system_have_no_author_and_no_stars": """
+      SELECT id FROM reviews WHERE is_system <> (reviewed_by_id IS NULL) OR is_system AND platform_stars IS NOT NULL""",
+}
+
+# --- rounds and draws ----------------------------------------------------------------------------------------------------
+
+DRAWS = {
+    "winners_within_the_quota": """
+      SELECT v.round_id, v.voucher_type_id, v.winners, q.quota FROM (
+        SELECT round_id, voucher_type_id, count(*) AS winners FROM reservations WHERE state IN ('won', 'issued')
+        GROUP BY round_id, voucher_type_id) v
+      LEFT JOIN round_quotas q ON q.round_id = v.round_id AND q.voucher_type_id = v.voucher_type_id
+      WHERE v.winners > coalesce(q.quota, 0)""",
+    "winners_are_counted": """
+      SELECT id, state, win_nth FROM reservations WHERE (state IN ('won', 'issued')) <> (win_nth IS NOT NULL)
+        OR (win_nth IS NULL) <> (win_year IS NULL)""",
+    "wins_within_the_yearly_cap": """
+      SELECT r.organisation_id, r.voucher_type_id, r.win_year, count(*) AS wins, max(r.win_nth) AS highest
+      FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id WHERE r.win_nth IS NOT NULL AND t.annual_win_cap IS NOT NULL
+      GROUP BY r.organisation_id, r.voucher_type_id, r.win_year, t.annual_win_cap
+      HAVING count(*) > t.annual_win_cap OR max(r.win_nth) > t.annual_win_cap""",
+    "wins_have_places_of_their_own": """
+      SELECT round_id, voucher_type_id, rank, count(*) FROM reservations WHERE state IN ('won', 'issued')
+      GROUP BY round_id, voucher_type_id, rank HAVING count(*) > 1 OR rank IS NULL""",
+    "issued_tickets_have_exactly_one_lot": """
+      SELECT r.id AS reservation_id, l.lots FROM reservations r
+      FULL JOIN (SELECT reservation_id, count(*) AS lots FROM lots WHERE reservation_id IS NOT NULL GROUP BY reservation_id) l
+        ON l.reservation_id = r.id
+      WHERE (r.state = 'issued') IS DISTINCT FROM (coalesce(l.lots, 0) = 1)""",
+    "issued_lots_are_the_winners": """
+      SELECT l.id FROM lots l JOIN reservations r ON r.id = l.reservation_id
+      WHERE (l.organisation_id, l.voucher_type_id) <> (r.organisation_id, r.voucher_type_id)""",
+    "final_rounds_have_issued_all": """
+      SELECT r.id FROM reservations r JOIN rounds d ON d.id = r.round_id
+      WHERE d.state = 'final' AND r.state = 'won' OR d.state <> 'final' AND r.state = 'issued'""",
+    "only_drawn_rounds_have_winners": """
+      SELECT r.id, r.state, d.state AS round FROM reservations r JOIN rounds d ON d.id = r.round_id
+      WHERE r.state IN ('won', 'alternate', 'issued', 'declined') AND d.state NOT IN ('drawn', 'publicity', 'final', 'voided')""",
+    "voided_rounds_have_no_winners": """
+      SELECT r.id FROM reservations r JOIN rounds d ON d.id = r.round_id
+      WHERE d.state = 'voided' AND r.state IN ('won', 'alternate', 'issued')""",
+    "drawn_rounds_have_their_bundle": """
+      SELECT d.id, d.state FROM rounds d LEFT JOIN draws w ON w.round_id = d.id
+      WHERE d.state IN ('committed', 'drawn', 'publicity', 'final') AND w.id IS NULL
+        OR d.state IN ('drawn', 'publicity', 'final') AND (w.drawn_at IS NULL OR w.seed IS NULL OR w.reveal IS NULL)
+        OR d.state = 'committed' AND w.drawn_at IS NOT NULL OR d.state IN ('draft', 'announced', 'open', 'closed') AND w.id IS NOT NULL""",
+    "draws_count_the_tickets": """
+      SELECT w.round_id, w.ticket_count, r.tickets FROM draws w
+      LEFT JOIN (SELECT round_id, count(*) AS tickets FROM reservations WHERE state <> 'withdrawn' GROUP BY round_id) r
+        ON r.round_id = w.round_id
+      WHERE w.ticket_count <> coalesce(r.tickets, 0)""",
+    "draws_keep_the_published_list": r"""
+      SELECT w.round_id FROM draws w LEFT JOIN (
+        SELECT round_id, encode(sha256(convert_to(string_agg(lines, E'\n' ORDER BY number), 'UTF8')), 'hex') AS digest
+        FROM draw_lists GROUP BY round_id) l ON l.round_id = w.round_id
+      WHERE w.ticket_count > 0 AND l.digest IS DISTINCT FROM w.list_digest""",
+    "one_ticket_for_each_enterprise": """
+      SELECT round_id, organisation_id, count(*) FROM reservations GROUP BY round_id, organisation_id HAVING count(*) > 1""",
+    "tickets_are_of_their_programme": """
+      SELECT r.id FROM reservations r JOIN rounds d ON d.id = r.round_id JOIN voucher_types t ON t.id = r.voucher_type_id
+      WHERE t.programme_id <> d.programme_id""",
+}
+
+# --- people, decisions, records ------------------------------------------------------------------------------------------
+
+# subject -> (its table, what has been recorded of it must be how it is)
+_RECORDED = {
+    "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
+    "programme": "programmes", "round": "rounds",
+}
+# Only entries that carry a state count: an order's payment note or a product's edit has none.
+_LAST_STATE = """
+SELECT DISTINCT ON (subject_id) subject_id, after FROM audit_entries WHERE subject = '{subject}' AND after IS NOT NULL
+ORDER BY subject_id, id DESC
+"""
+RECORDS = {
+    "approvals_open_wait_for_something": """
+      SELECT a.id, a.kind, a.subject_id FROM approvals a
+      LEFT JOIN applications p ON a.subject = 'application' AND p.id = a.subject_id
+      LEFT JOIN products d ON a.subject = 'product' AND d.id = a.subject_id
+      LEFT JOIN orders o ON a.subject = 'order' AND o.id = a.subject_id
+      WHERE a.state = 'open' AND (a.kind = 'application' AND p.state IS DISTINCT FROM 'submitted'
+        OR a.kind = 'product' AND d.state IS DISTINCT FROM 'in_review' OR a.kind = 'dispute' AND o.disputed_at IS NULL)""",
+    "what_waits_has_an_open_approval": """
+      SELECT waiting.subject, waiting.id FROM (
+        SELECT 'application' AS subject, id FROM applications WHERE state = 'submitted'
+        UNION ALL SELECT 'product', id FROM products WHERE state = 'in_review'
+        UNION ALL SELECT 'order', id FROM orders WHERE disputed_at IS NOT NULL) waiting
+      LEFT JOIN approvals a ON a.subject = waiting.subject AND a.subject_id = waiting.id AND a.state = 'open' WHERE a.id IS NULL""",
+    "approvals_are_decided_by_somebody_else": """
+      SELECT id, state FROM approvals WHERE (state = 'open') <> (decided_at IS NULL) OR decided_by_id = submitted_by_id
+        OR (state IN ('approved', 'returned', 'rejected')) <> (decided_by_id IS NOT NULL)""",
+    "applications_decided_have_their_moment": """
+      SELECT id, state FROM applications WHERE state IN ('approved', 'rejected') AND decided_at IS NULL
+        OR state = 'submitted' AND submitted_at IS NULL""",
+    "policies_and_rounds_had_a_second_person": """
+      SELECT 'policy' AS subject, id FROM policies WHERE state = 'confirmed' AND (confirmed_by_id IS NULL OR confirmed_by_id = made_by_id)
+      UNION ALL SELECT 'round', id FROM rounds WHERE confirmed_by_id = made_by_id OR finalised_by_id = made_by_id""",
+    "products_listed_are_of_admitted_institutions": """
+      SELECT p.id FROM products p JOIN organisations o ON o.id = p.organisation_id
+      WHERE (p.state = 'listed') <> (p.listed_at IS NOT NULL)
+        OR p.state = 'listed' AND (o.kind <> 'institution' OR o.certified_at IS NULL)""",
+    "products_deduct_within_their_price": """
+      SELECT p.id, d.max_fen, p.price_fen FROM products p LEFT JOIN deductions d ON d.product_id = p.id
+      WHERE p.takes_vouchers <> (d.id IS NOT NULL) OR d.max_fen > coalesce(p.price_fen, 0)""",
+    "payment_passwords_have_five_tries": "SELECT id, tries_spent FROM payment_passwords WHERE tries_spent NOT BETWEEN 0 AND 5",
+    "sessions_keep_only_hashes": "SELECT id FROM sessions WHERE octet_length(token_hash) <> 32 OR expires_at <= created_at",
+    "memberships_ended_have_their_moment": """
+      SELECT id, state FROM memberships WHERE (state = 'ended') <> (ended_at IS NOT NULL)""",
+    "idempotency_keys_answer_once": """
+      SELECT principal, operation, key, count(*) FROM idempotency_keys GROUP BY principal, operation, key HAVING count(*) > 1""",
+    "orders_are_all_recorded": f"""
+      SELECT o.id, o.state, a.after FROM orders o LEFT JOIN ({_LAST_STATE.format(subject="order")}) a ON a.subject_id = o.id
+      WHERE a.after IS DISTINCT FROM o.state""",
+    "states_are_what_was_recorded": " UNION ALL ".join(
+        f"SELECT '{subject}' AS subject, t.id, t.state::text, a.after::text FROM {table} t"
+        f" JOIN ({_LAST_STATE.format(subject=subject)}) a ON a.subject_id = t.id WHERE a.after <> t.state"
+        for subject, table in _RECORDED.items() if subject != "order"
+    ),
+    "seals_follow_each_other": """
+      SELECT id, chain FROM (
+        SELECT id, chain, from_xid, upto_xid, previous, lag(upto_xid) OVER w AS last_xid, lag(digest) OVER w AS last_digest
+        FROM seals WINDOW w AS (PARTITION BY chain ORDER BY upto_xid)) linked
+      WHERE from_xid <> coalesce(last_xid, 0) OR upto_xid <= from_xid
+        OR previous <> coalesce(last_digest, decode(repeat('00', 32), 'hex'))""",
+    "seals_are_not_ahead_of_the_transactions": """
+      SELECT id, chain, upto_xid FROM seals WHERE upto_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint""",
+}
+
+# name -> a query whose rows are the breaks
+INVARIANTS: dict[str, str] = {**MONEY, **ORDERS, **DRAWS, **RECORDS}
