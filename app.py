@@ -122,9 +122,8 @@ async def seed(settings: Settings) -> None:
 
 async def check_books(settings: Settings) -> int:
     """Prove every invariant; 1 if one is broken."""
-    from handlers.invariants import INVARIANTS
-
     from handlers.audit import check_books as check
+    from handlers.invariants import INVARIANTS
 
     async with database(settings, "check-books"):
         broken = await check()
@@ -171,9 +170,9 @@ def main(arguments: list[str]) -> int:
     command = parser.parse_args(arguments).command
     settings = configuration.load()
     if command == "openapi":
-        from miniapp_api.apis import APIS
         import orjson
 
+        from miniapp_api.apis import APIS
         from miniapp_api.openapi import document
 
         print(orjson.dumps(document(APIS), option=orjson.OPT_INDENT_2).decode())

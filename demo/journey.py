@@ -284,7 +284,8 @@ class Walk:
         inbox = await self.enterprise.until("/notices?limit=100", lambda page: any(
             each["kind"] == "system_review_made" for each in page["items"]))
         self.say(f"站内消息 {len(inbox['items'])} 条：" + "、".join(each["title"] for each in reversed(inbox["items"])))
-        self.say(f"企业手机收到微信订阅消息 {len(await self.enterprise.messages())} 条，服务商 {len(await self.seller.messages())} 条")
+        shown = await self.enterprise.messages_at_least(4)
+        self.say(f"企业手机上的微信订阅消息 {len(shown)} 条：" + "、".join(each["title"] for each in shown))
 
     @staticmethod
     def _local(moment: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,12 +106,19 @@ class Phone:
                 raise WalkFailedError(f"{method} {path}: {response.status} {answer}")
             return answer
 
-    async def until(self, path: str, expected: Any) -> Any:
+    async def until(self, path: str, expected: Callable[[Any], bool]) -> Any:
         """Ask until `expected(answer)` holds: the jobs are at work beside us."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                while not expected(answer := await self.get(path)):  # noqa: ASYNC110 - what we wait for is another process
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
-            raise WalkFailedError(f"{path} did not become what it should in {WAIT_SECONDS} s: {answer}") from None
-        return answer
+        return await poll(lambda: self.get(path), expected, path)
+
+    async def messages_at_least(self, count: int) -> list[Any]:
+        return list(await poll(self.messages, lambda shown: len(shown) >= count, f"messages of {self.name}"))
+
+
+async def poll(ask: Callable[[], Awaitable[Any]], expected: Callable[[Any], bool], what: str) -> Any:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not expected(answer := await ask()):  # noqa: ASYNC110 - what we wait for is another process
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise WalkFailedError(f"{what} did not become what it should in {WAIT_SECONDS} s: {answer}") from None
+    return answer

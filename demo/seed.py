@@ -94,7 +94,9 @@ async def _programme(officials: dict[str, Context]) -> ProgrammeView:
     policy = await programmes.draft_policy(manager, programme["id"], JINAN)
     await programmes.confirm_policy(second, programme["id"], policy["id"])
     for code, name, categories, cap in (
-        ("AUDIT", "审计服务专用券", ["audit"], 2), ("CERT", "体系认证服务专用券", ["certification"], 2), ("GENERAL", "服务通用券", [], 2),
+        ("AUDIT", "审计服务专用券", ["audit"], 2),
+        ("CERT", "体系认证服务专用券", ["certification"], 2),
+        ("GENERAL", "服务通用券", [], 2),
     ):
         await programmes.add_voucher_type(
             manager, programme["id"], code=code, name=name, categories=categories, face_fen=200_000, annual_win_cap=cap
