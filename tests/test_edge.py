@@ -238,9 +238,10 @@ async def test_without_a_known_token_nobody_is_signed_in(phone, anna, database, 
     assert await effects(database) == 0
 
 
-@pytest.mark.parametrize("ending", ["revoked_at = created_at", "expires_at = created_at"])
-async def test_an_ended_session_says_so(phone, anna, database, ending):
+@pytest.mark.parametrize("ending", ["revoked_at = created_at", "expires_at = created_at + interval '1 second'"])
+async def test_an_ended_session_says_so(phone, anna, database, clock, ending):
     await database.execute(f"UPDATE sessions SET {ending}")
+    clock.advance(seconds=1)
     await refused(await phone.post(PAINT, json={"colour": "green"}, headers=anna), 401, "session_ended")
     assert await effects(database) == 0
 
@@ -262,7 +263,7 @@ async def test_another_role_or_kind_of_organisation_is_turned_away(phone, databa
 
 
 async def test_an_ended_membership_leaves_a_person_without_organisation(phone, anna, database):
-    await database.execute("UPDATE memberships SET state = 'ended'")
+    await database.execute("UPDATE memberships SET state = 'ended', ended_at = created_at")
     await refused(await phone.post(PAINT, json={"colour": "green"}, headers=anna), 403, "not_your_role")
     response = await phone.post("/api/v1/things/1/gift", headers=anna | {"Idempotency-Key": "k"})
     assert response.status == 204
