@@ -52,7 +52,7 @@ TITLES = {PaperName.ADMISSION_FORM: "中小微企业入库申请表", PaperName.
 @cache
 def paper(name: PaperName) -> bytes:
     """The document as .docx bytes."""
-    if name is PaperName.COMMITMENT_LETTER:
+    if name == PaperName.COMMITMENT_LETTER:
         return _document(_heading(TITLES[name]), *map(_paragraph, COMMITMENTS), *map(_paragraph, SEALED_BY))
     form = FORMS[FORM_VERSION]
     rows = [(str(field.title), _choices(field.json_schema_extra)) for field in form.model_fields.values()]

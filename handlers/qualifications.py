@@ -1,7 +1,6 @@
 """服务券资格: which enterprise may reserve and use a programme's vouchers (E05-E14)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from handlers import applications
@@ -35,23 +34,12 @@ class OutsideProgramme(Refusal):
     kind, code, title = Kind.CONFLICT, "outside_programme", "企业所在地不在该项目适用范围内"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an enterprise stands in a programme. `state` None: never applied, or rejected, or given up.
+class StandingView(TypedDict):
+    """Where an enterprise stands in a programme. `state` null: never applied, or rejected, or given up.
 
     `complete`: approved, and the form has everything that the version in force asks (the gate of E14).
     """
 
-    state: ApplicationState | None
-    form_version: int | None
-    complete: bool
-
-    @property
-    def is_qualified(self) -> bool:
-        return self.state is ApplicationState.APPROVED
-
-
-class StandingView(TypedDict):
     programme_id: int
     programme_name: str
     state: ApplicationState | None
@@ -73,11 +61,6 @@ LEFT JOIN LATERAL (
 ) l ON true
 WHERE p.id = $1
 """
-# For a statement that needs it beside other things: LEFT JOIN LATERAL (STANDING) with its own $n in place of the two names.
-STANDING = """
-SELECT state, form_version, form FROM applications
-WHERE organisation_id = $1 AND kind = 'qualification' AND programme_id = $2 AND state NOT IN ('rejected', 'withdrawn')
-"""
 STANDINGS = """
 SELECT p.id, p.name, p.region_code, q.state, q.form_version, q.form, o.region_code AS own_region_code
 FROM organisations o CROSS JOIN programmes p LEFT JOIN applications q
@@ -91,20 +74,6 @@ def is_complete(application: Any) -> bool:
     return application.form is not None and is_filled(FORMS[FORM_VERSION], application.form)
 
 
-def standing_of(found: Any) -> Standing:
-    """The standing that a row with `state`, `form_version`, `form` describes; None and a row of nulls: no application."""
-    if found is None or found.state is None:
-        return Standing(None, None, complete=False)
-    state = ApplicationState(found.state)
-    return Standing(state, found.form_version, complete=state is ApplicationState.APPROVED and is_complete(found))
-
-
-async def qualification_of(tx: Transaction | None, organisation_id: int, programme_id: int) -> Standing:
-    """Inside a transaction, or (None) outside of one."""
-    read = row if tx is None else tx.row
-    return standing_of(await read(STANDING, organisation_id, programme_id))
-
-
 async def list_standings(ctx: Context) -> StandingsView:
     """我的服务 -> 服务券资格: the programmes for the enterprise's division, with its standing in each (E05)."""
     return {"items": [
@@ -114,10 +83,10 @@ async def list_standings(ctx: Context) -> StandingsView:
 
 
 def _standing_view(found: Any) -> StandingView:
-    standing = standing_of(found)
+    state = ApplicationState(found.state) if found.state else None
     return {
-        "programme_id": found.id, "programme_name": found.name, "state": standing.state, "form_version": standing.form_version,
-        "current_form_version": FORM_VERSION, "complete": standing.complete,
+        "programme_id": found.id, "programme_name": found.name, "state": state, "form_version": found.form_version,
+        "current_form_version": FORM_VERSION, "complete": state is ApplicationState.APPROVED and is_complete(found),
     }
 
 
