@@ -15,7 +15,7 @@ from handlers.draw_rules import DrawCommitment, DrawResult
 from handlers.moves import move
 from handlers.personal import open_sealed, seal
 from handlers.refusals import Kind, Refusal, SecondPersonNeeded
-from handlers.rounds import LONG_SECONDS, RoundStateWrong, allow_long_statements, each_due, lock_due, lock_round
+from handlers.rounds import COMPETING, LONG_SECONDS, YEAR, RoundStateWrong, allow_long_statements, each_due, lock_due, lock_round
 from handlers.transactions import Transaction, transaction
 from models.accounts import Role
 from models.reservations import ROUND_GRAPH, RoundState
@@ -107,16 +107,7 @@ async def put_secret(ctx: Context, round_id: int, secret_hex: str | None) -> Sec
 
 # --- closing and committing ------------------------------------------------------------------------------------------
 
-YEAR = "extract(year FROM {round}.draw_at AT TIME ZONE 'Asia/Shanghai')::int"
-# Another round of the same programme and year, committed but not drawn, would change the wins left of a type with a yearly cap.
-BLOCKED = f"""
-SELECT EXISTS (
-  SELECT FROM rounds r JOIN rounds o ON o.programme_id = r.programme_id AND o.id <> r.id AND o.state = 'committed'
-    AND {YEAR.format(round="o")} = {YEAR.format(round="r")}
-  JOIN round_quotas a ON a.round_id = r.id JOIN round_quotas b ON b.round_id = o.id AND b.voucher_type_id = a.voucher_type_id
-  JOIN voucher_types t ON t.id = a.voucher_type_id AND t.annual_win_cap IS NOT NULL
-  WHERE r.id = $1)
-"""
+BLOCKED = COMPETING.format(condition="o.state = 'committed'")
 CLOSING = """
 SELECT id FROM rounds r WHERE (state = 'open' OR state = 'closed' AND (SELECT count(*) FROM draw_secrets s WHERE s.round_id = r.id) = 2)
 AND closes_at <= $1 ORDER BY closes_at, id LIMIT $2

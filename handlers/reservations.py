@@ -10,13 +10,13 @@ from typing import Any, TypedDict
 
 from handlers.context import Context
 from handlers.draw_rules import SALT_BYTES, entry_digest, ticket_number
-from handlers.draws import TICKETS_LOCK, YEAR
+from handlers.draws import TICKETS_LOCK
 from handlers.eligibility import Rule, RuleView, Tree, Verdict, refuse_unless, rule_view
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.qualifications import NotCertified, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
-from handlers.rounds import is_open
+from handlers.rounds import YEAR, is_open
 from handlers.transactions import Transaction, row, rows, transaction
 from models.reservations import RESERVATION_GRAPH, ReservationState, RoundState
 
@@ -229,12 +229,16 @@ async def reserve(ctx: Context, round_id: int, voucher_type_id: int) -> Reservat
         return tx.reply(view, 201)
 
 
+TAKE = """
+INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
+VALUES ($1, $2, $3, 'submitted', $4, $5, $6, $6) ON CONFLICT (round_id, organisation_id) DO NOTHING RETURNING *
+"""
+
+
 async def _take(tx: Transaction, facts: Any, voucher_type_id: int) -> Any:
     ctx = tx.ctx
     made = await tx.row(
-        "INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)"
-        " VALUES ($1, $2, $3, 'submitted', $4, $5, $6, $6) ON CONFLICT (round_id, organisation_id) DO NOTHING RETURNING *",
-        facts.id, ctx.organisation_id, voucher_type_id, secrets.token_bytes(SALT_BYTES), ctx.person_id, ctx.now,
+        TAKE, facts.id, ctx.organisation_id, voucher_type_id, secrets.token_bytes(SALT_BYTES), ctx.person_id, ctx.now,
     )
     if made is None:  # a colleague was faster
         raise AlreadyReserved

@@ -33,9 +33,9 @@ class RoundNumberTaken(Refusal):
 
 
 class RoundPlanWrong(Refusal):
-    """`problem`: times | past | valid_until | voucher_types | sources."""
+    """`problem`: times | past | valid_until | voucher_types | sources | overlaps (see `COMPETING`)."""
 
-    kind, code, title = Kind.INVALID, "round_plan_wrong", "批次的时间、券种或公开数来源设置有误"
+    kind, code, title = Kind.INVALID, "round_plan_wrong", "批次的时间、券种或公开数来源设置有误，或与同项目其他批次冲突"
 
 
 class RoundStateWrong(Refusal):
@@ -171,10 +171,26 @@ async def confirm_round(ctx: Context, round_id: int) -> RoundView:
             raise SecondPersonNeeded
         if found.closes_at <= ctx.now:
             raise RoundPlanWrong(problem="past")
+        if await tx.value(OVERLAPPING, round_id):
+            raise RoundPlanWrong(problem="overlaps")
         await move(tx, ROUND_GRAPH, found, RoundState.ANNOUNCED, confirmed_by_id=ctx.person_id)
         return tx.reply(await view_in(tx, round_id))
 
 
+YEAR = "extract(year FROM {round}.draw_at AT TIME ZONE 'Asia/Shanghai')::int"
+# Whether another round of the programme in a condition shares a type with a yearly cap, in the same year, with round $1. Between
+# one's commitment and its draw the wins left are published and must not change, so two such rounds take turns.
+COMPETING = f"""
+SELECT EXISTS (
+  SELECT FROM rounds r JOIN rounds o ON o.programme_id = r.programme_id AND o.id <> r.id AND {{condition}}
+    AND {YEAR.format(round="o")} = {YEAR.format(round="r")}
+  JOIN round_quotas a ON a.round_id = r.id JOIN round_quotas b ON b.round_id = o.id AND b.voucher_type_id = a.voucher_type_id
+  JOIN voucher_types t ON t.id = a.voucher_type_id AND t.annual_win_cap IS NOT NULL
+  WHERE r.id = $1)
+"""
+OVERLAPPING = COMPETING.format(
+    condition="o.state IN ('announced', 'open', 'closed', 'committed') AND o.closes_at <= r.draw_at AND r.closes_at <= o.draw_at"
+)
 VOID_RESERVATIONS = """
 WITH chosen AS (
   SELECT id, state AS before FROM reservations WHERE round_id = $1 AND state IN ('won', 'alternate') ORDER BY id FOR NO KEY UPDATE

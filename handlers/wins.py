@@ -4,7 +4,7 @@ from typing import Any
 
 from handlers import wallet
 from handlers.context import Context
-from handlers.draws import BLOCKED, YEAR, DrawContradictionError
+from handlers.draws import BLOCKED, DrawContradictionError
 from handlers.moves import move
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.reservations import SELECT, ReservationView, view_of
@@ -12,6 +12,7 @@ from handlers.rounds import (
     LOCK,
     LOCK_PROGRAMME,
     LONG_SECONDS,
+    YEAR,
     PublicityNotOver,
     RoundStateWrong,
     RoundView,
@@ -43,13 +44,13 @@ WITH vacancies AS (
   FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id JOIN rounds r ON r.id = q.round_id
   WHERE q.round_id = $1 AND ($3 OR t.annual_win_cap IS NULL)
 ), able AS (
-  SELECT v.id, q.quota, q.vacant, q.year, w.nth, row_number() OVER (PARTITION BY v.voucher_type_id ORDER BY v.rank) AS place
+  SELECT v.id, q.quota, q.vacant, q.year, f.nth, row_number() OVER (PARTITION BY v.voucher_type_id ORDER BY v.rank) AS place
   FROM reservations v JOIN vacancies q ON q.voucher_type_id = v.voucher_type_id
   CROSS JOIN LATERAL (
-    SELECT count(*) AS wins, (SELECT min(n) FROM generate_series(1, 1 + count(*)) AS n WHERE n <> ALL (
-      coalesce(array_agg(o.win_nth), '{{}}'))) AS nth
+    SELECT count(*) AS wins, coalesce(array_agg(o.win_nth), '{{}}') AS taken
     FROM reservations o WHERE o.organisation_id = v.organisation_id AND o.voucher_type_id = v.voucher_type_id
       AND o.win_year = q.year AND o.win_nth IS NOT NULL) w
+  CROSS JOIN LATERAL (SELECT min(n) AS nth FROM generate_series(1, 1 + w.wins) AS n WHERE n <> ALL (w.taken)) f
   WHERE v.round_id = $1 AND v.state = 'alternate' AND (q.cap IS NULL OR w.wins < q.cap)
 ), moved AS (
   UPDATE reservations v SET state = 'won', rank = a.quota + v.rank, win_year = a.year, win_nth = a.nth, changed_at = $2

@@ -5,6 +5,7 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ import verify_draw
 from handlers import draw_rules, draws
 from handlers.draw_rules import Ticket, choose, parse_line
 from handlers.draws import close_due_rounds, draw_due_rounds
+from tests.books import expect_broken
 from tests.lottery import NORMALISED, SOURCE, TYPED, Lottery, announced, drawn, opened
 from tests.races import without
 from tests.world import World
@@ -19,13 +21,14 @@ from tests.world import World
 OFFICER, WITNESS = "11" * 32, "22" * 32
 
 
-async def bundle_of(lottery: Lottery) -> dict:
+async def bundle_of(lottery: Lottery) -> dict[str, Any]:
     status, body = await lottery.world.get(f"/rounds/{lottery.id}/draw/bundle")
     assert status == 200
-    return body
+    found: dict[str, Any] = body
+    return found
 
 
-def verify(folder: Path, bundle: dict, *arguments: str) -> int:
+def verify(folder: Path, bundle: dict[str, Any], *arguments: str) -> int:
     path = folder / "bundle.json"
     path.write_text(json.dumps(bundle), encoding="utf-8")
     return verify_draw.main([str(path), *arguments])
@@ -194,7 +197,7 @@ async def test_a_round_whose_source_has_passed_is_never_committed(world: World) 
 # --- the public values -----------------------------------------------------------------------------------------------
 
 
-async def type_value(lottery: Lottery, by: str, value: str, source: str = SOURCE) -> tuple[int, dict]:
+async def type_value(lottery: Lottery, by: str, value: str, source: str = SOURCE) -> tuple[int, Any]:
     return await lottery.world.put(
         f"/rounds/{lottery.id}/public-values", {"values": [{"source": source, "value": value}]}, by=getattr(lottery.people, by)
     )
@@ -275,6 +278,7 @@ async def test_two_machines_draw_once(world: World) -> None:
 async def test_a_changed_list_is_not_drawn_from(world: World) -> None:
     await ready(world)
     await world.owner.execute("UPDATE draw_lists SET lines = replace(lines, '|-', '|0')")
+    expect_broken("draws_keep_the_published_list")
     before = await world.snapshot(*TABLES)
     with pytest.raises(ExceptionGroup) as raised:
         await world.sweep(draw_due_rounds)
@@ -285,6 +289,7 @@ async def test_a_changed_list_is_not_drawn_from(world: World) -> None:
 async def test_a_ticket_that_changed_after_the_commitment_stops_the_draw(world: World) -> None:
     await ready(world, tickets=1)
     await world.owner.execute("UPDATE reservations SET state = 'withdrawn'")
+    expect_broken("draws_count_the_tickets")
     before = await world.snapshot(*TABLES)
     with pytest.raises(ExceptionGroup):
         await world.sweep(draw_due_rounds)
