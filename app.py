@@ -1,4 +1,4 @@
-"""The one place that knows all parts: `python -m app web | jobs | migrate | seed | check-books | openapi | simulator | run`.
+"""The one place that knows all parts: `python -m app web | jobs | migrate | seed | admin | check-books | openapi | simulator | run`.
 
 Unset DATABASE_URL and REDIS_URL mean the embedded servers of this checkout: whichever command comes first starts them,
 and whichever leaves last stops them.
@@ -120,6 +120,22 @@ async def seed(settings: Settings) -> None:
         await plant(settings, clock_of(settings), ports)
 
 
+async def first_admin(settings: Settings, phone: str) -> int:
+    """Make the person who has bound this phone the platform's first administrator; there is no default account."""
+    from handlers.accounts import appoint_first_admin
+    from handlers.context import SYSTEM, Context
+    from handlers.refusals import Refusal
+
+    async with database(settings, "admin"), platforms(settings) as ports:
+        try:
+            await appoint_first_admin(Context(SYSTEM, clock_of(settings).now(), settings, ports, "admin"), phone, "平台运营")
+        except Refusal as refusal:
+            print(f"✗ {refusal.title}")
+            return 1
+    print("✓ 已任命首位系统管理员。")
+    return 0
+
+
 async def check_books(settings: Settings) -> int:
     """Prove every invariant; 1 if one is broken."""
     from handlers.audit import check_books as check
@@ -166,8 +182,12 @@ def run_loop(main: "asyncio._CoroutineLike[object]") -> None:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
-    parser.add_argument("command", choices=("web", "jobs", "migrate", "seed", "check-books", "openapi", "simulator", "run"))
-    command = parser.parse_args(arguments).command
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("web", "jobs", "migrate", "seed", "check-books", "openapi", "simulator", "run"):
+        commands.add_parser(name)
+    commands.add_parser("admin", help="appoint the first administrator").add_argument("phone")
+    given = parser.parse_args(arguments)
+    command: str = given.command
     settings = configuration.load()
     if command == "openapi":
         import orjson
@@ -192,6 +212,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if command == "check-books":
             return asyncio.run(check_books(ready))
+        if command == "admin":
+            return asyncio.run(first_admin(ready, given.phone))
         asyncio.run(migrate(ready) if command == "migrate" else seed(ready))
     return 0
 
