@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from handlers import (
     attachments,
+    audit,
     deliveries,
     draws,
     housekeeping,
     notices,
     reminders,
+    resealing,
     reviews,
     rounds,
     wallet,
@@ -49,7 +51,9 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("notices.open", at_once, notices.open_events),
         Entry("deliveries.release", at_once, deliveries.release_expired),
         Entry("deliveries.ask_receipts", at_once, deliveries.ask_receipts),
+        Entry("audit.seal", minute, audit.seal_due),
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
         Entry("sessions.forget", hour, signing_in.forget_sessions),
+        Entry("personal.reseal", hour, resealing.reseal_due),
         Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
     )
