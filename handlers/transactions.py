@@ -1,11 +1,14 @@
 """One use-case, one durable transaction; what it changed, told and answered is written in one statement at its end."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
 import orjson
+
+from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context
 from handlers.refusals import Busy
@@ -17,7 +20,8 @@ Answer = TypeVar("Answer")
 BUSY_ERRORS = (
     DatabaseBusyError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError,
     asyncpg.QueryCanceledError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
-    asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError,
+    asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError, asyncpg.InterfaceError,
+    asyncpg.InternalClientError, DBConnectionError, ConnectionError, TimeoutError, socket.gaierror,
 )
 
 FLUSH = """

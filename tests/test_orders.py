@@ -407,3 +407,12 @@ async def test_more_than_was_paid_cannot_be_ruled_back(shop):
     )
     assert (status, body["code"]) == (422, "ruling_amount_wrong")
     assert await shop.unchanged() == before
+
+
+async def test_a_reviewer_sees_the_order_and_every_turn_before_ruling(shop):
+    order_id = await dispute(shop)
+    reviewer = await shop.world.official(Role.REVIEWER)
+    status, case = await shop.world.get(f"/approvals/{await approval_of(shop)}", by=reviewer)
+    assert status == 200, case
+    assert case["facts"]["order"]["id"] == order_id
+    assert [turn["sent_back_reason"] for turn in case["facts"]["handovers"]] == ["不符合约定"] * 3 + ["仍不符合"]

@@ -8,9 +8,10 @@ from handlers.approvals import Decision, DecisionIncomplete, DecisionNotOffered,
 from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment import refund
-from handlers.orders.views import SELECT
+from handlers.orders.handovers import handover_view
+from handlers.orders.views import SELECT, view
 from handlers.refusals import Kind, Refusal
-from handlers.transactions import Transaction
+from handlers.transactions import Transaction, row, rows
 from handlers.working_days import due_after
 from models.accounts import Role
 from models.approvals import ApprovalKind
@@ -74,4 +75,12 @@ async def rule(
                     result="approved", reason=reason)
 
 
+async def dispute_facts(ctx: Context, approval: Any) -> dict[str, Any]:
+    """What a reviewer needs: the order, and every turn of delivery and 未完成."""
+    order = await row(f"{SELECT} WHERE o.id = $1", approval.subject_id)
+    turns = await rows("SELECT * FROM handovers WHERE order_id = $1 ORDER BY id LIMIT 100", approval.subject_id)
+    return {"order": view(ctx, order), "handovers": [handover_view(each) for each in turns]}
+
+
 approvals.DECIDERS[ApprovalKind.DISPUTE] = rule
+approvals.DETAILS[ApprovalKind.DISPUTE] = dispute_facts
