@@ -1,0 +1,91 @@
+"""`make states`: docs/states.md, drawn from the graphs of models/, so that the picture cannot say anything else than the code."""
+
+from enum import StrEnum
+from importlib import import_module
+
+import models
+from models.states import Graph
+
+# What people call each machine and its states; tests/test_states.py wants every one of them.
+MACHINES = {
+    "membership": "成员身份", "application": "申请", "approval": "审核事项", "attachment": "附件", "delivery": "消息投递",
+    "order": "订单", "product": "服务产品", "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
+}
+LABELS: dict[str, dict[str, str]] = {
+    "membership": {"active": "有效", "ended": "已解除"},
+    "application": {
+        "draft": "暂存", "submitted": "审核中", "returned": "退回补正", "approved": "审核通过", "rejected": "审核拒绝",
+        "withdrawn": "已撤回",
+    },
+    "approval": {"open": "待审", "approved": "通过", "returned": "退回补正", "rejected": "拒绝", "withdrawn": "申请人撤回"},
+    "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
+    "delivery": {
+        "planned": "待发送", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达", "no_consent": "用户未订阅",
+        "failed": "发送失败", "dead": "放弃重试", "superseded": "已无须发送",
+    },
+    "order": {
+        "awaiting_price": "待核价", "unpaid": "待支付", "pay_review": "支付审核中", "pay_rejected": "支付审核拒绝", "paid": "待服务商确认",
+        "accepted": "服务中", "delivered": "待确认", "completed": "已完成", "closed": "已关闭",
+    },
+    "product": {
+        "draft": "暂存", "in_review": "审核中", "approved": "审核通过", "rejected": "审核拒绝", "listed": "已上架", "deleted": "已删除",
+    },
+    "programme": {"draft": "草稿", "published": "已发布", "ended": "已结束"},
+    "policy": {"draft": "草稿", "confirmed": "已确认", "discarded": "已作废"},
+    "round": {
+        "draft": "草稿", "announced": "已公告", "open": "预约中", "closed": "已截止", "committed": "名单已封存", "drawn": "已摇号",
+        "publicity": "公示中", "final": "已发券", "voided": "已作废",
+    },
+    "reservation": {
+        "submitted": "已预约", "withdrawn": "已撤回", "won": "中签", "alternate": "候补", "issued": "已发券", "declined": "已放弃",
+        "disqualified": "取消资格",
+    },
+}
+# Rows that may also begin where another state leads to: a product with a price makes an order that is to be paid at once (E27).
+BEGIN_TOO = {"order": ("unpaid",)}
+HEAD = """\
+# State machines
+
+Drawn by `make states` from the graphs in `models/`; do not edit. `handlers.moves.move` walks one edge at a time and writes the
+event on it into the audit trail in the same commit. The states of a draw's thousand tickets and of deliveries are moved in sets;
+`tests/test_architecture.py` lists those statements.
+"""
+
+
+def graphs() -> list[Graph]:
+    """Every graph of models/, in the order of the modules' names."""
+    return [
+        value for module in models.ALL for value in vars(import_module(module)).values() if isinstance(value, Graph)
+    ]
+
+
+def first_states(graph: Graph) -> list[StrEnum]:
+    """Where a row may begin: the first of the enumeration, and what BEGIN_TOO says."""
+    return [next(iter(graph.states)), *(graph.states(name) for name in BEGIN_TOO.get(graph.word, ()))]
+
+
+def last_states(graph: Graph) -> list[StrEnum]:
+    return [state for state in graph.states if not graph.next_states(state)]
+
+
+def drawn(graph: Graph) -> str:
+    labels = LABELS[graph.word]
+    lines = [f"## {graph.word} · {MACHINES[graph.word]}", "", f"`{graph.table}.state`", "", "```mermaid", "stateDiagram-v2"]
+    lines += [f"  {state}: {labels[state]} ({state})" for state in graph.states]
+    lines += [f"  [*] --> {state}" for state in first_states(graph)]
+    lines += [f"  {start} --> {to}: {event}" for (start, to), event in graph.edges.items()]
+    lines += [f"  {state} --> [*]" for state in last_states(graph)]
+    return "\n".join((*lines, "```", "", _ends(graph)))
+
+
+def _ends(graph: Graph) -> str:
+    ends = "、".join(f"{LABELS[graph.word][state]} `{state}`" for state in last_states(graph))
+    return f"Terminal: {ends}." if ends else "No terminal state: every state can still move."
+
+
+def page() -> str:
+    return "\n".join((HEAD, *(drawn(graph) + "\n" for graph in graphs())))
+
+
+if __name__ == "__main__":
+    print(page(), end="")
