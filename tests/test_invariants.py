@@ -1,0 +1,180 @@
+"""Each invariant is seen to find its break: an invariant that cannot fail proves nothing."""
+
+import re
+
+import asyncpg
+import pytest
+
+from handlers.audit import check_books
+from handlers.invariants import INVARIANTS
+from handlers.reviews import review_due
+from settings import ROOT
+from tests.lottery import drawn
+from tests.shop import open_shop
+from tests.test_products import create
+from tests.world import World
+
+# What the schema forbids, an older dump or an index that lost a row may still hold.
+WITHOUT_CONSTRAINTS = """
+SET LOCAL session_replication_role = replica;
+DO $$ DECLARE found record; BEGIN
+  FOR found IN SELECT conrelid::regclass AS name, conname FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u') LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.name, found.conname);
+  END LOOP;
+  FOR found IN SELECT indexrelid::regclass AS name FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+    WHERE indisunique AND NOT indisprimary AND c.relnamespace = 'public'::regnamespace LOOP
+    EXECUTE format('DROP INDEX %s', found.name);
+  END LOOP;
+  FOR found IN SELECT attrelid::regclass AS name, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+    WHERE attname IN ('token_hash', 'decided_at', 'closed_at') AND c.relkind = 'r' AND attnotnull LOOP
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', found.name, found.attname);
+  END LOOP;
+END $$
+"""
+ENTRY = (
+    "INSERT INTO ledger_entries (programme_id, lot_id, to_lot_id, order_id, organisation_id, institution_id, kind, from_account,"
+    " to_account, fen, at) SELECT programme_id, lot_id, {to_lot}, {order_id}, organisation_id, institution_id, {kind}, {source}, {target},"
+    " {fen}, at FROM ledger_entries WHERE kind = '{like}' LIMIT 1"
+)
+
+
+def entry(like: str, **changes: str) -> str:
+    """One more entry like an existing one."""
+    columns = {"to_lot": "NULL", "order_id": "order_id", "kind": "kind", "source": "from_account", "target": "to_account", "fen": "fen"}
+    return ENTRY.format(like=like, **columns | changes)
+
+
+ISSUED = "(SELECT id FROM reservations WHERE state = 'issued' LIMIT 1)"
+GRACE_LOT = (
+    "INSERT INTO lots (programme_id, voucher_type_id, organisation_id, grace_of_id, face_fen, available_fen, held_fen, spent_fen,"
+    " expired_fen, valid_from, valid_until, expires_at, created_at) SELECT programme_id, voucher_type_id, organisation_id, id, 1, 1, 0, 0,"
+    " 0, valid_from, valid_until, expires_at, created_at FROM lots LIMIT 1"
+)
+SEAL = "INSERT INTO seals (chain, from_xid, upto_xid, rows, previous, digest, sealed_at) VALUES ('audit', {}, {}, 1, {}, '\\x00', now())"
+# name -> what breaks it, in a world with a reviewed order, a final round and a product in review
+BREAKS = {
+    "ledger_conserves_each_programme": entry("commit", target="'elsewhere'"),
+    "ledger_accounts_never_negative": entry("hold", fen="fen * 10"),
+    "ledger_amounts_positive": "UPDATE ledger_entries SET fen = -fen WHERE kind = 'hold'",
+    "ledger_kinds_move_between_their_accounts": entry("commit", source="'available'"),
+    "ledger_only_grace_moves_between_lots": entry("issue", to_lot="lot_id + 1"),
+    "ledger_entries_belong_to_their_lot": "UPDATE ledger_entries SET organisation_id = organisation_id + 1 WHERE kind = 'issue'",
+    "ledger_entries_belong_to_their_order": "UPDATE ledger_entries SET institution_id = institution_id + 1 WHERE kind = 'commit'",
+    "ledger_payments_name_order_and_institution": "UPDATE ledger_entries SET institution_id = NULL WHERE kind = 'commit'",
+    "lots_equal_their_ledger_entries": "UPDATE lots SET available_fen = available_fen + 1, spent_fen = spent_fen - 1 WHERE spent_fen > 0",
+    "lots_account_for_their_whole_face": "UPDATE lots SET face_fen = face_fen + 1",
+    "lots_never_negative": "UPDATE lots SET available_fen = -1",
+    "lots_are_of_their_programme": "UPDATE lots SET programme_id = programme_id + 1",
+    "lots_end_after_their_last_day_in_shanghai": "UPDATE lots SET expires_at = expires_at + interval '1 second'",
+    "lots_expired_only_after_their_last_day": "UPDATE lots SET expired_fen = 1, expired_at = expires_at - interval '1 microsecond'",
+    "grace_lots_continue_their_lot": GRACE_LOT,
+    "orders_hold_what_is_under_payment_review": "DELETE FROM ledger_entries WHERE kind = 'commit'",
+    "orders_spent_what_they_paid_and_did_not_return": "UPDATE orders SET voucher_fen = voucher_fen - 1",
+    "orders_in_service_are_paid": "UPDATE orders SET returned_fen = 1",
+    "orders_prices_form_a_chain": "UPDATE orders SET order_fen = list_price_fen + 1",
+    "orders_use_each_voucher_type_within_its_deduction": "UPDATE orders SET deductions = '{}'",
+    "orders_have_two_unrelated_parties": "UPDATE orders SET institution_id = enterprise_id",
+    "orders_end_with_a_moment_and_a_reason": "UPDATE orders SET completed_at = NULL",
+    "orders_keep_the_yearly_cap_of_a_product": "UPDATE orders SET use_nth = 3",
+    "orders_alive_count_as_a_use": "UPDATE orders SET use_nth = NULL, use_year = NULL",
+    "orders_in_dispute_have_one_open_dispute": "UPDATE orders SET state = 'delivered', disputed_at = now()",
+    "orders_reviewed_have_one_review": "UPDATE orders SET reviewed_at = NULL",
+    "reviews_name_the_parties_of_their_order": "UPDATE reviews SET institution_id = institution_id + 1",
+    "reviews_of_the_system_wait_their_days": "UPDATE reviews SET reviewed_at = reviewed_at - interval '1 microsecond'",
+    "reviews_of_the_system_have_no_author_and_no_stars": "UPDATE reviews SET platform_stars = 5",
+    "winners_within_the_quota": "UPDATE round_quotas SET quota = 0",
+    "winners_are_counted": "UPDATE reservations SET win_nth = NULL WHERE state = 'issued'",
+    "wins_within_the_yearly_cap": "UPDATE reservations SET win_nth = 2 WHERE state = 'issued'",
+    "wins_have_places_of_their_own": "UPDATE reservations SET rank = NULL WHERE state = 'issued'",
+    "issued_tickets_have_exactly_one_lot": "UPDATE lots SET reservation_id = NULL",
+    "issued_lots_are_the_winners": "UPDATE lots SET organisation_id = organisation_id + 1 WHERE reservation_id IS NOT NULL",
+    "final_rounds_have_issued_all": "UPDATE reservations SET state = 'won' WHERE state = 'issued'",
+    "only_drawn_rounds_have_winners": "UPDATE rounds SET state = 'committed'",
+    "voided_rounds_have_no_winners": "UPDATE rounds SET state = 'voided'",
+    "drawn_rounds_have_their_bundle": "UPDATE draws SET seed = NULL",
+    "draws_count_the_tickets": "UPDATE reservations SET state = 'withdrawn' WHERE state = 'submitted'",
+    "draws_keep_the_published_list": "UPDATE draw_lists SET lines = lines || '0'",
+    "one_ticket_for_each_enterprise": "UPDATE reservations SET organisation_id = 1",
+    "tickets_are_of_their_programme": "UPDATE rounds SET programme_id = programme_id + 1",
+    "approvals_open_wait_for_something": "UPDATE products SET state = 'approved' WHERE state = 'in_review'",
+    "what_waits_has_an_open_approval": "DELETE FROM approvals",
+    "approvals_are_decided_by_somebody_else": "UPDATE approvals SET state = 'approved', decided_at = submitted_at",
+    "applications_decided_have_their_moment": "UPDATE applications SET decided_at = NULL",
+    "policies_and_rounds_had_a_second_person": "UPDATE rounds SET finalised_by_id = made_by_id",
+    "products_listed_are_of_admitted_institutions": "UPDATE organisations SET certified_at = NULL",
+    "products_deduct_within_their_price": "UPDATE deductions SET max_fen = 400001",
+    "payment_passwords_have_five_tries": "UPDATE payment_passwords SET tries_spent = 6",
+    "sessions_keep_only_hashes": "UPDATE sessions SET token_hash = 'a-token'",
+    "memberships_ended_have_their_moment": "UPDATE memberships SET state = 'ended'",
+    "idempotency_keys_answer_once": (
+        "INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)"
+        " SELECT principal, operation, key, body_hash, status, answer, created_at FROM idempotency_keys LIMIT 1"
+    ),
+    "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
+    "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
+    "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
+    "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
+}
+
+
+async def finds(owner: asyncpg.Connection, name: str, broken_by: str) -> bool:
+    """Break, ask, and undo."""
+    undo = owner.transaction()
+    await undo.start()
+    try:
+        await owner.execute(broken_by)
+        return bool(await owner.fetch(INVARIANTS[name]))
+    finally:
+        await undo.rollback()
+
+
+async def eventful(world: World) -> None:
+    shop = await open_shop(world, product_use_cap_per_year=2)
+    await shop.completed()
+    world.clock.advance(days=7)
+    assert await world.sweep(review_due) == 1
+    product = await create(world, shop.seller)
+    assert (await world.put(f"/institution/products/{product['id']}/submission", by=shop.seller))[0] == 200
+    lottery, _ = await drawn(world, cap=1)
+    await lottery.publicise()
+    await lottery.finalise()
+
+
+async def test_every_invariant_has_a_break_that_it_finds(world: World) -> None:
+    await eventful(world)
+    assert await check_books() == {}
+    assert len(INVARIANTS) >= 28
+    assert BREAKS.keys() == INVARIANTS.keys()
+    undo = world.owner.transaction()
+    await undo.start()
+    try:
+        await world.owner.execute(WITHOUT_CONSTRAINTS)
+        missed = [name for name, broken_by in BREAKS.items() if not await finds(world.owner, name, broken_by)]
+    finally:
+        await undo.rollback()
+    assert missed == []
+
+
+def test_the_documentation_names_every_invariant() -> None:
+    text = (ROOT / "docs" / "invariants.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)
+    assert named == [*INVARIANTS, "audit_chain_unbroken", "ledger_chain_unbroken"]
+
+
+async def test_a_break_is_reported_with_at_most_ten_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INVARIANTS, "numbers", "SELECT n FROM generate_series(1, 50) n")
+    try:
+        assert await check_books() == {"numbers": [{"n": number} for number in range(1, 11)]}
+    finally:
+        monkeypatch.undo()
+
+
+async def test_the_books_are_read_in_one_snapshot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.audit.INVARIANTS", {
+        "isolation": "SELECT current_setting('transaction_isolation') AS level, current_setting('transaction_read_only') AS read_only",
+    })
+    try:
+        assert await check_books() == {"isolation": [{"level": "repeatable read", "read_only": "on"}]}
+    finally:
+        monkeypatch.undo()
