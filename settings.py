@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
@@ -13,6 +13,17 @@ ROOT = Path(__file__).resolve().parent
 # Known to everybody who can read this file, so production refuses them.
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105
 DEVELOPMENT_KEY = "dev1:" + "00" * 32
+
+# Zero would switch a limit off in one place and refuse everything in another, so it is no value anywhere.
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Milliseconds = Annotated[int, Field(ge=1, le=86_400_000)]
+Positive = Annotated[int, Field(ge=1)]
+SCHEMES = {
+    "database_url": ("postgresql://", "postgres://"), "database_owner_url": ("postgresql://", "postgres://"),
+    "redis_url": ("redis://", "rediss://", "unix://"), "storage_url": ("s3://", "file:///"),
+    "public_url": ("https://", "http://"), "wechat_api_base_url": ("https://", "http://"),
+    "dingtalk_api_base_url": ("https://", "http://"), "dingtalk_oapi_base_url": ("https://", "http://"),
+}
 
 
 class Mode(StrEnum):
@@ -23,7 +34,10 @@ class Mode(StrEnum):
 class Settings(BaseSettings):
     """Names that stay: DATABASE_URL, REDIS_URL, HOST, PORT, STORAGE_URL, WECHAT_*, DINGTALK_*."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", env_ignore_empty=True,
+        hide_input_in_errors=True,  # a mistyped DATABASE_URL would show its password in the log of the failed start
+    )
 
     mode: Mode = Mode.DEVELOPMENT
 
@@ -42,18 +56,18 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str = "http://127.0.0.1:8080"  # what links and QR codes point to
     web_processes: Annotated[int, Field(ge=1, le=64)] = 2  # one restarts while the other answers
-    header_timeout_seconds: float = 10  # aiohttp has none; half-sent requests would stay for ever
-    body_timeout_seconds: float = 30  # a 20 MB scan over a slow 4G link: 20 s
-    drain_seconds: float = 10  # after SIGTERM; proxies stop sending within a second, uploads get ten
-    body_max_bytes: int = 64 * 1024  # of JSON; the largest form has 8 KB
+    header_timeout_seconds: Seconds = 10  # aiohttp has none; half-sent requests would stay for ever
+    body_timeout_seconds: Seconds = 30  # a 20 MB scan over a slow 4G link: 20 s
+    drain_seconds: Seconds = 10  # after SIGTERM; proxies stop sending within a second, uploads get ten
+    body_max_bytes: Positive = 64 * 1024  # of JSON; the largest form has 8 KB
     trust_forwarded_for: bool = False  # only behind a proxy that overwrites X-Forwarded-For
 
     # --- database -----------------------------------------------------------------------------------------------------
     # More than about four connections per core make everything slower; two web processes and the jobs share two cores.
     database_pool_max: Annotated[int, Field(ge=2, le=100)] = 8
-    statement_timeout_ms: int = 5_000  # the slowest list takes 50 ms; a batch sets its own
-    lock_timeout_ms: int = 2_000  # nobody waits longer than this for a row: the phone is told to try again
-    idle_in_transaction_timeout_ms: int = 5_000  # heals what a killed or frozen process left behind
+    statement_timeout_ms: Milliseconds = 5_000  # the slowest list takes 50 ms; a batch sets its own
+    lock_timeout_ms: Milliseconds = 2_000  # nobody waits longer than this for a row: the phone is told to try again
+    idle_in_transaction_timeout_ms: Milliseconds = 5_000  # heals what a killed or frozen process left behind
 
     # --- people and secrets -------------------------------------------------------------------------------------------
     # "<id>:<64 hex>[,<id>:<64 hex>...]": the first key seals, all of them open (key rotation).
@@ -63,32 +77,41 @@ class Settings(BaseSettings):
     # Six digits are guessed in a million tries whatever the hash costs: the lock and this pepper protect them, so the
     # hash is argon2id at its smallest recommended memory (19 MiB, two passes, 40-50 ms of one core).
     payment_pepper: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    payment_hash_memory_kib: int = 19_456
-    payment_hash_passes: int = 2
-    session_days: int = 30  # a mini-program signs in silently again; a lost phone is revoked at once
+    payment_hash_memory_kib: Annotated[int, Field(ge=8)] = 19_456
+    payment_hash_passes: Positive = 2
+    session_days: Positive = 30  # a mini-program signs in silently again; a lost phone is revoked at once
 
     # --- platforms ----------------------------------------------------------------------------------------------------
     wechat_api_base_url: str = "https://api.weixin.qq.com"
     wechat_appid: str = "wx-development"
     wechat_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
+    wechat_miniprogram_state: Literal["developer", "trial", "formal"] = "formal"  # which version a tapped message opens
     # Notice kind -> the id that WeChat gave the template in the account's console; others are "tmpl_" + kind.
     wechat_template_ids: dict[str, str] = Field(default_factory=dict)
     dingtalk_api_base_url: str = "https://api.dingtalk.com"
     dingtalk_oapi_base_url: str = "https://oapi.dingtalk.com"
     dingtalk_appkey: str = "ding-development"
     dingtalk_appsecret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    dingtalk_agent_id: int = 1
-    platform_timeout_seconds: float = 3  # their slowest documented answer is under one; the user waits for log-in
+    dingtalk_agent_id: Positive = 1
+    platform_timeout_seconds: Seconds = 3  # their slowest documented answer is under one; the user waits for log-in
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
-    sweep_seconds: float = 1  # how late a timer may be; an idle sweep is one indexed query
-    notice_workers: int = 8  # in flight per process: also the bound of duplicates when it is killed
-    notice_retry_hours: int = 48  # a platform that is down over a weekend day still delivers
+    sweep_seconds: Seconds = 1  # how late a timer may be; an idle sweep is one indexed query
+    notice_workers: Positive = 8  # in flight per process: also the bound of duplicates when it is killed
+    notice_retry_hours: Positive = 48  # a platform that is down over a weekend day still delivers
 
     # --- development only: refused in production -----------------------------------------------------------------------
     clock_file: Path | None = None  # 8 bytes, a float64 of seconds that this system's time is ahead
-    simulator_port: int = 8090
+    simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8090
+
+    @field_validator(*SCHEMES)
+    @classmethod
+    def _address_that_we_can_use(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
+        address = value.get_secret_value() if isinstance(value, SecretStr) else value
+        assert info.field_name
+        if address is not None and not address.startswith(schemes := SCHEMES[info.field_name]):
+            raise ValueError(f"must start with {' or '.join(schemes)}")
+        return value
 
     @model_validator(mode="after")
     def _production_is_serious(self) -> Self:

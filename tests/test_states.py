@@ -27,8 +27,8 @@ TERMINAL = {
 }
 FIRST = {
     "application": {"draft"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
-    "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"},
+    "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
+    "programme": {"draft"}, "reservation": {"submitted"}, "round": {"draft"},
 }
 
 
