@@ -18,6 +18,8 @@ from models.engine import lend_transaction
 SEALING_LOCK = 0x5345414C
 NOTHING = bytes(32)  # what the first seal of a chain follows
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A seal a minute, or as many as there are rows for: under load a sweep that sealed whatever is new would never come to an end.
+SEAL_EVERY = timedelta(minutes=1)
 # One transaction may have written a draw of a hundred thousand winners; a proof reads everything there is.
 SEAL_SECONDS = 120
 PROOF_SECONDS = 3600
@@ -83,7 +85,7 @@ class BrokenSealView(TypedDict):
 
 # --- sealing -------------------------------------------------------------------------------------------------------------------
 
-LAST = "SELECT upto_xid, digest FROM seals WHERE chain = $1 ORDER BY upto_xid DESC LIMIT 1"
+LAST = "SELECT upto_xid, digest, sealed_at FROM seals WHERE chain = $1 ORDER BY upto_xid DESC LIMIT 1"
 # `complete_xid`: all transactions below it are over. `beyond_xid`: the first that does not fit into this seal.
 COMPLETE = """
 WITH complete AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid)
@@ -101,7 +103,10 @@ FROM {table} WHERE txid >= $2::text::xid8 AND txid < $3::text::xid8
 
 
 async def seal_due(ctx: Context, limit: int = 20_000) -> int:
-    """Seal what is complete, one seal for each chain of about `limit` rows. Returns how many rows. One sealer at a time."""
+    """Seal what is complete, one seal for each chain of about `limit` rows. Returns how many rows. One sealer at a time.
+
+    Due is a chain whose last seal is a minute old, or that has more rows than fit into a seal.
+    """
     sealed = 0
     for chain in CHAINS.values():
         async with transaction(ctx) as tx:
@@ -114,7 +119,7 @@ async def _seal(tx: Transaction, chain: Chain, limit: int) -> int:
     last = await tx.row(LAST, chain.name)
     from_xid, previous = (last.upto_xid, last.digest) if last else (0, NOTHING)
     due = await tx.row(COMPLETE.format(table=chain.table), str(from_xid), limit)
-    if due.first_xid is None:
+    if due.first_xid is None or (last and due.beyond_xid is None and tx.ctx.now < last.sealed_at + SEAL_EVERY):
         return 0
     upto_xid = due.complete_xid
     if due.beyond_xid is not None:  # a transaction is never divided, however many rows it wrote

@@ -1,13 +1,14 @@
 """The trail, its seals, and who may look: tampering as the tables' owner is found, and nobody else can tamper at all."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from handlers import audit
-from handlers.audit import check_books, seal_due, verify_chain
+from handlers.audit import SEAL_EVERY, check_books, seal_due, verify_chain
 from handlers.transactions import rows
 from models.accounts import Role
 from tests.books import expect_broken
@@ -42,6 +43,7 @@ async def seal_all(world: World, limit: int = 20_000) -> int:
     sealed = 0
     while done := await seal_due(world.context(), limit):
         sealed += done
+        world.clock.advance(minutes=1)
     return sealed
 
 
@@ -66,7 +68,7 @@ async def test_every_row_is_sealed_once_and_the_chains_hold(shop: Shop) -> None:
     assert await seal_all(shop.world) == written
     assert await seal_due(shop.world.context()) == 0
     await shop.paid()
-    assert await seal_all(shop.world) == await count(shop.world) - written
+    assert await seal_all(shop.world) == await count(shop.world) - written  # a minute later
     assert await shop.world.value("SELECT sum(rows) FROM seals") == await count(shop.world)
     assert [await verify_chain(name) for name in ("audit", "ledger")] == [None, None]
 
@@ -74,6 +76,22 @@ async def test_every_row_is_sealed_once_and_the_chains_hold(shop: Shop) -> None:
 async def test_nothing_to_seal_writes_no_seal(world: World) -> None:
     assert await seal_due(world.context()) == 0
     assert await world.value("SELECT count(*) FROM seals") == 0
+
+
+async def test_a_chain_is_sealed_once_a_minute_unless_more_rows_wait_than_a_seal_takes(shop: Shop) -> None:
+    await shop.order()
+    await settled(shop.world, await shop.world.value("SELECT max(txid::text::bigint) FROM audit_entries"))
+    start = shop.world.clock.now()
+    assert await seal_due(shop.world.context()) == 1
+    await shop.paid()
+    await settled(shop.world, await shop.world.value("SELECT max(txid::text::bigint) FROM audit_entries"))
+    waiting = await shop.world.value("SELECT count(*) FROM audit_entries") - 1
+    shop.world.clock.set(start + SEAL_EVERY - timedelta(microseconds=1))
+    assert await seal_due(shop.world.context()) == await shop.world.value("SELECT count(*) FROM ledger_entries")  # its first seal
+    assert await seal_due(shop.world.context(), waiting) == 0
+    assert await seal_due(shop.world.context(), 1) == 1
+    shop.world.clock.set(start + SEAL_EVERY - timedelta(microseconds=1) + SEAL_EVERY)
+    assert await seal_due(shop.world.context()) == waiting - 1
 
 
 async def test_small_seals_follow_each_other_and_never_divide_a_transaction(shop: Shop) -> None:
@@ -118,6 +136,7 @@ async def test_a_seal_does_not_pass_a_transaction_that_is_still_open(shop: Shop,
     ) + await shop.world.value("SELECT count(*) FROM ledger_entries WHERE txid < $1::text::xid8", str(xid))
     await slow.execute("COMMIT")
     await slow.close()
+    shop.world.clock.advance(minutes=1)
     await seal_all(shop.world)
     assert await shop.world.value("SELECT sum(rows) FROM seals WHERE chain = 'audit'") == await shop.world.value(
         "SELECT count(*) FROM audit_entries"
