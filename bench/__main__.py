@@ -1,0 +1,178 @@
+"""`python -m bench [--check] [--works W1,W5]`, SIZE=small|full: floors and ours in turn, three times, medians, ratios.
+
+Leaves bench/results.json. `--check`: exit code 1 if a "must" of docs/performance.md is missed.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import uvloop
+from pydantic import SecretStr
+
+import app
+import logs
+from bench import data, processes, report
+from bench.batches import Batches
+from bench.load import Plan
+from bench.report import Side, compare, middle
+from bench.sizes import SIZES, Size
+from embedded.daemon import free_port
+from embedded.lease import EmbeddedServers
+from models.database import migrate
+from settings import ROOT, Mode, Settings
+
+VAR = ROOT / "var" / "bench"
+DATABASE = "bench"
+HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8"), "W3 beside W6, W7"
+WARM_SECONDS = 0.5
+
+
+def named(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def make_database(servers: EmbeddedServers, size: Size) -> None:
+    """A fresh copy of the size's template, which is made first if it is not there."""
+    template = f"bench_{size.name}_{data.fingerprint(size)}"
+    admin = await asyncpg.connect(servers.owner_url)
+    try:
+        await admin.execute(f'DROP DATABASE IF EXISTS "{DATABASE}" WITH (FORCE)')
+        there = [row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"bench_{size.name}_%")]
+        if template not in there:
+            for old in (*there, "bench_new"):
+                await admin.execute(f'DROP DATABASE IF EXISTS "{old}"')
+            await admin.execute('CREATE DATABASE "bench_new"')
+            owner = named(servers.owner_url, "bench_new")
+            await migrate(owner, urlsplit(servers.database_url).username)
+            await data.fill(owner, size)
+            await admin.execute(f'ALTER DATABASE "bench_new" RENAME TO "{template}"')
+        await admin.execute(f'CREATE DATABASE "{DATABASE}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    finally:
+        await admin.close()
+
+
+class Bench:
+    """`ports` and `pids` of the two sides' web processes; `postgres` is the postmaster's pid."""
+
+    def __init__(self, size: Size, postgres: int, sides: dict[str, tuple[int, int]]) -> None:
+        self.size, self.postgres, self.sides = size, postgres, sides
+        self._next = dict.fromkeys(HTTP, 0)
+
+    def measure(self, work: str, side: str, seconds: float | None = None) -> Side:
+        pid, port = self.sides[side]
+        plan = Plan(port, work, side, self.size.name, self._next[work], seconds or self.size.seconds, WARM_SECONDS)
+        before = processes.cpu_seconds(pid), processes.cpu_seconds(self.postgres)
+        outcome = processes.load(plan)
+        after = processes.cpu_seconds(pid), processes.cpu_seconds(self.postgres)
+        self._next[work] += outcome.sent
+        app_ms, db_ms = ((then - at) * 1000 / outcome.sent for at, then in zip(before, after, strict=True))
+        return {"rps": outcome.rps, "p50_ms": outcome.p50_ms, "p99_ms": outcome.p99_ms, "app_ms": app_ms, "db_ms": db_ms,
+                "cpu_ms": app_ms + db_ms}
+
+    def web(self, works: list[str]) -> list[dict[str, Any]]:
+        found = []
+        for work in (work for work in HTTP if work in works):
+            turns: dict[str, list[Side]] = {"floor": [], "ours": []}
+            for turn in range(self.size.repeats):
+                # Who goes first changes: what one leaves to be written should not always meet the other.
+                for side in sorted(turns, reverse=bool(turn % 2)):
+                    turns[side].append(self.measure(work, side))
+            found.append(compare(work, middle(turns["ours"]), middle(turns["floor"])))
+            say(found[-1])
+        return found
+
+    async def batches(self, batches: Batches, works: list[str]) -> list[dict[str, Any]]:
+        found = []
+        if "W5" in works:
+            await batches.commit_round()
+        for work in (work for work in BATCHES if work in works):
+            turns: dict[str, list[Side]] = {"floor": [], "ours": []}
+            for turn in range(self.size.repeats):
+                for side in sorted(turns, reverse=bool(turn % 2)):
+                    seconds = await batches.seconds(work, side)
+                    turns[side].append({"rps": self.size.notices / seconds} if work == "W8" else {"seconds": seconds})
+            found.append(compare(work, middle(turns["ours"]), middle(turns["floor"])))
+            say(found[-1])
+        return found
+
+    async def beside(self, batches: Batches) -> dict[str, Any]:
+        turns: dict[str, list[Side]] = {"alone": [], "beside": []}
+        for _ in range(self.size.repeats):
+            turns["alone"].append(await asyncio.to_thread(self.measure, "W3", "ours"))
+            stop = asyncio.Event()
+            sweeping = asyncio.create_task(batches.beside(stop))
+            turns["beside"].append(await asyncio.to_thread(self.measure, "W3", "ours"))
+            stop.set()
+            await sweeping
+        found = compare(BESIDE, middle(turns["beside"]), middle(turns["alone"]))
+        say(found)
+        return found
+
+
+def say(entry: dict[str, Any]) -> None:
+    print("  ", entry["id"], *(f"{name}={entry[name]}" for name in entry if name.startswith("ratio_")), flush=True)
+
+
+async def measure_batches(bench: Bench, settings: Settings, owner_url: str, endpoint: int, works: list[str]) -> list[dict[str, Any]]:
+    assert settings.database_url is not None
+    owner = await asyncpg.connect(owner_url)
+    try:
+        async with (
+            app.database(settings, "jobs"), app.platforms(settings) as ports,
+            asyncpg.create_pool(settings.database_url.get_secret_value(), min_size=4, max_size=8) as pool,
+        ):
+            batches = Batches(settings, bench.size, owner, pool, ports, endpoint)
+            found = await bench.batches(batches, works)
+            return [*found, await bench.beside(batches)] if BESIDE in works else found
+    finally:
+        await owner.close()
+
+
+def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        _, endpoint = stack.enter_context(processes.server("bench.endpoint", VAR / "endpoint.log", {}))
+        settings = Settings(
+            database_url=SecretStr(named(servers.database_url, DATABASE)), redis_url=SecretStr(servers.redis_url), var_dir=VAR,
+            wechat_api_base_url=f"http://127.0.0.1:{endpoint}",
+        )
+        database_url = named(servers.database_url, DATABASE)
+        env = {**app.environment(settings), "HOST": "127.0.0.1", "PORT": str(free_port())}
+        sides = {
+            "floor": stack.enter_context(processes.server("bench.floor", VAR / "floor.log", {}, database_url)),
+            "ours": stack.enter_context(processes.server("bench.ours", VAR / "ours.log", env)),
+        }
+        bench = Bench(size, servers.postgres.pid, sides)
+        web = bench.web(works)
+        return web + uvloop.run(measure_batches(bench, settings, named(servers.owner_url, DATABASE), endpoint, works))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail if a must is missed")
+    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, BESIDE.replace(", ", "+"))))
+    arguments = parser.parse_args()
+    size, works = SIZES[os.environ.get("SIZE", "small")], [work.replace("+", ", ") for work in arguments.works.split(",")]
+    Path(VAR).mkdir(parents=True, exist_ok=True)
+    logs.configure(Mode.PRODUCTION, "bench")
+    began = time.monotonic()
+    with EmbeddedServers(VAR) as servers:
+        asyncio.run(make_database(servers, size))
+        print(f"data of size {size.name} after {time.monotonic() - began:.0f} s", flush=True)
+        found = measure(size, servers, works)
+    report.show(found)
+    if set(works) >= {*HTTP, *BATCHES}:
+        report.write(size.name, found)
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if arguments.check and any(each["missed"] for each in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

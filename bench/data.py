@@ -1,0 +1,177 @@
+"""The data: made once per size by statements over whole tables, kept as a template database, copied for each run.
+
+Ids are known: person, identity, membership, session and organisation of enterprise n are all n, its token is `bench-n`.
+Foreign keys are not checked while it is made (they hold by construction); CHECK and UNIQUE are.
+"""
+
+import hashlib
+import itertools
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import orjson
+
+from bench.sizes import FACE_FEN, INSTITUTIONS, LOTS_EACH, WORDS, Size
+from handlers.product_search import indexed
+from handlers.programmes import Rules
+from handlers.qualifications import FORM_VERSION
+from models.categories import CATEGORIES
+
+REGION = "370103"
+FORM = orjson.dumps({
+    "enterprise_name": "测试企业", "region_code": REGION, "tax_last_year_fen": 8_000_000, "main_business": "精密零件加工",
+    "employees": 42, "revenue_last_year_fen": 900_000_000, "industry": "C", "assets_last_year_fen": 600_000_000, "size_class": "small",
+}).decode()
+
+
+def fingerprint(size: Size) -> str:
+    """Changes with the size, this file and the migrations."""
+    root = Path(__file__).resolve().parent.parent
+    files = [Path(__file__), root / "bench" / "sizes.py", *sorted((root / "models" / "migrations").glob("0*.py"))]
+    return hashlib.sha256(repr(size).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def statements(size: Size) -> list[str]:
+    """In order; `now()` is the moment at which the data is made."""
+    e, o = size.enterprises, size.organisations
+    open_first, drawn = size.past_rounds + 1, size.past_rounds + size.open_rounds + 1
+    return [
+        f"""INSERT INTO organisations (id, kind, name, credit_code, region_code, certified_at, created_at)
+            SELECT n, CASE WHEN n <= {o} THEN 'enterprise' ELSE 'institution' END, '企业' || n, lpad(n::text, 18, '0'), '{REGION}',
+                   now(), now() FROM generate_series(1, {o + INSTITUTIONS}) n""",
+        f"INSERT INTO persons (id, created_at) SELECT n, now() FROM generate_series(1, {e + 10}) n",
+        f"""INSERT INTO identities (id, person_id, platform, app_id, open_id, created_at)
+            SELECT n, n, 'wechat', 'wx-development', 'o' || n, now() FROM generate_series(1, {e}) n""",
+        f"""INSERT INTO memberships (id, person_id, organisation_id, role, state, created_at)
+            SELECT n, n, n, 'owner', 'active', now() FROM generate_series(1, {e}) n""",
+        f"""INSERT INTO sessions (id, token_hash, person_id, identity_id, membership_id, created_at, expires_at)
+            SELECT n, sha256(convert_to('bench-' || n, 'UTF8')), n, n, n, now(), now() + interval '400 days'
+            FROM generate_series(1, {e}) n""",
+        f"""INSERT INTO programmes (id, name, region_code, state, made_by_id, created_at)
+            VALUES (1, '专项服务券', '370100', 'published', {e + 1}, now())""",
+        f"""INSERT INTO policies (id, programme_id, number, rules, state, made_by_id, confirmed_by_id, confirmed_at, created_at)
+            VALUES (1, 1, 1, '{Rules().model_dump_json()}', 'confirmed', {e + 1}, {e + 2}, now(), now())""",
+        f"""INSERT INTO voucher_types (id, programme_id, code, name, is_universal, categories, face_fen, created_at)
+            VALUES (1, 1, 'AUDIT', '审计服务专用券', false, '["audit"]', {FACE_FEN}, now()),
+                   (2, 1, 'GENERAL', '服务通用券', true, '[]', {FACE_FEN}, now())""",
+        f"""INSERT INTO applications (kind, organisation_id, programme_id, state, form_version, form, applied_by_id, submitted_at,
+              decided_at, version, created_at, updated_at)
+            SELECT 'qualification', n, 1, 'approved', {FORM_VERSION}, '{FORM}', n, now(), now(), 1, now(), now()
+            FROM generate_series(1, {e}) n""",
+        *_rounds(size, open_first, drawn),
+        *_lots(size),
+        *_orders(size),
+        *_notices(size),
+    ]
+
+
+def _rounds(size: Size, open_first: int, drawn: int) -> list[str]:
+    person = size.enterprises + 1
+    return [
+        f"""INSERT INTO rounds (id, programme_id, policy_id, number, name, state, opens_at, closes_at, draw_at, publicity_at,
+              publicity_until, valid_until, randomness, notes, made_by_id, confirmed_by_id, created_at)
+            SELECT n, 1, 1, (202600 + n)::text, '第' || n || '批', CASE WHEN n < {open_first} THEN 'final' ELSE 'open' END,
+              now() - interval '1 day', ends, ends + interval '2 hours', ends + interval '3 hours', ends + interval '1 day',
+              (ends + interval '200 days')::date,
+              jsonb_build_array(jsonb_build_object('name', 'SSQ', 'format', 'ssq', 'at',
+                to_char(ends + interval '9 hours', 'YYYY-MM-DD"T"HH24:MI:SS+08:00'))), '', {person}, {person + 1}, now()
+            FROM generate_series(1, {drawn}) n, LATERAL (
+              SELECT date_trunc('second', CASE WHEN n = {drawn} THEN now() - interval '3 days' + interval '2 days' + interval '1 hour'
+                ELSE now() + interval '300 days' END) AS ends) times""",
+        f"""INSERT INTO round_quotas (round_id, voucher_type_id, quota, alternates)
+            SELECT n, t, {size.winners // 2}, 10 FROM generate_series(1, {drawn}) n, generate_series(1, 2) t""",
+        f"""INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
+            SELECT r, n, 1 + n % 2, 'submitted', decode(md5(r || '-' || n), 'hex'), n, now(), now()
+            FROM generate_series(1, {size.past_rounds}) r, generate_series(1, {size.enterprises}) n""",
+        f"""INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
+            SELECT {drawn}, n, 1 + n % 2, 'submitted', decode(md5('drawn-' || n), 'hex'), 1, now(), now()
+            FROM generate_series(1, {size.organisations}) n""",
+    ]
+
+
+def _lots(size: Size) -> list[str]:
+    columns = """INSERT INTO lots (programme_id, voucher_type_id, organisation_id, face_fen, available_fen, held_fen, spent_fen,
+      expired_fen, valid_from, valid_until, expires_at, created_at)"""
+    first_due = size.enterprises + 1
+    return [
+        f"""{columns} SELECT 1, 1 + k % 2, n, {FACE_FEN}, {FACE_FEN}, 0, 0, 0, d, d + 300 + k, (d + 301 + k)::timestamptz, now()
+            FROM generate_series(1, {size.enterprises}) n, generate_series(1, {LOTS_EACH}) k, (SELECT current_date AS d) today""",
+        f"""{columns} SELECT 1, 1 + n % 2, {first_due} + n % {size.organisations - size.enterprises}, {FACE_FEN}, {FACE_FEN}, 0, 0, 0,
+              d - 30, d - 2, (d - 1)::timestamptz, now() FROM generate_series(1, {size.expiring}) n, (SELECT current_date AS d) today""",
+        """INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+           SELECT programme_id, id, organisation_id, 'issue', 'budget', 'available', face_fen, now() FROM lots ORDER BY id""",
+    ]
+
+
+def _orders(size: Size) -> list[str]:
+    total = size.unpaid_orders + size.done_orders + size.to_review
+    last_unpaid, last_done = size.unpaid_orders, size.unpaid_orders + size.done_orders
+    return [
+        f"""INSERT INTO orders (id, number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name,
+              product_version, category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state,
+              message, agreement_version, rework_count, placed_by_id, placed_at, paid_at, completed_at, reviewed_at, due_at,
+              reminded, version)
+            SELECT n, '2026' || lpad(n::text, 20, '0'), 1, 1, buyer, {size.organisations + 1} + (1 + n % {size.products}) % {INSTITUTIONS}, 1 + n % {size.products},
+              '年度财务审计', 1, 'audit', '{{"1": 200000, "2": 200000}}', 400000, 400000, 200000,
+              CASE WHEN n <= {last_unpaid} THEN 0 ELSE 100000 END, 0, CASE WHEN n <= {last_unpaid} THEN 'unpaid' ELSE 'completed' END,
+              '', '2026-1', 0, buyer, now() - interval '20 days', CASE WHEN n > {last_unpaid} THEN now() - interval '19 days' END,
+              CASE WHEN n > {last_unpaid} THEN now() - interval '8 days' END,
+              CASE WHEN n > {last_unpaid} AND n <= {last_done} THEN now() END,
+              CASE WHEN n <= {last_unpaid} THEN now() + interval '300 days' END, 1, 1
+            FROM generate_series(1, {total}) n, LATERAL (SELECT 1 + (n - 1) % {size.enterprises} AS buyer) b""",
+    ]
+
+
+def _notices(size: Size) -> list[str]:
+    data = '{"fields":{"voucher_type":"审计服务专用券","amount":"1000.00","valid_until":"2027-06-30","hint":"请及时使用"},"subject":"lot",' \
+        '"subject_id":1,"channels":["wechat_subscribe"]}'
+    return [
+        f"""INSERT INTO events (id, kind, person_id, subject, subject_id, data, created_at, opened_at)
+            SELECT n, 'voucher_issued', n, 'lot', n, '{{}}', now(), now() FROM generate_series(1, {size.notices}) n""",
+        f"""INSERT INTO notices (id, event_id, person_id, kind, title, body, page, data, created_at)
+            SELECT n, n, n, 'voucher_issued', '服务券已发放', '审计服务专用券 1000.00 元已存入券包。', 'pages/wallet/index', '{data}', now()
+            FROM generate_series(1, {size.notices}) n""",
+        f"""INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)
+            SELECT n, n, 1, 'wechat_subscribe', 'planned', 0, now(), now() + interval '400 days' FROM generate_series(1, {size.notices}) n""",
+    ]
+
+
+def products(size: Size) -> list[tuple[object, ...]]:
+    """Rows of `products`: 32 words in all combinations of three, with what our own search keeps of them."""
+    now, categories = datetime.now(UTC), list(CATEGORIES)
+    names = itertools.islice(itertools.cycle(itertools.permutations(WORDS, 3)), 0, None, 7)
+    rows = []
+    for number, words in zip(range(1, size.products + 1), names, strict=False):
+        seller, category = size.organisations + 1 + number % INSTITUTIONS, categories[number % len(categories)]
+        name = "".join(words) + "服务"
+        haystack, terms = indexed(name=name, institution=f"企业{seller}", category=category, region_code=REGION, takes_vouchers=True)
+        rows.append((number, f"PX-{REGION}-{number}", seller, name, category, REGION, 10_000 + number * 7919 % 1_000_000, "listed",
+                     "{}", False, True, haystack, terms, 1, now, now, now))
+    return rows
+
+
+PRODUCT_COLUMNS = (
+    "id", "service_number", "organisation_id", "name", "category", "region_code", "price_fen", "state", "sections", "is_recommended",
+    "takes_vouchers", "haystack", "terms", "version", "listed_at", "created_at", "updated_at",
+)
+
+
+async def fill(owner_url: str, size: Size) -> None:
+    """Into an empty, migrated database."""
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off; SET work_mem = '128MB'")
+        for statement in statements(size):
+            await owner.execute(statement)
+        await owner.copy_records_to_table("products", records=products(size), columns=PRODUCT_COLUMNS)
+        await owner.execute(
+            f"INSERT INTO deductions (product_id, voucher_type_id, max_fen) SELECT n, t, 200000"
+            f" FROM generate_series(1, {size.products}) n, generate_series(1, 2) t"
+        )
+        for table, in await owner.fetch("SELECT table_name::text FROM information_schema.columns WHERE is_identity = 'YES'"
+                                        " OR column_default LIKE 'nextval%' AND table_schema = 'public'"):
+            await owner.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}))")
+        await owner.execute("VACUUM (FREEZE, ANALYZE)")
+    finally:
+        await owner.close()
