@@ -13,6 +13,7 @@ class ApplicationKind(StrEnum):
     ENTERPRISE_CERTIFICATION = "enterprise_certification"    # 企业实名认证 E02-E04
     QUALIFICATION = "qualification"                          # 服务券资格 E05-E14
     INSTITUTION_ADMISSION = "institution_admission"          # 服务机构入库 C05-C17 (issue 2)
+    APPROVED_AMOUNT = "approved_amount"                      # 服务券金额及使用方向 C24
 
 
 class ApplicationState(StrEnum):

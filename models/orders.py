@@ -69,6 +69,7 @@ class Order(Table):
     product_name = chars(100)
     product_version = fields.IntField()
     category = chars(32)
+    content = chars(64, default="", db_default="")  # 服务小类
     deductions: fields.Field[dict[str, int]] = fields.JSONField()  # voucher type id -> most fen, when it was placed
     list_price_fen = fen()
     order_fen = fen()
@@ -78,6 +79,7 @@ class Order(Table):
     state = state(OrderState)
     close_reason = chars(16, null=True)
     message = chars(500, default="")
+    remark = chars(500, null=True)  # 备注: why the payment was refused (C37); gone with the next step
     agreement_version = chars(16)
     rework_count = fields.SmallIntField(default=0)
     use_year = fields.SmallIntField(null=True)
@@ -113,12 +115,51 @@ class Order(Table):
                 name="orders_price_chain",
             ),
             CheckConstraint(check="voucher_fen <= max_voucher_fen", name="orders_within_deduction"),
+            CheckConstraint(check="state <> 'pay_review' OR voucher_fen > 0", name="orders_in_review_hold_something"),
+            CheckConstraint(
+                check="state <> 'pay_rejected' OR (voucher_fen = 0 AND remark IS NOT NULL)", name="orders_refused_show_nothing_paid"
+            ),
             CheckConstraint(check="enterprise_id <> institution_id", name="orders_two_parties"),
             CheckConstraint(check="(state = 'closed') = (close_reason IS NOT NULL)", name="orders_closed_for_a_reason"),
             CheckConstraint(
                 check="state NOT IN ('paid','accepted','delivered','completed') OR (voucher_fen > 0 AND paid_at IS NOT NULL)",
                 name="orders_paid_is_paid",
             ),
+        )
+
+
+class PriceChange(Table):
+    """核定价格: each time the institution settled what the contract says (C29, O2)."""
+
+    order = reference("Order")
+    from_fen = fen()
+    to_fen = fen()
+    settled_by = reference("Person")
+    settled_at = moment()
+
+    class Meta:
+        table = "price_changes"
+        indexes = (("order_id",), ("settled_by_id",))
+        constraints = (CheckConstraint(check="to_fen > 0", name="price_changes_positive"),)
+
+
+class Contract(Table):
+    """The service contract that came with a payment (C35): one row for each submission, so that a reviewer sees what was put right."""
+
+    order = reference("Order")
+    attachment = reference("Attachment")
+    total_fen = fen()
+    signed_on = fields.DateField()
+    awarded_on = fields.DateField(null=True)  # the latest award among the vouchers used; null where the policy does not ask (C44)
+    given_by = reference("Person")
+    given_at = moment()
+
+    class Meta:
+        table = "contracts"
+        indexes = (("order_id",), ("attachment_id",), ("given_by_id",))
+        constraints = (
+            CheckConstraint(check="total_fen > 0", name="contracts_positive"),
+            CheckConstraint(check="awarded_on IS NULL OR signed_on >= awarded_on", name="contracts_after_the_award"),
         )
 
 
@@ -151,5 +192,5 @@ class Dispute(Table):
 
     class Meta:
         table = "disputes"
-        indexes = (("ruled_by_id",),)
+        indexes = (("order_id",), ("ruled_by_id",))
         constraints = (UniqueConstraint(fields=("order_id",), name="disputes_one_open", condition="ruled_at IS NULL"),)

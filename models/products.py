@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
-from tortoise.migrations.constraints import CheckConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from models.fields import Table, chars, fen, moment, reference, state
 from models.states import Graph
@@ -37,6 +37,28 @@ PRODUCT_GRAPH = Graph("product", "products", ProductState, {
 })
 
 
+class VersionState(StrEnum):
+    """A later text of a product that was approved once; the approved one is what the product's own row says."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"    # 审核中
+    APPROVED = "approved"      # in force
+    REJECTED = "rejected"      # 审核拒绝
+    SUPERSEDED = "superseded"  # replaced by a newer one, or given up
+
+
+V = VersionState
+VERSION_GRAPH = Graph("product_version", "product_versions", VersionState, {
+    (V.DRAFT, V.IN_REVIEW): "product_version.submitted",
+    (V.DRAFT, V.SUPERSEDED): "product_version.discarded",
+    (V.IN_REVIEW, V.DRAFT): "product_version.withdrawn",
+    (V.IN_REVIEW, V.APPROVED): "product_version.approved",
+    (V.IN_REVIEW, V.REJECTED): "product_version.rejected",
+    (V.IN_REVIEW, V.SUPERSEDED): "product_version.discarded",
+    (V.APPROVED, V.SUPERSEDED): "product_version.superseded",
+})
+
+
 class Product(Table):
     """`terms` holds the one- and two-letter parts of `haystack` and the facets of the search: one GIN index answers all of it.
 
@@ -47,6 +69,7 @@ class Product(Table):
     organisation = reference("Organisation")
     name = chars(100)
     category = chars(32)
+    content = chars(64, default="", db_default="")  # 服务小类 (C24, C28); empty where it is not said
     region_code = chars(6)
     price_fen = fen(null=True)  # null = 面议 (A38)
     state = state(ProductState)
@@ -65,6 +88,43 @@ class Product(Table):
         unique_together = (("service_number",),)
         indexes = (("organisation_id",),)
         constraints = (CheckConstraint(check="price_fen IS NULL OR price_fen > 0", name="products_price_positive"),)
+
+
+class ProductVersion(Table):
+    """`number` is the product's version once this is in force. `content`: name, category, content, price_fen, sections, deductions."""
+
+    product = reference("Product")
+    number = fields.IntField()
+    content: fields.Field[dict[str, object]] = fields.JSONField()
+    state = state(VersionState)
+    made_by = reference("Person")
+    reason = chars(500, null=True)
+    created_at = moment()
+    decided_at = moment(null=True)
+
+    class Meta:
+        table = "product_versions"
+        unique_together = (("product_id", "number"),)
+        indexes = (("made_by_id",),)
+        constraints = (
+            UniqueConstraint(fields=("product_id",), name="product_versions_one_waits", condition="state IN ('draft','in_review')"),
+            UniqueConstraint(fields=("product_id",), name="product_versions_one_in_force", condition="state = 'approved'"),
+            CheckConstraint(check="state <> 'rejected' OR reason IS NOT NULL", name="product_versions_rejected_with_reason"),
+        )
+
+
+class Picture(Table):
+    """A picture that everybody may see while its product is listed; without a product, while its institution is open."""
+
+    attachment = reference("Attachment")
+    organisation = reference("Organisation")
+    product = reference("Product", null=True)
+    in_text = fields.BooleanField()  # it stands in the approved introduction; otherwise it is shown beside it
+    position = fields.SmallIntField()
+
+    class Meta:
+        table = "pictures"
+        indexes = (("attachment_id",), ("organisation_id",), ("product_id",))
 
 
 class Deduction(Table):

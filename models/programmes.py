@@ -26,12 +26,17 @@ class Programme(Table):
     region_code = chars(6)
     state = state(ProgrammeState)
     made_by = reference("Person")
+    budget_fen = fen(null=True)                    # of the newest confirmed policy; null: no limit
+    granted_fen = fields.BigIntField(default=0, db_default=0)  # the sum of its grants, here so that a CHECK can keep it within the budget
     created_at = moment()
 
     class Meta:
         table = "programmes"
         unique_together = (("region_code", "name"),)
         indexes = (("made_by_id",),)
+        constraints = (
+            CheckConstraint(check="granted_fen >= 0 AND (budget_fen IS NULL OR granted_fen <= budget_fen)", name="programmes_within_budget"),
+        )
 
 
 class PolicyState(StrEnum):

@@ -47,6 +47,31 @@ MOVES: dict[EntryKind, tuple[Account, Account]] = {
 }
 
 
+class Grant(Table):
+    """获批的服务券金额及使用方向 (C24): one decision of a reviewer, one lot. `directions`: [{category, content}], 服务大类 and 服务小类."""
+
+    application = reference("Application")
+    programme = reference("Programme")
+    organisation = reference("Organisation")
+    voucher_type = reference("VoucherType")
+    applied_fen = fen()
+    amount_fen = fen()
+    directions: fields.Field[list[dict[str, str]]] = fields.JSONField()
+    awarded_on = fields.DateField()   # Asia/Shanghai; contracts signed before it are not supported (C44)
+    valid_until = fields.DateField()  # inclusive, Asia/Shanghai
+    granted_by = reference("Person")
+    created_at = moment()
+
+    class Meta:
+        table = "grants"
+        indexes = (("application_id",), ("programme_id",), ("organisation_id", "programme_id"), ("voucher_type_id",), ("granted_by_id",))
+        constraints = (
+            CheckConstraint(check="amount_fen > 0 AND amount_fen <= applied_fen", name="grants_within_what_was_applied_for"),
+            CheckConstraint(check="valid_until >= awarded_on", name="grants_end_after_they_begin"),
+            CheckConstraint(check="jsonb_array_length(directions) > 0", name="grants_have_a_direction"),
+        )
+
+
 class Lot(Table):
     """Vouchers of one type that came to one enterprise together and expire together.
 
@@ -58,6 +83,7 @@ class Lot(Table):
     voucher_type = reference("VoucherType")
     organisation = reference("Organisation")
     reservation = reference("Reservation", null=True)
+    grant = reference("Grant", null=True)  # a grace lot keeps the grant, and with it the directions, of its lot
     grace_of = reference("Lot", null=True)
     face_fen = fen()
     available_fen = fen()
@@ -72,9 +98,10 @@ class Lot(Table):
 
     class Meta:
         table = "lots"
-        indexes = (("organisation_id", "expires_at"), ("voucher_type_id",), ("programme_id",))
+        indexes = (("organisation_id", "expires_at"), ("voucher_type_id",), ("programme_id",), ("grant_id",))
         constraints = (
             UniqueConstraint(fields=("reservation_id",), name="lots_one_per_win", condition="reservation_id IS NOT NULL"),
+            UniqueConstraint(fields=("grant_id",), name="lots_one_per_grant", condition="grant_id IS NOT NULL AND grace_of_id IS NULL"),
             UniqueConstraint(fields=("grace_of_id",), name="lots_one_grace", condition="grace_of_id IS NOT NULL"),
             CheckConstraint(
                 check="available_fen >= 0 AND held_fen >= 0 AND spent_fen >= 0 AND expired_fen >= 0 AND face_fen > 0",
