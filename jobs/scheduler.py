@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from jobs.leader import leading
 from jobs.schedule import Entry
-from jobs.sweeper import Sweeper
 
 
-def make_scheduler(entries: Sequence[Entry], sweeper: Sweeper) -> AsyncIOScheduler:
+class Wakes(Protocol):
+    """A sweeper, as far as the ticker is concerned."""
+
+    async def wake(self, name: str) -> None: ...
+
+
+def make_scheduler(entries: Sequence[Entry], sweeper: Wakes) -> AsyncIOScheduler:
     # Its defaults lose ticks: a grace of one second skips a job whenever the process was busy for two.
     scheduler = AsyncIOScheduler(
         timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -23,7 +29,7 @@ def make_scheduler(entries: Sequence[Entry], sweeper: Sweeper) -> AsyncIOSchedul
     return scheduler
 
 
-async def tick_while_leading(url: str, entries: Sequence[Entry], sweeper: Sweeper) -> None:
+async def tick_while_leading(url: str, entries: Sequence[Entry], sweeper: Wakes) -> None:
     """Stand for election, tick while leading, and again, until cancelled."""
     while True:
         async with leading(url) as leadership:

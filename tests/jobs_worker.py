@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
@@ -55,7 +57,7 @@ async def deliver(url: str, endpoint: str, lease_seconds: str, way: str) -> None
     """A whole jobs process whose messages go to `endpoint`."""
     deliveries.LEASE = timedelta(seconds=float(lease_seconds))
     if way == "mark-first":
-        jobs_main.deliver_due = mark_first
+        setattr(jobs_main, "deliver_due", mark_first)  # noqa: B010 - it is not ours to assign
     settings = Settings(_env_file=None, database_url=SecretStr(url), sweep_seconds=0.1)
     await db.connect(url, application="qifuquan-jobs")
     async with aiohttp.ClientSession() as session:
@@ -88,4 +90,5 @@ def say(word: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"deliver": deliver, "lead": lead}[sys.argv[1]](*sys.argv[2:]))
+    whats: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"deliver": deliver, "lead": lead}
+    asyncio.run(whats[sys.argv[1]](*sys.argv[2:]))

@@ -79,7 +79,7 @@ def sweeper(world: World, *sweeps: Callable[..., Awaitable[int]], heartbeats: He
 async def test_a_sweep_is_repeated_until_it_finds_nothing_each_time_with_the_present_moment(world):
     moments, left = [], [3, 2, 1, 0]
 
-    async def countdown(ctx) -> int:
+    async def countdown(ctx):
         moments.append(ctx.now)
         world.clock.advance(seconds=1)
         return left.pop(0)
@@ -183,7 +183,7 @@ async def test_a_sweep_that_does_not_run_is_seen_to_be_late(world):
 
 
 async def test_what_sweeps_did_adds_up_over_restarts(world):
-    batches = [2, 1, 0, 4, 0]
+    batches: list[int] = [2, 1, 0, 4, 0]
 
     async def some(_ctx) -> int:
         return batches.pop(0)
@@ -305,7 +305,7 @@ async def test_of_two_processes_only_one_ticks_and_the_other_takes_over_when_it_
 
 
 async def test_a_leader_whose_session_the_server_ends_steps_down_and_somebody_leads_again(database, database_urls, workers):
-    leader = await two_candidates(workers, database_urls[1])
+    await two_candidates(workers, database_urls[1])
     ended = await database.fetchval(
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted AND"
         " database = (SELECT oid FROM pg_database WHERE datname = current_database())", LEADER_LOCK,

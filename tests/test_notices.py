@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,12 @@ from handlers.transactions import transaction
 from models.accounts import OrganisationKind, Role
 from tests.world import JINAN, SHIZHONG, World
 
-PAID = {"number": "202603020000000000000001", "service": "年度财务审计", "voucher_fen": 120_000, "at": "2026-03-02T01:00:00+00:00"}
+PAID: dict[str, Any] = {
+    "number": "202603020000000000000001", "service": "年度财务审计", "voucher_fen": 120_000, "at": "2026-03-02T01:00:00+00:00",
+}
 
 
-async def announce(world: World, kind: str = "order_paid", subject_id: int = 7, subject: str = "order", **parts: object) -> None:
+async def announce(world: World, kind: str = "order_paid", subject_id: int = 7, subject: str = "order", **parts: Any) -> None:
     async with transaction(world.context()) as tx:
         tx.announce(kind, subject, subject_id, **{**PAID, **parts})
 
