@@ -21,5 +21,5 @@ async def database_takes_writes() -> bool:
 
 def pool_use() -> tuple[int, int]:
     """Database connections of this process: (open, idle of them)."""
-    pool = client()._pool  # noqa: SLF001 - Tortoise has no other name for it
-    return (pool.get_size(), pool.get_idle_size()) if pool is not None else (0, 0)
+    used: tuple[int, int] = client().connections()
+    return used

@@ -13,11 +13,12 @@ import orjson
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.connection import get_connections
 
+from models.lending import Lender
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 ALIAS = "default"
-ACQUIRE_SECONDS = 1.0  # longer than any wait in health; shorter than a phone's patience
 
 
 class DatabaseBusyError(Exception):
@@ -57,25 +58,50 @@ class SafeClient(AsyncpgDBClient):
     async def create_pool(self, **kwargs: Any) -> asyncpg.Pool:
         return await asyncpg.create_pool(None, record_class=Row, init=_prepare, **kwargs)
 
-    @asynccontextmanager
-    async def _lend(self) -> "AsyncIterator[asyncpg.Connection]":
+    _lender: Lender | None = None
+
+    async def lender(self) -> Lender:
         if self._pool is None:
             async with self._pool_init_lock:
                 if self._pool is None:
                     await self.create_connection(with_db=True)
-        pool = self._pool
-        assert pool is not None
-        try:
-            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
-        except TimeoutError as error:
-            raise DatabaseBusyError from error
-        try:
-            yield connection
-        finally:
-            await pool.release(connection)
+        if self._lender is None:
+            assert self._pool is not None
+            self._lender = Lender(self._pool)
+        return self._lender
+
+    async def _close(self) -> None:
+        if self._lender is not None:
+            await self._lender.close()
+            self._lender = None
+        await super()._close()
+
+    def connections(self) -> tuple[int, int]:
+        """Of this process: (open, idle of them)."""
+        return self._lender.use if self._lender is not None else (0, 0)
 
     def acquire_connection(self) -> Any:
-        return self._lend()
+        return _Loan(self)
+
+
+class _Loan:
+    """`async with` over one connection of a client."""
+
+    __slots__ = ("_client", "_connection", "_lender")
+
+    def __init__(self, client: SafeClient) -> None:
+        self._client = client
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        self._lender = self._client._lender or await self._client.lender()  # noqa: SLF001 - the two belong together
+        try:
+            self._connection = await self._lender.take()
+        except TimeoutError as error:
+            raise DatabaseBusyError from error
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._lender.give_back(self._connection)
 
 
 client_class = SafeClient

@@ -1,0 +1,114 @@
+"""Connections handed on from request to request, without going back to asyncpg's pool in between.
+
+The pool makes, checks and closes connections well, but each acquire and release costs it a task, a shield and two time-outs: a
+quarter of what reading a wallet takes. So a connection goes back to it only to be closed.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import asyncpg
+
+ACQUIRE_SECONDS = 1.0  # longer than any wait in health; shorter than a phone's patience
+
+
+class Lender:
+    """`take` and `give_back`; who waits is served in order."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._most = pool.get_max_size()
+        self._open = 0  # taken from the pool, or being taken
+        self._idle: list[Any] = []  # the last one first: its caches are warm
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+
+    @property
+    def use(self) -> tuple[int, int]:
+        """(open, idle of them)."""
+        return self._open, len(self._idle)
+
+    async def take(self) -> Any:
+        """A live connection. Raises TimeoutError after a second, and what connecting raises."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_open(connection):
+                return connection
+            await self._forget(connection)
+        return await (self._new() if self._open < self._most else self._wait())
+
+    async def give_back(self, connection: Any) -> None:
+        """To whoever waits longest; to the pool if it cannot be used again."""
+        if _is_open(connection) and not connection.is_in_transaction() and not connection._protocol._is_cancelling():  # noqa: SLF001
+            self._hand_on(connection)
+        else:
+            await self._forget(connection)
+
+    async def close(self) -> None:
+        """The idle ones go back to the pool, which can close them."""
+        while self._idle:
+            await self._forget(self._idle.pop())
+
+    async def _new(self) -> Any:
+        self._open += 1
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except BaseException:
+            self._open -= 1
+            self._wake_one()
+            raise
+
+    async def _wait(self) -> Any:
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        alarm = loop.call_later(ACQUIRE_SECONDS, _give_up, turn)
+        try:
+            connection = await turn
+        except BaseException:
+            # Cancelled in the moment in which it was our turn: the next one must not wait for us.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._pass_on(turn.result())
+            raise
+        finally:
+            alarm.cancel()
+        return connection if connection is not None else await self.take()
+
+    async def _forget(self, connection: Any) -> None:
+        self._open -= 1
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._wake_one()
+
+    def _hand_on(self, connection: Any) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    def _wake_one(self) -> None:
+        """There is room for a new connection: whoever waits longest opens it."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _pass_on(self, connection: Any) -> None:
+        if connection is None:
+            self._wake_one()
+        else:
+            self._hand_on(connection)
+
+
+def _is_open(connection: Any) -> bool:
+    # The pool takes its part out of the proxy of a connection that has died.
+    return connection._con is not None and not connection._con.is_closed()  # noqa: SLF001
+
+
+def _give_up(turn: asyncio.Future[Any]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError())
