@@ -114,7 +114,7 @@ AND closes_at <= $1 ORDER BY closes_at, id LIMIT $2
 """
 # The lines of docs/draw.md 2.1, kept as published. A line is null if a credit code is missing; then nothing is committed.
 WRITE_LIST = f"""
-WITH wins AS (
+WITH wins AS MATERIALIZED (
   SELECT organisation_id, voucher_type_id, count(*) AS wins FROM reservations
   WHERE win_nth IS NOT NULL AND win_year = (SELECT {YEAR.format(round="r")} FROM rounds r WHERE r.id = $1)
     AND voucher_type_id IN (SELECT voucher_type_id FROM round_quotas WHERE round_id = $1)
@@ -281,20 +281,20 @@ WITH quotas AS (
 ), chosen AS MATERIALIZED (
   SELECT *, split_part(number, '-', 2)::bigint AS ticket, place <= quota AS won FROM placed WHERE place <= quota + alternates
 ), numbered AS (
-  SELECT c.*, v.organisation_id, y.year, CASE WHEN c.won THEN (
-    SELECT min(n) FROM generate_series(1, 1 + (
-      SELECT count(*) FROM reservations w WHERE w.organisation_id = v.organisation_id AND w.voucher_type_id = c.id
-        AND w.win_year = y.year AND w.win_nth IS NOT NULL)) AS n
-    WHERE NOT EXISTS (SELECT FROM reservations w WHERE w.organisation_id = v.organisation_id AND w.voucher_type_id = c.id
-      AND w.win_year = y.year AND w.win_nth = n)) END AS nth
+  SELECT c.*, y.year, CASE WHEN NOT c.won THEN NULL WHEN w.taken IS NULL THEN 1 ELSE (
+    SELECT min(n) FROM generate_series(1, 1 + cardinality(w.taken)) AS n WHERE n <> ALL (w.taken)) END AS nth
   FROM chosen c JOIN reservations v ON v.id = c.ticket
   CROSS JOIN (SELECT {YEAR.format(round="r")} AS year FROM rounds r WHERE r.id = $1) y
+  -- One index probe a winner: as a join over all wins it was re-read for each of them while they grew.
+  CROSS JOIN LATERAL (
+    SELECT array_agg(o.win_nth) AS taken FROM reservations o WHERE o.organisation_id = v.organisation_id
+      AND o.voucher_type_id = c.id AND o.win_year = y.year AND o.win_nth IS NOT NULL) w
 ), written AS (
   UPDATE reservations v SET state = CASE WHEN n.won THEN 'won' ELSE 'alternate' END,
     rank = CASE WHEN n.won THEN n.place ELSE n.place - n.quota END,
     win_year = CASE WHEN n.won THEN n.year END, win_nth = n.nth
   FROM numbered n WHERE v.id = n.ticket AND v.round_id = $1 AND v.state = 'submitted' AND v.voucher_type_id = n.id
-  RETURNING v.id, v.state, n.code, n.place, n.number, n.won, n.nth > n.annual_win_cap AS above_cap
+  RETURNING v.id, v.state, n.code, n.place, n.number, n.won, v.win_nth > n.annual_win_cap AS above_cap
 ), audited AS (
   INSERT INTO audit_entries (at, role, action, subject, subject_id, before, after, data, request_id)
   SELECT $3, 'system', 'reservation.' || state, 'reservation', id, 'submitted', state, '{{}}', $4 FROM written

@@ -51,7 +51,7 @@ WITH vacancies AS (
     FROM reservations o WHERE o.organisation_id = v.organisation_id AND o.voucher_type_id = v.voucher_type_id
       AND o.win_year = q.year AND o.win_nth IS NOT NULL) w
   CROSS JOIN LATERAL (SELECT min(n) AS nth FROM generate_series(1, 1 + w.wins) AS n WHERE n <> ALL (w.taken)) f
-  WHERE v.round_id = $1 AND v.state = 'alternate' AND (q.cap IS NULL OR w.wins < q.cap)
+  WHERE v.round_id = $1 AND v.state = 'alternate' AND q.vacant > 0 AND (q.cap IS NULL OR w.wins < q.cap)
 ), moved AS (
   UPDATE reservations v SET state = 'won', rank = a.quota + v.rank, win_year = a.year, win_nth = a.nth, changed_at = $2
   FROM able a WHERE v.id = a.id AND a.place <= a.vacant RETURNING v.id, v.organisation_id, v.voucher_type_id, v.rank
@@ -140,10 +140,10 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise PublicityNotOver(publicity_until=found.publicity_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
+        await allow_long_statements(tx)
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
             raise RoundWaitsForOther
-        await allow_long_statements(tx)
         vouchers = await wallet.issue_round(ctx, tx, found)
         issued = await tx.connection.fetchval(
             ISSUED, round_id, ctx.now, ctx.person_id, str(ctx.actor.role), ctx.request_id, timeout=LONG_SECONDS

@@ -1,11 +1,13 @@
 """Vouchers come into the wallet with a round and leave it on the day after their last (E22)."""
 
+from datetime import date
 from typing import Any
 
 from handlers.context import Context
 from handlers.transactions import Transaction, transaction
 from handlers.wallet.calendar import first_unusable_instant, shanghai_date
 
+BATCH_SECONDS = 600  # a hundred thousand vouchers take longer than any request; the caller has raised statement_timeout likewise
 ISSUE_ROUND = """
 WITH made AS (
   INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
@@ -23,11 +25,45 @@ SELECT count(*) FROM made
 
 async def issue_round(ctx: Context, tx: Transaction, round_: Any) -> int:
     """Put a voucher into the wallet of every winner of a round, in one statement. Returns how many."""
-    issued: int = await tx.value(
+    issued: int = await tx.connection.fetchval(
         ISSUE_ROUND, round_.id, round_.programme_id, shanghai_date(ctx.now), round_.valid_until,
-        first_unusable_instant(round_.valid_until), ctx.now,
+        first_unusable_instant(round_.valid_until), ctx.now, timeout=BATCH_SECONDS,
     )
     return issued
+
+
+ISSUE_GRANT = """
+WITH made AS (
+  INSERT INTO lots (programme_id, voucher_type_id, organisation_id, grant_id, face_fen, available_fen, held_fen, spent_fen,
+                    expired_fen, valid_from, valid_until, expires_at, created_at)
+  VALUES ($1, $2, $3, $4, $5, $5, 0, 0, 0, $6, $7, $8, $9) RETURNING id
+), entered AS (
+  INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+  SELECT $1, id, $3, 'issue', 'budget', 'available', $5, $9 FROM made
+)
+SELECT id FROM made
+"""
+
+
+async def issue_grant(ctx: Context, tx: Transaction, grant: Any) -> int:
+    """Put what was granted into the enterprise's wallet as one lot (C24). Returns its id. UNIQUE: a grant is issued once."""
+    lot_id: int = await tx.value(
+        ISSUE_GRANT, grant.programme_id, grant.voucher_type_id, grant.organisation_id, grant.id, grant.amount_fen, grant.awarded_on,
+        grant.valid_until, first_unusable_instant(grant.valid_until), ctx.now,
+    )
+    return lot_id
+
+
+AWARDED = """
+SELECT max(coalesce(g.awarded_on, origin.valid_from, l.valid_from)) FROM lots l
+LEFT JOIN grants g ON g.id = l.grant_id LEFT JOIN lots origin ON origin.id = l.grace_of_id WHERE l.id = ANY($1)
+"""
+
+
+async def awarded_on(tx: Transaction, lot_ids: list[int]) -> date:
+    """The latest award among these lots (C44). A grace lot was awarded when the one before it was."""
+    found: date = await tx.value(AWARDED, lot_ids)
+    return found
 
 
 EXPIRE = """
