@@ -239,7 +239,7 @@ class Workers:
 
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     said: "asyncio.Queue[tuple[int, str]]" = field(default_factory=asyncio.Queue)
-    readers: list["asyncio.Task[None]"] = field(default_factory=list)
+    readers: dict[int, "asyncio.Task[None]"] = field(default_factory=dict)
 
     async def start(self, *arguments: str) -> int:
         process = await asyncio.create_subprocess_exec(
@@ -247,7 +247,7 @@ class Workers:
             stderr=asyncio.subprocess.DEVNULL,
         )
         self.processes[process.pid] = process
-        self.readers.append(asyncio.create_task(self._read(process)))
+        self.readers[process.pid] = asyncio.create_task(self._read(process))
         return process.pid
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -268,6 +268,7 @@ class Workers:
     async def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
         await self.processes[pid].wait()
+        await self.readers[pid]  # its last words do not count
         while not self.said.empty():
             self.said.get_nowait()
 
@@ -276,7 +277,7 @@ class Workers:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-        await asyncio.gather(*self.readers)
+        await asyncio.gather(*self.readers.values())
 
 
 @pytest.fixture
