@@ -17,6 +17,10 @@ PAGES: Mapping[str, str] = {
     "voucher_issued": "pages/wallet/index",
     "voucher_expiring": "pages/wallet/index",
     "order_placed": "pages/orders/show",
+    "price_requested": "pages/orders/show",
+    "price_confirmed": "pages/orders/show",
+    "payment_approved": "pages/orders/show",
+    "payment_rejected": "pages/orders/show",
     "order_paid": "pages/orders/show",
     "order_accepted": "pages/orders/show",
     "order_declined": "pages/orders/show",
@@ -28,6 +32,7 @@ PAGES: Mapping[str, str] = {
     "system_review_made": "pages/orders/review",
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",
+    "institution_standing": "pages/index/index",
 }
 HOME = "pages/index/index"
 PUBLISHED_PAGES = frozenset({HOME, *PAGES.values()})

@@ -2,11 +2,16 @@
 
     kind                  title             fields, in the order the phone shows them
     approval_result       审核结果通知      subject, result (审核通过|退回补正|审核拒绝), time, reason
+    institution_standing  入库状态通知      standing (即将到期|已到期|已暂停|已恢复), time, reason, hint
     reservation_received  预约成功通知      round, ticket_no, time (公示)
     draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
     voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
     order_placed          新订单通知        order_number, service, amount, hint
+    price_requested       订单核价提醒      order_number, service, amount (产品价格), hint
+    price_confirmed       订单核价完成通知  order_number, service, amount, hint
+    payment_approved      支付审核通过通知  order_number, service, amount (用券), time
+    payment_rejected      支付审核拒绝通知  order_number, service, reason, time
     order_paid            订单待接单提醒    order_number, service, amount (用券), time
     order_accepted        订单已接单通知    order_number, service, time, hint
     order_declined        订单未接单通知    order_number, service, reason, time
@@ -32,6 +37,7 @@ from typing import Any
 from bot.values import FORMATTERS, HAN
 
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
+STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
 TITLE_CHARACTERS_MAX, KEYWORDS_MIN, KEYWORDS_MAX = 20, 2, 5
@@ -73,6 +79,8 @@ class Template:
 def table() -> Iterator[Template]:
     yield template("approval_result", "审核结果通知", "审核事项 thing subject", ("审核结果 phrase result", RESULTS),
                    "审核时间 time time", "原因说明 thing reason")
+    yield template("institution_standing", "入库状态通知", ("入库状态 phrase standing", STANDINGS), "时间 time time",
+                   "原因说明 thing reason", "温馨提示 thing hint")
     yield template("reservation_received", "预约成功通知", "预约批次 thing round", "签号 character_string ticket_no",
                    "公示时间 time time")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),
@@ -82,6 +90,10 @@ def table() -> Iterator[Template]:
     yield template("voucher_expiring", "服务券到期提醒", "券种 thing voucher_type", "余额 amount balance",
                    "到期日 date valid_until", "温馨提示 thing hint")
     yield order("order_placed", "新订单通知", "订单金额 amount amount", "温馨提示 thing hint")
+    yield order("price_requested", "订单核价提醒", "产品价格 amount amount", "温馨提示 thing hint")
+    yield order("price_confirmed", "订单核价完成通知", "订单金额 amount amount", "温馨提示 thing hint")
+    yield order("payment_approved", "支付审核通过通知", "用券金额 amount amount", "审核时间 time time")
+    yield order("payment_rejected", "支付审核拒绝通知", "原因说明 thing reason", "审核时间 time time")
     yield order("order_paid", "订单待接单提醒", "用券金额 amount amount", "支付时间 time time")
     yield order("order_accepted", "订单已接单通知", "接单时间 time time", "温馨提示 thing hint")
     yield order("order_declined", "订单未接单通知", "原因说明 thing reason", "时间 time time")

@@ -13,9 +13,10 @@ from handlers import accounts, approvals, institutions, products, programmes
 from handlers.accounts.organisations import credit_code_of
 from handlers.approvals import Decision
 from handlers.context import SYSTEM, Actor, Context
+from handlers.institutions_admission import admit
 from handlers.personal import blind_index, seal
 from handlers.ports import Ports
-from handlers.products import ProductForm
+from handlers.products_content import ProductForm
 from handlers.programmes import JINAN, ProgrammeView
 from handlers.transactions import row, transaction
 from models.accounts import OrganisationKind, Platform, Role
@@ -123,9 +124,8 @@ async def _institution(planter: Planter, officials: dict[str, Context], programm
     registered = await accounts.register_organisation(
         planter.context(owner), OrganisationKind.INSTITUTION, people.INSTITUTION, with_check(people.INSTITUTION_CODE), people.SHIZHONG
     )
-    async with transaction(planter.context()) as tx:  # its admission comes with the library of institutions; here it is in
-        await tx.run("UPDATE organisations SET certified_at = $2 WHERE id = $1", registered["organisation_id"], tx.ctx.now)
-        tx.record("organisation.certified", "organisation", registered["organisation_id"])
+    async with transaction(planter.context()) as tx:  # Jinan's manual starts from institutions that are in the library
+        await admit(tx, registered["organisation_id"])
     seller = await planter.acting(owner, Role.OWNER)
     await institutions.update_profile(
         seller, introduction="提供体系认证与审计服务。", address="济南市市中区示例路67号", website="", landline="0531-80000000", email=""
@@ -134,7 +134,7 @@ async def _institution(planter: Planter, officials: dict[str, Context], programm
     for name, category, price, deduction in PRODUCTS:
         dedicated = types["AUDIT" if category == "audit" else "CERT"]
         form = ProductForm(name, category, price, SECTIONS, [(dedicated, deduction), (types["GENERAL"], deduction)])
-        await _list_product(officials[people.REVIEWER.name], seller, form)
+        await _list_product(officials[people.CENTRE.name], seller, form)
 
 
 async def _list_product(reviewer: Context, seller: Context, form: ProductForm) -> None:

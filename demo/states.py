@@ -9,7 +9,8 @@ from models.states import Graph
 # What people call each machine and its states; tests/test_states.py wants every one of them.
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "attachment": "附件", "delivery": "消息投递",
-    "order": "订单", "product": "服务产品", "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
+    "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
+    "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
 }
 LABELS: dict[str, dict[str, str]] = {
     "membership": {"active": "有效", "ended": "已解除"},
@@ -30,6 +31,10 @@ LABELS: dict[str, dict[str, str]] = {
     "product": {
         "draft": "暂存", "in_review": "审核中", "approved": "审核通过", "rejected": "审核拒绝", "listed": "已上架", "deleted": "已删除",
     },
+    "product_version": {
+        "draft": "暂存", "in_review": "审核中", "approved": "生效中", "rejected": "审核拒绝", "superseded": "已被替换或放弃",
+    },
+    "institution": {"applying": "未入库", "admitted": "已入库", "suspended": "已暂停", "expired": "已到期"},
     "programme": {"draft": "草稿", "published": "已发布", "ended": "已结束"},
     "policy": {"draft": "草稿", "confirmed": "已确认", "discarded": "已作废"},
     "round": {
@@ -42,7 +47,8 @@ LABELS: dict[str, dict[str, str]] = {
     },
 }
 # Rows that may also begin where another state leads to: a product with a price makes an order that is to be paid at once (E27).
-BEGIN_TOO = {"order": ("unpaid",)}
+# The first text of a product becomes a version when it is approved.
+BEGIN_TOO = {"order": ("unpaid",), "product_version": ("approved",)}
 HEAD = """\
 # State machines
 

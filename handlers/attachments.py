@@ -83,7 +83,7 @@ class StoredFile:
 
 
 # $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
-# side of the order it was handed over for, and reviewers of an application or a dispute that it belongs to.
+# side of the order it was handed over for, and reviewers of an application, a product or a dispute that it belongs to.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
@@ -93,12 +93,24 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
     WHERE h.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
   )
   OR EXISTS (
+    SELECT 1 FROM contracts c JOIN orders d ON d.id = c.order_id
+    WHERE c.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
+  )
+  OR EXISTS (
     SELECT 1 FROM application_files l JOIN approvals a ON a.subject = 'application' AND a.subject_id = l.application_id
     WHERE l.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
   )
   OR EXISTS (
     SELECT 1 FROM handovers h JOIN approvals a ON a.subject = 'order' AND a.subject_id = h.order_id
     WHERE h.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
+    SELECT 1 FROM contracts c JOIN approvals a ON a.subject = 'order' AND a.subject_id = c.order_id
+    WHERE c.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
+    SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
+      AND a.state <> 'withdrawn' AND {REACH}
   )
 )
 """
@@ -110,11 +122,15 @@ UNUSED = """
 SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.state <> 'deleted'
 AND NOT EXISTS (SELECT 1 FROM application_files l WHERE l.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
 USED = """
 SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM handovers WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM contracts WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """
 UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' AND created_at <= $1 ORDER BY created_at LIMIT $2"

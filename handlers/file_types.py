@@ -124,6 +124,14 @@ def _document(name: str, title: str, max_files: int = 1, *, has_template: bool =
     return FileSlot(name, title, DOCUMENTS, DOCUMENT_BYTES, max_files, has_template)
 
 
+def _photos(name: str, title: str, max_files: int = 5) -> FileSlot:
+    return FileSlot(name, title, PHOTOS, 2 * MEGABYTE, max_files)
+
+
+def _paper(name: str, title: str, *, has_template: bool = True) -> FileSlot:
+    return FileSlot(name, title, DOCUMENTS, 5 * MEGABYTE, has_template=has_template)
+
+
 SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("business_licence", "工商营业执照复印件"),
     _document("admission_form", "中小微企业入库申请表", has_template=True),
@@ -133,4 +141,17 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("handover", "服务成果"),
     FileSlot("photo", "图片", PHOTOS, 2 * MEGABYTE),
     FileSlot("contract", "合同协议附件", (PDF,), 5 * MEGABYTE),
+    # The library of institutions (C05-C13).
+    _photos("institution_picture", "机构图片", 3),
+    _photos("institution_licence", "营业执照照片", 1),
+    _paper("admission_letter", "入库申请书"),
+    _paper("product_application", "可用券产品申请表"),
+    _paper("recommendation_letter", "入库服务机构推荐表"),
+    _photos("qualification_photos", "资质证明照片"),
+    _photos("practice_photos", "执业证书照片"),
+    _photos("other_photos", "其他证明照片"),
+    _photos("ranking_photos", "行业排名照片"),
+    _photos("business_photos", "业绩开展照片"),
+    FileSlot("contracts", "合同协议附件", (PDF,), 5 * MEGABYTE, 5),
+    _paper("client_list", "上年度服务企业名单", has_template=False),
 )}

@@ -206,6 +206,7 @@ DRAWS = {
 # subject -> (its table, what has been recorded of it must be how it is)
 _RECORDED = {
     "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
+    "product_version": "product_versions", "institution": "institutions",
     "programme": "programmes", "round": "rounds",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.
@@ -220,11 +221,14 @@ RECORDS = {
       LEFT JOIN products d ON a.subject = 'product' AND d.id = a.subject_id
       LEFT JOIN orders o ON a.subject = 'order' AND o.id = a.subject_id
       WHERE a.state = 'open' AND (a.kind = 'application' AND p.state IS DISTINCT FROM 'submitted'
-        OR a.kind = 'product' AND d.state IS DISTINCT FROM 'in_review' OR a.kind = 'dispute' AND o.disputed_at IS NULL)""",
+        OR a.kind = 'product' AND d.state IS DISTINCT FROM 'in_review'
+          AND NOT EXISTS (SELECT 1 FROM product_versions v WHERE v.product_id = a.subject_id AND v.state = 'in_review')
+        OR a.kind = 'dispute' AND o.disputed_at IS NULL)""",
     "what_waits_has_an_open_approval": """
       SELECT waiting.subject, waiting.id FROM (
         SELECT 'application' AS subject, id FROM applications WHERE state = 'submitted'
         UNION ALL SELECT 'product', id FROM products WHERE state = 'in_review'
+        UNION ALL SELECT 'product', product_id FROM product_versions WHERE state = 'in_review'
         UNION ALL SELECT 'order', id FROM orders WHERE disputed_at IS NOT NULL) waiting
       LEFT JOIN approvals a ON a.subject = waiting.subject AND a.subject_id = waiting.id AND a.state = 'open' WHERE a.id IS NULL""",
     "approvals_are_decided_by_somebody_else": """
@@ -240,6 +244,16 @@ RECORDS = {
       SELECT p.id FROM products p JOIN organisations o ON o.id = p.organisation_id
       WHERE (p.state = 'listed') <> (p.listed_at IS NOT NULL)
         OR p.state = 'listed' AND (o.kind <> 'institution' OR o.certified_at IS NULL)""",
+    "institutions_trade_by_their_state": """
+      SELECT o.id, i.state, o.certified_at, o.suspended_at FROM organisations o JOIN institutions i ON i.organisation_id = o.id
+      WHERE (i.state = 'applying') <> (o.certified_at IS NULL) OR i.state IN ('suspended', 'expired') AND o.suspended_at IS NULL""",
+    "products_in_force_say_what_was_approved": """
+      SELECT p.id, p.version, v.number FROM products p JOIN product_versions v ON v.product_id = p.id AND v.state = 'approved'
+      WHERE v.number <> p.version OR v.content ->> 'name' <> p.name OR v.content ->> 'category' <> p.category
+        OR v.content ->> 'content' <> p.content OR (v.content ->> 'price_fen')::bigint IS DISTINCT FROM p.price_fen
+        OR v.content -> 'sections' <> p.sections
+      UNION ALL SELECT p.id, p.version, v.number FROM products p JOIN product_versions v ON v.product_id = p.id
+      WHERE v.state IN ('draft', 'in_review') AND p.state NOT IN ('approved', 'listed')""",
     "products_deduct_within_their_price": """
       SELECT p.id, d.max_fen, p.price_fen FROM products p LEFT JOIN deductions d ON d.product_id = p.id
       WHERE p.takes_vouchers <> (d.id IS NOT NULL) OR d.max_fen > coalesce(p.price_fen, 0)""",

@@ -18,7 +18,8 @@ RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "
            "won": "中签", "lost": "未中签", "alternate": "候补"}
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
-WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "reason": REASONS}
+STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
+WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "reason": REASONS, "standing": STANDINGS}
 
 CLAUSE = re.compile(r"\[([^\[\]]*)\]")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -61,6 +62,10 @@ TEXTS: Mapping[str, Text] = {
         "收到新的申请", "收到「{title}」[，申请方：{applicant}]。", "pages/approvals/show?id={subject_id}",
         "subject=title applicant time hint", hint="请及时处理",
     ),
+    "institution_standing": text(
+        "入库状态：{standing}", "贵机构的入库状态：{standing}[，原因：{reason}][，日期 {valid_until}]。", "pages/index/index",
+        "standing time reason hint", hint="可在机构信息中查看",
+    ),
     "reservation_received": text(
         "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
@@ -80,6 +85,22 @@ TEXTS: Mapping[str, Text] = {
     "order_placed": text(
         "收到新订单", "订单 {number}「{service}」[，金额 {amount} 元]，等待企业支付。", ORDER,
         ORDER_FIELDS + "amount hint", hint="请留意企业支付情况",
+    ),
+    "price_requested": text(
+        "收到新订单，请核定价格", "订单 {number}「{service}」[，产品价格 {price} 元]。如合同价不同，请核定价格后再由企业支付。", ORDER,
+        ORDER_FIELDS + "amount hint", hint="请按合同总价核定价格",
+    ),
+    "price_confirmed": text(
+        "订单价格已核定，请支付", "订单 {number}「{service}」核定价格为 {order} 元，请上传服务合同并用券支付。", ORDER,
+        ORDER_FIELDS + "amount hint", PAYERS, "请核对金额后支付",
+    ),
+    "payment_approved": text(
+        "支付审核通过", "订单 {number}「{service}」支付审核通过，用券 {voucher} 元，服务双方可正式开展服务。", ORDER,
+        ORDER_FIELDS + "amount=voucher time", PAYERS,
+    ),
+    "payment_rejected": text(
+        "支付审核拒绝", "订单 {number}「{service}」支付审核未通过[，原因：{reason}]。服务券已退回券包，可重新核价或支付。", ORDER,
+        ORDER_FIELDS + "reason time", PAYERS,
     ),
     "order_paid": text(
         "订单待接单", "订单 {number}「{service}」企业已用券支付 {voucher} 元，请及时接单。", ORDER, ORDER_FIELDS + "amount=voucher time",
@@ -118,6 +139,10 @@ TEXTS: Mapping[str, Text] = {
 
 # The same template for another situation: what decides is the event's reason.
 VARIANTS: Mapping[tuple[str, str], Text] = {
+    ("order_delivered", "for_information"): text(
+        "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
+        hint="请查看服务成果",
+    ),
     ("order_closed", "may_take_back"): text(
         "服务机构超时未接单", "订单 {number}「{service}」服务机构超时未接单，您可以撤回订单，服务券将全额退回。", ORDER,
         ORDER_FIELDS + "reason time",

@@ -5,13 +5,15 @@ The admission form is drawn from the form's own fields, so paper and screen cann
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+from handlers.institutions_forms import AdmissionForm
 from handlers.qualifications import FORM_VERSION, FORMS
+from models.categories import CATEGORIES
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 # The oldest moment that a zip can name: the same paper is the same bytes, whenever it was made.
@@ -44,9 +46,28 @@ COMMITMENTS = (
 class PaperName(StrEnum):
     ADMISSION_FORM = "admission_form"
     COMMITMENT_LETTER = "commitment_letter"
+    ADMISSION_LETTER = "admission_letter"
+    PRODUCT_APPLICATION = "product_application"
+    RECOMMENDATION_LETTER = "recommendation_letter"
 
 
-TITLES = {PaperName.ADMISSION_FORM: "中小微企业入库申请表", PaperName.COMMITMENT_LETTER: "专项服务券使用承诺书"}
+TITLES = {
+    PaperName.ADMISSION_FORM: "中小微企业入库申请表", PaperName.COMMITMENT_LETTER: "专项服务券使用承诺书",
+    PaperName.ADMISSION_LETTER: "服务机构入库申请书", PaperName.PRODUCT_APPLICATION: "可用券产品申请表",
+    PaperName.RECOMMENDATION_LETTER: "入库服务机构推荐表",
+}
+# What an institution's papers ask: fields of the form, so that paper and screen say the same (C06).
+LETTER_FIELDS = {
+    PaperName.ADMISSION_LETTER: ("institution_name", "credit_code", "category", "address", "landline", "business_info", "finance_info"),
+    PaperName.PRODUCT_APPLICATION: ("institution_name", "credit_code", "category"),
+    PaperName.RECOMMENDATION_LETTER: ("institution_name", "credit_code", "category", "introduction"),
+}
+LETTER_NOTES = {
+    PaperName.ADMISSION_LETTER: "本单位申请加入服务机构库，承诺所填内容真实有效，所提供的服务不超出营业执照登记的经营范围。",
+    PaperName.PRODUCT_APPLICATION: "本单位承诺仅发布上列服务大类及服务内容的可用券产品。",
+    PaperName.RECOMMENDATION_LETTER: "推荐单位意见：",
+}
+EMPTY_LINES = 8  # of the table of products that is filled by hand
 
 
 @cache
@@ -54,12 +75,28 @@ def paper(name: PaperName) -> bytes:
     """The document as .docx bytes."""
     if name == PaperName.COMMITMENT_LETTER:
         return _document(_heading(TITLES[name]), *map(_paragraph, COMMITMENTS), *map(_paragraph, SEALED_BY))
+    if name in LETTER_FIELDS:
+        return letter(name, {})
     form = FORMS[FORM_VERSION]
     rows = [(str(field.title), _choices(field.json_schema_extra)) for field in form.model_fields.values()]
     return _document(
         _heading(TITLES[name]), _table(rows), _paragraph("本单位承诺以上内容真实有效。"), *map(_paragraph, SEALED_BY),
         _paragraph(f"表单版本：{FORM_VERSION}"),
     )
+
+
+def letter(name: PaperName, values: Mapping[str, Any]) -> bytes:
+    """A paper of an institution as .docx bytes, with what its form says already; empty cells for the rest."""
+    fields = AdmissionForm.model_fields
+    rows = [(str(fields[field].title).partition("（")[0], str(values.get(field, ""))) for field in LETTER_FIELDS[name]]
+    if code := values.get("category"):
+        rows = [(title, CATEGORIES[code] if text == code else text) for title, text in rows]
+    else:
+        rows = [(title, _choices(fields["category"].json_schema_extra) if title == "服务机构类别" else text) for title, text in rows]
+    if name is PaperName.PRODUCT_APPLICATION:
+        lines = [(CATEGORIES[line["category"]], line["content"]) for line in values.get("scopes", ())]
+        rows += [("服务大类", "服务内容"), *(lines or [("", "")] * EMPTY_LINES)]
+    return _document(_heading(TITLES[name]), _table(rows), _paragraph(LETTER_NOTES[name]), *map(_paragraph, SEALED_BY))
 
 
 def _choices(extra: Any) -> str:

@@ -6,18 +6,22 @@ from handlers.context import Context
 from handlers.institutions import SHOP, ShopView, view_shop
 from handlers.paging import Page, PageView, page_of
 from handlers.product_search import CARD, OPEN_SHOP, ProductCardView, view_card
-from handlers.products import DEDUCTIONS, SECTIONS, DeductionView
+from handlers.products_content import DEDUCTIONS, SECTIONS, DeductionView
 from handlers.refusals import NotFound
 from handlers.regions import OutsideJurisdiction, reaches
+from handlers.rich_text import plain
 from handlers.transactions import Transaction, row, rows, transaction
 
 RECOMMENDED_MAX = 6
 
 
 class SectionView(TypedDict):
+    """`html` is safe to draw: made by handlers/rich_text.py; `text` says the same in words."""
+
     key: str
     title: str
     text: str
+    html: str
 
 
 class GradesView(TypedDict):
@@ -30,7 +34,11 @@ class GradesView(TypedDict):
 
 
 class ProductPageView(TypedDict):
+    """`picture_ids`: shown beside the texts, by GET /pictures/{id}."""
+
     product: ProductCardView
+    content: str
+    picture_ids: list[int]
     sections: list[SectionView]
     vouchers: list[DeductionView]
     institution: ShopView
@@ -43,7 +51,8 @@ class FavouriteView(TypedDict):
     is_favourite: bool
 
 
-SHOWN = f"SELECT {CARD}, p.sections FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'"
+PICTURES = "SELECT attachment_id FROM pictures WHERE product_id = $1 AND NOT in_text ORDER BY position"
+SHOWN = f"SELECT {CARD}, p.sections, p.content FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'"
 GRADES = """
 SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,
   count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,
@@ -73,8 +82,10 @@ async def get_product(ctx: Context, product_id: int) -> ProductPageView:
     grades = await row(GRADES, product_id)
     return {
         "product": view_card(product),
-        "sections": [{"key": key, "title": title, "text": product.sections[key]} for key, title in SECTIONS.items()
-                     if product.sections.get(key)],
+        "content": product.content,
+        "picture_ids": [picture.attachment_id for picture in await rows(PICTURES, product_id)],
+        "sections": [{"key": key, "title": title, "text": plain(product.sections[key]), "html": product.sections[key]}
+                     for key, title in SECTIONS.items() if product.sections.get(key)],
         "vouchers": [_deduction(deduction) for deduction in await rows(DEDUCTIONS, product_id)],
         "institution": view_shop(ctx, shop),
         "reviews": {"good": grades.good, "medium": grades.medium, "bad": grades.bad, "system": grades.system},

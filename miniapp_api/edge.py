@@ -223,7 +223,8 @@ def _token(request: web.Request) -> str:
 
 async def _file(download: Download) -> web.Response:
     headers = {
-        "Content-Type": download.media_type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+        "Content-Type": download.media_type, "X-Content-Type-Options": "nosniff",
+        "Cache-Control": f"public, max-age={download.cached_seconds}" if download.cached_seconds else "no-store",
         # A browser that shows it after all gives it no origin, no script and no network: a JPEG may be a page, too.
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download.file_name, safe='')}",

@@ -1,15 +1,26 @@
+"""Service institutions in public, an institution's own pages, its admission to the library, and its suspension."""
+
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import institutions
+from handlers import applications, institutions, institutions_admission, institutions_standing, papers
 from handlers.accounts.consents import ConsentNeeded
+from handlers.application_views import ApplicationView, FormView
+from handlers.applications import ApplicationNotApproved, ApplicationNotEditable, ApplicationNotWithdrawable, FormIncomplete
 from handlers.context import Context
+from handlers.institutions_standing import InstitutionStateWrong, StandingView, SuspensionEndWrong
 from handlers.paging import PageView
+from handlers.refusals import ChangedMeanwhile, NotFound
+from handlers.regions import OutsideJurisdiction
+from miniapp_api.application_bodies import ApplicationBody
 from miniapp_api.regions import RegionCode
-from miniapp_api.routing import Api, Body, Query, Who
+from miniapp_api.routing import Api, Body, Download, Query, Who
 
 api = Api("institutions", "服务机构")
+KIND = institutions_admission.ADMISSION.kind
+ADMISSION_BYTES = 64 * 1024  # texts of 5,000 characters and a table of fifty lines
 
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE)]
@@ -39,7 +50,13 @@ class ContactBody(Body):
     phone: Annotated[Mobile, Field(description="手机号，不对外展示")]
 
 
-@api.get("/institutions", title="服务机构列表", who=Who.ANYONE)
+class SuspensionBody(Body):
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    # JSON has no date: strictness would refuse the text that it comes as.
+    until: Annotated[date, Field(strict=False, description="暂停的最后一天")]
+
+
+@api.get("/institutions", title="入库机构列表", who=Who.ANYONE)
 async def list_institutions(_ctx: Context, query: InstitutionsQuery) -> PageView[institutions.ShopCardView]:
     return await institutions.list_shops(query.words, query.region_code, query.page())
 
@@ -55,7 +72,8 @@ async def get_institution_profile(ctx: Context) -> institutions.ProfileView:
 
 
 @api.put(
-    "/institution/profile", title="更新本机构公开信息", who=Who.INSTITUTION_ACTOR, refusals=(institutions.LandlineIsMobile,)
+    "/institution/profile", title="更新本机构公开信息", who=Who.INSTITUTION_ACTOR,
+    refusals=(institutions.LandlineIsMobile, institutions.ReviewedElsewhere),
 )
 async def update_institution_profile(ctx: Context, body: ProfileBody) -> institutions.ProfileView:
     return await institutions.update_profile(ctx, **body.model_dump())
@@ -64,3 +82,73 @@ async def update_institution_profile(ctx: Context, body: ProfileBody) -> institu
 @api.put("/institution/contact", title="更新本机构联系人", who=Who.INSTITUTION_ACTOR, refusals=(ConsentNeeded,))
 async def update_institution_contact(ctx: Context, body: ContactBody) -> institutions.ProfileView:
     return await institutions.update_contact(ctx, body.name, body.phone)
+
+
+# --- admission ---------------------------------------------------------------------------------------------------------
+
+
+@api.get("/institution/admission/form", title="入库认证资料表单", who=Who.INSTITUTION)
+async def get_admission_form(_ctx: Context) -> FormView:
+    return applications.form_of(KIND)
+
+
+@api.get("/institution/admission/papers/{name}", title="下载待盖章材料", who=Who.INSTITUTION)
+async def download_admission_paper(ctx: Context, name: papers.PaperName) -> Download:
+    """已按暂存的认证资料填写；下载、打印、盖章、扫描后作为附件上传。"""
+    return Download(await institutions_admission.filled_paper(ctx, name), papers.MEDIA_TYPE, f"{papers.TITLES[name]}.docx")
+
+
+@api.get("/institution/admission", title="本机构的入库申请", who=Who.INSTITUTION, refusals=(NotFound,))
+async def get_admission(ctx: Context) -> ApplicationView:
+    return await applications.get_application(ctx, KIND)
+
+
+@api.put(
+    "/institution/admission", title="暂存入库认证资料", who=Who.INSTITUTION_ACTOR, body_max_bytes=ADMISSION_BYTES,
+    refusals=(FormIncomplete, ApplicationNotEditable, ConsentNeeded, ChangedMeanwhile),
+)
+async def save_admission(ctx: Context, body: ApplicationBody) -> ApplicationView:
+    return await applications.save_draft(ctx, KIND, None, body.form, body.files)
+
+
+@api.post(
+    "/institution/admission/submission", title="提交入库申请", who=Who.INSTITUTION_ACTOR,
+    refusals=(NotFound, FormIncomplete, ApplicationNotEditable),
+)
+async def submit_admission(ctx: Context) -> ApplicationView:
+    return await applications.submit(ctx, KIND)
+
+
+@api.post(
+    "/institution/admission/withdrawal", title="撤回入库申请", who=Who.INSTITUTION_ACTOR,
+    refusals=(NotFound, ApplicationNotWithdrawable),
+)
+async def withdraw_admission(ctx: Context) -> ApplicationView:
+    return await applications.withdraw(ctx, KIND)
+
+
+@api.post(
+    "/institution/admission/amendment", title="修改认证资料", who=Who.INSTITUTION_ACTOR, body_max_bytes=ADMISSION_BYTES,
+    refusals=(NotFound, FormIncomplete, ApplicationNotApproved, ConsentNeeded),
+)
+async def amend_admission(ctx: Context, body: ApplicationBody) -> ApplicationView:
+    """任何修改均须重新审核；审核期间原有信息继续有效。到期前以此续期。"""
+    return await applications.amend(ctx, KIND, None, body.form, body.files)
+
+
+# --- whether it may trade ----------------------------------------------------------------------------------------------
+
+STANDING = (OutsideJurisdiction, InstitutionStateWrong)
+
+
+@api.put(
+    "/institutions/{institution_id}/suspension", title="暂停服务机构", who=Who.ADMIN, refusals=(*STANDING, SuspensionEndWrong)
+)
+async def suspend_institution(ctx: Context, institution_id: int, body: SuspensionBody) -> StandingView:
+    """暂停期间产品不可下单、不可上架；已有订单继续办理。到期自动恢复。"""
+    return await institutions_standing.suspend(ctx, institution_id, body.reason, body.until)
+
+
+@api.delete("/institutions/{institution_id}/suspension", title="恢复服务机构", who=Who.ADMIN, refusals=STANDING)
+async def resume_institution(ctx: Context, institution_id: int) -> StandingView:
+    return await institutions_standing.resume(ctx, institution_id)

@@ -2,10 +2,12 @@ from typing import Annotated, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from handlers import product_pages, product_search, products
+from handlers import product_pages, product_search, products, products_content
 from handlers.context import Context
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
+from handlers.products_checks import OutsideScopes, ProductDuplicate, ScopeUnsupported, SectionsIncomplete
+from handlers.products_content import PICTURES_MAX, CategoryUnknown, DeductionNotAllowed, PictureUnknown
 from handlers.refusals import ChangedMeanwhile
 from handlers.regions import OutsideJurisdiction
 from miniapp_api.regions import RegionCode
@@ -16,12 +18,14 @@ from models.products import ProductState
 api = Api("products", "服务产品")
 
 PRICE_MAX_FEN = 10_000_000_000  # 一亿元
-FORM_BYTES = 256 * 1024  # eight sections of 5,000 characters
+FORM_BYTES = 768 * 1024  # eight sections of 20,000 characters with their markup, in UTF-8
 Fen = Annotated[int, Field(ge=1, le=PRICE_MAX_FEN)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000)]
+Content = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000, pattern=r"^[^\x00]*$")]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 NOT_OPEN = (InstitutionNotCertified, InstitutionSuspended)
+WRONG_DRAFT = (CategoryUnknown, DeductionNotAllowed, PictureUnknown)
 
 
 class ProductsQuery(Query):
@@ -44,7 +48,7 @@ class OwnProductsQuery(Query):
 
 
 class Sections(BaseModel):
-    """服务介绍的各部分，纯文本。"""
+    """服务介绍的各部分：纯文本，或含图片、表格、链接的 HTML（图片地址写 attachment:附件编号）；保存时去除不安全的内容。"""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -66,17 +70,24 @@ class DeductionBody(Body):
 class ProductBody(Body):
     name: Name
     category: Annotated[str, Field(max_length=32, description="服务类型代码")]
+    content: Annotated[Content, Field(description="服务内容（小类），须在本机构获批的可用券产品申请表内")] = ""
     price_fen: Annotated[Fen | None, Field(description="价格，分；空为面议")] = None
     sections: Sections = Sections()
     deductions: Annotated[tuple[DeductionBody, ...], Field(max_length=50)] = ()
 
-    def form(self) -> products.ProductForm:
+    def form(self) -> products_content.ProductForm:
         deductions = [(deduction.voucher_type_id, deduction.max_fen) for deduction in self.deductions]
-        return products.ProductForm(self.name, self.category, self.price_fen, self.sections.model_dump(), deductions)
+        return products_content.ProductForm(
+            self.name, self.category, self.price_fen, self.sections.model_dump(), deductions, self.content
+        )
 
 
 class EditProductBody(ProductBody):
     version: Annotated[int, Field(ge=1, description="所修改的版本号")]
+
+
+class PicturesBody(Body):
+    picture_ids: Annotated[tuple[Id, ...], Field(max_length=PICTURES_MAX, description="附件编号（附件项 photo），按显示顺序")]
 
 
 class CategoryView(TypedDict):
@@ -149,7 +160,7 @@ async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[p
 
 @api.post(
     "/institution/products", title="添加服务产品", who=Who.INSTITUTION_ACTOR, status=201, body_max_bytes=FORM_BYTES,
-    refusals=(products.CategoryUnknown, products.DeductionNotAllowed),
+    refusals=WRONG_DRAFT,
 )
 async def create_product(ctx: Context, body: ProductBody) -> products.ProductView:
     return await products.create_product(ctx, body.form())
@@ -162,9 +173,10 @@ async def get_own_product(ctx: Context, product_id: int) -> products.ProductView
 
 @api.put(
     "/institution/products/{product_id}", title="修改服务产品", who=Who.INSTITUTION_ACTOR, body_max_bytes=FORM_BYTES,
-    refusals=(products.ProductStateWrong, ChangedMeanwhile, products.CategoryUnknown, products.DeductionNotAllowed),
+    refusals=(ChangedMeanwhile, *WRONG_DRAFT),
 )
 async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> products.ProductView:
+    """任何状态均可编辑。审核中的先退出审核；已通过的继续有效，修改内容提交并审核通过后生效。"""
     return await products.edit_product(ctx, product_id, body.version, body.form())
 
 
@@ -173,9 +185,33 @@ async def delete_product(ctx: Context, product_id: int) -> products.ProductView:
     return await products.delete_product(ctx, product_id)
 
 
+@api.get("/institution/products/{product_id}/findings", title="发布前自查", who=Who.INSTITUTION)
+async def get_product_findings(ctx: Context, product_id: int) -> products.FindingsView:
+    """缺少的内容、超出范围、不予支持的服务、重复产品等；refused 为真的须修改后才能提交。"""
+    return await products.get_findings(ctx, product_id)
+
+
+@api.put(
+    "/institution/products/{product_id}/pictures", title="更换产品图片", who=Who.INSTITUTION_ACTOR, refusals=(PictureUnknown,)
+)
+async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody) -> products.ProductView:
+    """立即生效。"""
+    return await products.set_pictures(ctx, product_id, list(body.picture_ids))
+
+
+@api.delete(
+    "/institution/products/{product_id}/amendment", title="放弃修改", who=Who.INSTITUTION_ACTOR,
+    refusals=(products.ProductStateWrong,),
+)
+async def discard_product_amendment(ctx: Context, product_id: int) -> products.ProductView:
+    return await products.discard_amendment(ctx, product_id)
+
+
 @api.put(
     "/institution/products/{product_id}/submission", title="提交审核", who=Who.INSTITUTION_ACTOR,
-    refusals=(products.ProductStateWrong, products.SectionsIncomplete, *NOT_OPEN),
+    refusals=(
+        products.ProductStateWrong, SectionsIncomplete, OutsideScopes, ScopeUnsupported, ProductDuplicate, *WRONG_DRAFT, *NOT_OPEN,
+    ),
 )
 async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
     return await products.submit_product(ctx, product_id)
@@ -191,7 +227,7 @@ async def withdraw_product(ctx: Context, product_id: int) -> products.ProductVie
 
 @api.put(
     "/institution/products/{product_id}/listing", title="上架", who=Who.INSTITUTION_ACTOR,
-    refusals=(products.ProductStateWrong, *NOT_OPEN),
+    refusals=(products.ProductStateWrong, OutsideScopes, *NOT_OPEN),
 )
 async def list_product(ctx: Context, product_id: int) -> products.ProductView:
     return await products.list_product(ctx, product_id)

@@ -86,7 +86,7 @@ class Who:
     OWNER = Permission(
         "企业或服务机构负责人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset({Role.OWNER})
     )
-    REVIEWER = _of("审核员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.ADMIN)
+    REVIEWER = _of("审核员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.ADMIN)
     PROGRAMME_MANAGER = _of("项目管理员", OrganisationKind.OFFICE, Role.PROGRAMME_MANAGER)
     DRAW_OFFICIALS = _of("摇号员、见证人", OrganisationKind.OFFICE, Role.DRAW_OFFICER, Role.WITNESS)
     RISK_OFFICER = _of("风控员", OrganisationKind.OFFICE, Role.RISK_OFFICER)
@@ -141,6 +141,7 @@ class Download:
     media_type: str
     file_name: str
     length: int | None = None
+    cached_seconds: int = 0  # how long anybody may keep it; only for what is public
 
 
 # --- operations ---------------------------------------------------------------------------------------------------

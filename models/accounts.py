@@ -26,6 +26,7 @@ class Role(StrEnum):
     FINANCE = "finance"                      # 财务
     VIEWER = "viewer"                        # 只读
     REVIEWER = "reviewer"                    # 审核员 (jurisdiction: park, county, city or province)
+    CENTRE_REVIEWER = "centre_reviewer"      # 创新协同中心审核员: institutions and their products (C17, C22)
     PROGRAMME_MANAGER = "programme_manager"  # 项目管理员
     DRAW_OFFICER = "draw_officer"            # 摇号员
     WITNESS = "witness"                      # 见证人

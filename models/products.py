@@ -30,7 +30,6 @@ PRODUCT_GRAPH = Graph("product", "products", ProductState, {
     (D.REJECTED, D.IN_REVIEW): "product.resubmitted",
     (D.REJECTED, D.DELETED): "product.deleted",
     (D.APPROVED, D.LISTED): "product.listed",
-    (D.APPROVED, D.DRAFT): "product.reopened",  # what is changed after its review is reviewed again
     (D.APPROVED, D.DELETED): "product.deleted",
     (D.LISTED, D.APPROVED): "product.unlisted",
     (D.LISTED, D.DELETED): "product.deleted",

@@ -49,7 +49,7 @@ async def search(world: World, query: str = "") -> tuple[list[int], int]:
 
 
 async def test_a_product_goes_from_draft_through_review_to_the_public_page(world: World) -> None:
-    programme, owner, reviewer = await world.programme(), await world.institution(), await world.official(Role.REVIEWER)
+    programme, owner, reviewer = await world.programme(), await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     draft = await create(world, owner, programme=programme)
     assert draft["state"] == "draft"
     assert draft["service_number"].startswith(f"PX-{SHIZHONG}-")
@@ -86,7 +86,7 @@ async def test_a_product_goes_from_draft_through_review_to_the_public_page(world
 
 
 async def test_a_rejected_product_shows_why_and_may_be_submitted_again(world: World) -> None:
-    owner, reviewer = await world.institution(), await world.official(Role.REVIEWER)
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     product = await create(world, owner)
     await world.put(f"/institution/products/{product['id']}/submission", by=owner)
     assert (await decide(world, reviewer, product["id"], "rejection", {"reason": "收费标准不清"}))[0] == 200
@@ -97,7 +97,7 @@ async def test_a_rejected_product_shows_why_and_may_be_submitted_again(world: Wo
 
 
 async def test_a_product_is_approved_or_rejected_but_not_returned(world: World) -> None:
-    owner, reviewer = await world.institution(), await world.official(Role.REVIEWER)
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     product = await create(world, owner)
     await world.put(f"/institution/products/{product['id']}/submission", by=owner)
     before = await world.snapshot(*TABLES)
@@ -107,7 +107,7 @@ async def test_a_product_is_approved_or_rejected_but_not_returned(world: World) 
 
 
 async def test_what_was_reviewed_is_what_is_listed(world: World) -> None:
-    owner, reviewer = await world.institution(), await world.official(Role.REVIEWER)
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     product_id = await list_new(world, owner, reviewer)
     before = await world.snapshot(*TABLES)
     status, problem = await world.put(f"/institution/products/{product_id}", form(version=1), by=owner)
@@ -133,7 +133,7 @@ async def test_an_edit_of_an_older_version_is_refused(world: World) -> None:
 
 
 async def test_a_submission_may_be_withdrawn_and_leaves_the_queue(world: World) -> None:
-    owner, reviewer = await world.institution(), await world.official(Role.REVIEWER)
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     product = await create(world, owner)
     await world.put(f"/institution/products/{product['id']}/submission", by=owner)
     status, draft = await world.delete(f"/institution/products/{product['id']}/submission", by=owner)
@@ -205,7 +205,7 @@ async def test_a_product_of_another_institution_is_as_if_it_were_not_there(world
 
 
 async def test_a_deleted_product_is_gone_for_everybody_and_stays_for_its_orders(world: World) -> None:
-    owner, reviewer = await world.institution(), await world.official(Role.REVIEWER)
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     listed = await list_new(world, owner, reviewer)
     waiting = (await create(world, owner))["id"]
     await world.put(f"/institution/products/{waiting}/submission", by=owner)
@@ -239,7 +239,7 @@ async def test_any_substring_finds_a_product_and_nothing_else(world: World) -> N
 async def test_filters_narrow_the_search_together(world: World) -> None:
     programme, owner = await world.programme(), await world.institution()
     far = await world.institution(region_code="370202")
-    reviewer = await world.official(Role.REVIEWER, region_code="370000")
+    reviewer = await world.official(Role.CENTRE_REVIEWER, region_code="370000")
     cheap = await world.product(owner, programme, name="年度审计", price_fen=100_000, deduction_fen=50_000)
     dear = await world.product(owner, programme, name="专项审计", price_fen=900_000)
     legal = await world.product(owner, programme, name="法律审计", category="legal", price_fen=300_000)
@@ -257,7 +257,7 @@ async def test_filters_narrow_the_search_together(world: World) -> None:
 
 
 async def test_products_are_sorted_and_paged_with_the_same_exact_total(world: World) -> None:
-    programme, owner, reviewer = await world.programme(), await world.institution(), await world.official(Role.REVIEWER)
+    programme, owner, reviewer = await world.programme(), await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     prices = [300_000, 100_000, 200_000, 100_000]
     ids = []
     for price in prices:

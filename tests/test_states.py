@@ -21,6 +21,7 @@ TERMINAL = {
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
     "product": {"deleted"},
+    "product_version": {"rejected", "superseded"}, "institution": set(),
     "programme": {"ended"},
     "reservation": {"issued", "declined", "disqualified"},
     "round": {"final", "voided"},
@@ -28,7 +29,7 @@ TERMINAL = {
 FIRST = {
     "application": {"draft"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
-    "programme": {"draft"}, "reservation": {"submitted"}, "round": {"draft"},
+    "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"}, "round": {"draft"},
 }
 
 
@@ -50,7 +51,7 @@ def reached(graph: Graph) -> set[str]:
 
 
 def test_there_is_one_graph_for_each_word_and_each_table():
-    assert len({graph.word for graph in GRAPHS}) == len({graph.table for graph in GRAPHS}) == len(GRAPHS) == 11
+    assert len({graph.word for graph in GRAPHS}) == len({graph.table for graph in GRAPHS}) == len(GRAPHS) == 13
 
 
 @every_graph

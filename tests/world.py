@@ -113,7 +113,8 @@ class World:
         )
         if kind is OrganisationKind.INSTITUTION:
             await self.owner.execute("INSERT INTO institutions (organisation_id, introduction, address, website, landline, email,"
-                                     " updated_at) VALUES ($1,'','','','','',$2)", found, now)
+                                     " state, updated_at) VALUES ($1,'','','','','',$3,$2)", found, now,
+                                     "admitted" if certified else "applying")
         return found
 
     async def member(

@@ -20,7 +20,7 @@ from settings import Settings
 SEPARATE = (
     (frozenset({Role.DRAW_OFFICER}), frozenset({Role.WITNESS})),
     (frozenset({Role.ADMIN}), frozenset({
-        Role.REVIEWER, Role.PROGRAMME_MANAGER, Role.DRAW_OFFICER, Role.WITNESS, Role.RISK_OFFICER,
+        Role.REVIEWER, Role.CENTRE_REVIEWER, Role.PROGRAMME_MANAGER, Role.DRAW_OFFICER, Role.WITNESS, Role.RISK_OFFICER,
     })),
 )
 FIRST_ADMIN_LOCK = 0x51464144  # "QFAD"
@@ -177,7 +177,7 @@ async def lock_memberships(tx: Transaction, *ids: int) -> None:
 def _require_jurisdiction(role: Role, region_code: str | None, park_id: int | None) -> None:
     both = region_code is not None and park_id is not None
     neither = region_code is None and park_id is None
-    if both or (neither and role is Role.REVIEWER):
+    if both or (neither and role in {Role.REVIEWER, Role.CENTRE_REVIEWER}):
         raise JurisdictionNeeded
 
 
