@@ -47,7 +47,7 @@ class KindRules:
 
     guard: raises a Refusal when the organisation may not submit such an application (the chain of preconditions).
     compare: what in the form contradicts what we know. requalify: the policy that is in force for this application.
-    on_approved: what approval brings about, in its transaction.
+    on_approved: what approval brings about, in its transaction. award: the same where the decision carries more than a yes.
     """
 
     kind: ApplicationKind
@@ -62,6 +62,7 @@ class KindRules:
     compare: Callable[[Transaction, Case], Awaitable[list[ProblemView]]]
     requalify: Callable[[Transaction, Any], Awaitable[Requalify]]
     on_approved: Callable[[Context, Transaction, Any], Awaitable[None]]
+    award: Callable[[Context, Transaction, Any, Mapping[str, Any]], Awaitable[None]] | None = None
 
     @property
     def form_version(self) -> int:

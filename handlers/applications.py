@@ -286,6 +286,8 @@ async def decide_application(
     )
     if decision is Decision.APPROVE:
         await rules.on_approved(ctx, tx, decided)
+        if rules.award is not None:
+            await rules.award(ctx, tx, decided, data)
     tx.announce(
         "approval_result", "application", application.id, organisation_id=application.organisation_id, result=decision.value,
         application_kind=rules.kind, title=rules.title, programme_id=application.programme_id, reason=reason,

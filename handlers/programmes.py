@@ -37,6 +37,12 @@ class PolicyDecided(Refusal):
     kind, code, title = Kind.CONFLICT, "policy_decided", "该政策版本已确认或已作废，不能再更改"
 
 
+class BudgetBelowGranted(Refusal):
+    """`data.granted_fen`: what is granted is granted."""
+
+    kind, code, title = Kind.CONFLICT, "budget_below_granted", "预算不能低于已批准的服务券总额"
+
+
 class VoucherTypeExists(Refusal):
     kind, code, title = Kind.CONFLICT, "voucher_type_exists", "该项目已有相同编码的券种"
 
@@ -61,6 +67,8 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     allocation: Literal["lottery", "approved_amount", "first_come", "ranked"] = "lottery"
+    # What may be granted in all (approved_amount); the money of rounds is planned by their quotas.
+    budget_fen: Annotated[int, Field(ge=1, le=10**15)] | None = None
     voucher_shape: Literal["typed", "directed"] = "typed"
     product_use_cap_per_year: Annotated[int, Field(ge=1, le=1000)] | None = None
     pricing: Literal["fixed", "contract"] = "fixed"
@@ -92,6 +100,15 @@ class Rules(BaseModel):
 
 # What Jinan's manual states; everything else there is the default.
 JINAN = Rules(product_use_cap_per_year=2)
+
+# What Zhengzhou's manual states (C23-C44): amounts are approved for directions, the contract sets the price, the park of the enterprise
+# reviews the payment, and nobody accepts, confirms or rates.
+ZHENGZHOU = Rules(
+    allocation="approved_amount", voucher_shape="directed", pricing="contract", price_confirm="if_differs", max_voucher=("order_amount",),
+    contract_upload="at_pay", contract_after_award=True, direction_match="category_content", payment_review="park",
+    provider_accept=False, completion="none", claim=Claim(requires="paid", ratio=Decimal("0.60")), review=False,
+    auto_review_after_days=None, requalify_on_update="always",
+)
 
 
 class ProgrammeView(TypedDict):
@@ -244,15 +261,27 @@ async def draft_policy(ctx: Context, programme_id: int, rules: Rules) -> PolicyV
 
 
 async def confirm_policy(ctx: Context, programme_id: int, policy_id: int) -> PolicyView:
-    """By another person than its maker (four eyes); from now on it holds for new rounds and orders, and never changes."""
+    """By another person than its maker (four eyes); from now on it holds for new rounds and orders, and never changes.
+
+    Raises PolicyDecided, SecondPersonNeeded, BudgetBelowGranted.
+    """
     async with transaction(ctx) as tx:
         policy = await _lock_policy_draft(ctx, tx, programme_id, policy_id)
         if policy.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
+        await _set_budget(tx, programme_id, rules_of(policy).budget_fen)
         policy = await move(
             tx, POLICY_GRAPH, policy, PolicyState.CONFIRMED, confirmed_by_id=ctx.person_id, confirmed_at=ctx.now
         )
         return tx.reply(policy_view(policy))
+
+
+async def _set_budget(tx: Transaction, programme_id: int, budget_fen: int | None) -> None:
+    """The budget stands at the programme too, where a CHECK compares it with what is granted."""
+    granted = await tx.value("SELECT granted_fen FROM programmes WHERE id = $1", programme_id)
+    if budget_fen is not None and budget_fen < granted:
+        raise BudgetBelowGranted(granted_fen=granted)
+    await tx.run("UPDATE programmes SET budget_fen = $2 WHERE id = $1", programme_id, budget_fen)
 
 
 async def discard_policy(ctx: Context, programme_id: int, policy_id: int) -> PolicyView:

@@ -1,5 +1,6 @@
 """订单: from 提交订单 to 确认完成, for both parties."""
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -35,7 +36,11 @@ LOTS_REFUSALS = (OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable,
 
 
 class OrdersQuery(Query):
+    """`tab`: one of the nine of 订单列表; 全部 is the list without it. `q` is searched in number, product and parties."""
+
     state: OrderState | None = None
+    tab: orders.Tab | None = None
+    q: Annotated[str | None, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)] = None
 
 
 class PlaceOrderBody(Body):
@@ -50,15 +55,30 @@ class SpendBody(Body):
     fen: Fen
 
 
+class ContractBody(Body):
+    """服务合同: a pdf of at most 5 MB in the slot `contract`; `total_fen` and `signed_on` as written in it."""
+
+    attachment_id: Id
+    total_fen: Fen
+    signed_on: Annotated[date, Field(strict=False)]
+
+
 class PayOrderBody(Body):
-    """Without `spends` the earliest expiry goes first; with them their sum is `voucher_fen`."""
+    """Without `spends` the earliest expiry goes first; with them their sum is `voucher_fen`.
+
+    `password` unless the programme's policy asks for none; `contract` where it asks for one with the payment.
+    """
 
     voucher_fen: Fen
-    password: Password
+    password: Password | None = None
+    contract: ContractBody | None = None
     spends: Annotated[list[SpendBody], Field(max_length=50, default_factory=list)]
 
     def picks(self) -> list[Spend]:
         return [Spend(each.lot_id, each.fen) for each in self.spends]
+
+    def given(self) -> orders.GivenContract | None:
+        return orders.GivenContract(**self.contract.model_dump()) if self.contract else None
 
 
 class PreviewQuery(Parameters):
@@ -79,6 +99,10 @@ class RulingBody(Body):
 
 class ReasonBody(Body):
     reason: Reason
+
+
+class PriceBody(Body):
+    amount_fen: Fen
 
 
 class DeliverBody(Body):
@@ -104,7 +128,7 @@ async def place_order(ctx: Context, body: PlaceOrderBody) -> OrderView:
 
 @api.get("/orders", title="我的订单", who=Who.MEMBER)
 async def list_orders(ctx: Context, query: OrdersQuery) -> PageView[OrderView]:
-    return await orders.list_orders(ctx, query.state, query.page())
+    return await orders.list_orders(ctx, query.state, query.page(), query.tab, query.q)
 
 
 @api.get("/orders/{order_id}", title="订单详情", who=Who.MEMBER, refusals=(OrderNotFound,))
@@ -117,15 +141,27 @@ async def list_handovers(ctx: Context, order_id: int, query: Query) -> PageView[
     return await orders.list_handovers(ctx, order_id, query.page())
 
 
+@api.get("/orders/{order_id}/contracts", title="随支付提交的服务合同", who=Who.MEMBER, refusals=(OrderNotFound,))
+async def list_contracts(ctx: Context, order_id: int, query: Query) -> PageView[orders.ContractView]:
+    return await orders.list_contracts(ctx, order_id, query.page())
+
+
+@api.put("/orders/{order_id}/price", title="核定价格", who=Who.INSTITUTION_ACTOR,
+         refusals=(OrderNotFound, orders.OrderNotPriceable, orders.PriceAboveList))
+async def settle_price(ctx: Context, order_id: int, body: PriceBody) -> OrderView:
+    """订单金额改为合同总价，不能大于产品价格；若与产品价格一致则无需核价。"""
+    return await orders.settle_price(ctx, order_id, body.amount_fen)
+
+
 @api.get("/orders/{order_id}/payment-preview", title="预览用券支付", who=Who.ENTERPRISE_PAYER, refusals=LOTS_REFUSALS)
 async def preview_payment(ctx: Context, order_id: int, query: PreviewQuery) -> PreviewView:
     return await orders.preview_payment(ctx, order_id, query.voucher_fen, query.picks())
 
 
 @api.post("/orders/{order_id}/payment", title="用券支付", who=Who.ENTERPRISE_PAYER, key_required=True, limit="password",
-          refusals=(*LOTS_REFUSALS, *VERIFY_REFUSALS, ChangedMeanwhile))
+          refusals=(*LOTS_REFUSALS, *VERIFY_REFUSALS, orders.PaymentPasswordNeeded, *orders.CONTRACT_REFUSALS, ChangedMeanwhile))
 async def pay_order(ctx: Context, order_id: int, body: PayOrderBody) -> OrderView:
-    return await orders.pay_order(ctx, order_id, body.password, body.voucher_fen, body.picks())
+    return await orders.pay_order(ctx, order_id, body.password, body.voucher_fen, body.picks(), body.given())
 
 
 @api.post("/orders/{order_id}/cancellation", title="取消订单", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotCancellable))

@@ -8,6 +8,7 @@ from handlers import programmes
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.programmes import (
+    BudgetBelowGranted,
     PolicyDecided,
     PolicyView,
     ProgrammeExists,
@@ -92,7 +93,7 @@ async def draft_policy(ctx: Context, programme_id: int, body: PolicyBody) -> Pol
 
 
 @api.put("/programmes/{programme_id}/policies/{policy_id}/confirmation", title="确认政策版本（须另一人）", who=Who.PROGRAMME_MANAGER,
-         refusals=(PolicyDecided, SecondPersonNeeded, ChangedMeanwhile))
+         refusals=(PolicyDecided, SecondPersonNeeded, BudgetBelowGranted, ChangedMeanwhile))
 async def confirm_policy(ctx: Context, programme_id: int, policy_id: int) -> PolicyView:
     return await programmes.confirm_policy(ctx, programme_id, policy_id)
 

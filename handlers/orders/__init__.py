@@ -1,5 +1,10 @@
-"""Orders (订单): place, pay, accept, deliver, confirm or send back, dispute (section 2.2 for the Jinan policy)."""
+"""Orders (订单): place, pay, accept, deliver, confirm or send back, dispute (section 2.2).
 
+Under a contract policy (Zhengzhou) the price is settled and the payment reviewed in between.
+"""
+
+from handlers.orders.contracts import REFUSALS as CONTRACT_REFUSALS
+from handlers.orders.contracts import ContractView, GivenContract, list_contracts
 from handlers.orders.disputes import RulingAmountWrong
 from handlers.orders.fulfilment import (
     OrderNotAcceptable,
@@ -14,10 +19,12 @@ from handlers.orders.fulfilment import (
     send_back,
 )
 from handlers.orders.handovers import HandoverView, list_handovers
+from handlers.orders.labels import Tab
 from handlers.orders.payment import (
     DeductionTooHigh,
     OrderNotCancellable,
     OrderNotPayable,
+    PaymentPasswordNeeded,
     PreviewView,
     cancel_order,
     close_unpaid,
@@ -26,14 +33,18 @@ from handlers.orders.payment import (
     preview_payment,
     take_back_order,
 )
+from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.placing import AGREEMENT_VERSION, AgreementNeeded, place_order
+from handlers.orders.pricing import OrderNotPriceable, PriceAboveList, settle_price
 from handlers.orders.rules import REFUSALS, explain_order
 from handlers.orders.views import OrderNotFound, OrderView, get_order, list_orders
 
 __all__ = [
-    "AGREEMENT_VERSION", "REFUSALS", "AgreementNeeded", "DeductionTooHigh", "HandoverView", "OrderNotAcceptable",
-    "OrderNotCancellable", "OrderNotConfirmable", "OrderNotDeliverable", "OrderNotFound", "OrderNotPayable", "OrderView",
-    "PreviewView", "RulingAmountWrong", "accept_order", "cancel_order", "close_unpaid", "confirm_completion", "decline_order",
-    "deliver_order", "explain_order", "get_order", "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order",
-    "preview_payment", "remind_unaccepted", "remind_unconfirmed", "send_back", "take_back_order",
+    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh",
+    "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
+    "OrderNotDeliverable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
+    "PreviewView", "PriceAboveList", "RulingAmountWrong", "Tab", "accept_order", "cancel_order", "close_unpaid",
+    "confirm_completion", "decline_order", "deliver_order", "explain_order", "get_order", "list_contracts", "list_handovers",
+    "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment", "remind_unaccepted", "remind_unconfirmed",
+    "send_back", "settle_price", "take_back_order",
 ]

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers import approvals
-from handlers.approvals import Decision, DecisionIncomplete, DecisionNotOffered, OwnCase
+from handlers.approvals import Decision, DecisionIncomplete, DecisionNotOffered
 from handlers.context import Context
 from handlers.moves import move
-from handlers.orders.payment import refund
 from handlers.orders.handovers import handover_view
-from handlers.orders.views import SELECT, view
+from handlers.orders.payment import refund
+from handlers.orders.policy import learn
+from handlers.orders.views import SELECT, require_outsider, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, rows
 from handlers.working_days import due_after
@@ -54,10 +55,7 @@ async def rule(
     if not isinstance(returned_fen, int) or isinstance(returned_fen, bool) or not reason:
         raise DecisionIncomplete(items=["returned_fen", "reason"])
     order = await tx.row(f"{SELECT} WHERE o.id = $1 FOR UPDATE OF o", approval.subject_id)
-    if await tx.value(
-        "SELECT 1 FROM memberships WHERE person_id = $1 AND organisation_id = $2 LIMIT 1", ctx.person_id, order.institution_id
-    ):
-        raise OwnCase
+    await require_outsider(ctx, tx, order)
     if not 0 <= returned_fen <= order.voucher_fen:
         raise RulingAmountWrong(limit_fen=order.voucher_fen)
     ruling = "none" if not returned_fen else "full" if returned_fen == order.voucher_fen else "partial"
@@ -78,6 +76,7 @@ async def rule(
 async def dispute_facts(ctx: Context, approval: Any) -> dict[str, Any]:
     """What a reviewer needs: the order, and every turn of delivery and 未完成."""
     order = await row(f"{SELECT} WHERE o.id = $1", approval.subject_id)
+    await learn([order.policy_id])
     turns = await rows("SELECT * FROM handovers WHERE order_id = $1 ORDER BY id LIMIT 100", approval.subject_id)
     return {"order": view(ctx, order), "handovers": [handover_view(each) for each in turns]}
 

@@ -6,7 +6,7 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders import disputes
 from handlers.orders.payment import refund, with_names
-from handlers.orders.policy import rules_of_order
+from handlers.orders.policy import rules_known, rules_of_order
 from handlers.orders.views import OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, transaction
@@ -54,8 +54,11 @@ async def deliver_order(ctx: Context, order_id: int, summary: str, attachment_id
         if not may(ctx, order, "deliver"):
             raise OrderNotDeliverable(state=order.state)
         await _hand_over(ctx, tx, order, summary, attachment_id)
-        delivered = await move(tx, ORDER_GRAPH, order, OrderState.DELIVERED, delivered_at=ctx.now, due_at=None, reminded=0)
-        tell(tx, "order_delivered", order, order.enterprise_id)
+        asks = rules_known(order.policy_id).completion == "buyer_confirm"
+        delivered = await move(
+            tx, ORDER_GRAPH, order, OrderState.DELIVERED, delivered_at=ctx.now, due_at=None, reminded=0 if asks else len(REMIND_AFTER_DAYS)
+        )
+        tell(tx, "order_delivered", order, order.enterprise_id, reason=None if asks else "for_information")
         return tx.reply(view(ctx, with_names(delivered, order)))
 
 

@@ -7,7 +7,9 @@ from typing import Any, TypedDict
 from handlers import payment_passwords, wallet
 from handlers.context import Context
 from handlers.moves import move
-from handlers.orders.policy import rules_of_order
+from handlers.orders.contracts import GivenContract, take_contract
+from handlers.orders.payment_reviews import submit_payment
+from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
 from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
@@ -27,6 +29,10 @@ class DeductionTooHigh(Refusal):
     kind, code, title = Kind.INVALID, "deduction_too_high", "用券额度超过该产品的抵扣上限"
 
 
+class PaymentPasswordNeeded(Refusal):
+    kind, code, title = Kind.INVALID, "payment_password_needed", "请输入支付密码"
+
+
 class PreviewView(TypedDict):
     """What a payment would use now: "lot A 600, lot B 400"."""
 
@@ -36,30 +42,49 @@ class PreviewView(TypedDict):
     spends: list[wallet.SpendView]
 
 
-async def pay_order(ctx: Context, order_id: int, password: str, fen: int, picks: Sequence[wallet.Spend] = ()) -> OrderView:
+async def pay_order(
+    ctx: Context, order_id: int, password: str | None, fen: int, picks: Sequence[wallet.Spend] = (),
+    contract: GivenContract | None = None,
+) -> OrderView:
     """Pay `fen` with vouchers: the lots that were picked, else earliest expiry first. The rest is settled offline (E30).
 
     The password goes first and on its own: a wrong guess must be counted although nothing is paid.
-    Raises OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, and what `verify` raises.
+    Raises OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, PaymentPasswordNeeded, what `verify`
+    raises and what `take_contract` raises.
     """
-    await payment_passwords.verify(ctx, password)
-    return await pay_verified(ctx, order_id, fen, picks)
+    if password is not None:
+        await payment_passwords.verify(ctx, password)
+    elif await _asks_password(ctx, order_id):
+        raise PaymentPasswordNeeded
+    return await pay_verified(ctx, order_id, fen, picks, contract)
 
 
-async def pay_verified(ctx: Context, order_id: int, fen: int, picks: Sequence[wallet.Spend] = ()) -> OrderView:
+async def _asks_password(ctx: Context, order_id: int) -> bool:
+    order = await row("SELECT policy_id FROM orders WHERE id = $1 AND enterprise_id = $2", order_id, ctx.organisation_id)
+    if order is None:
+        raise OrderNotFound
+    await learn([order.policy_id])
+    return rules_known(order.policy_id).pay_auth != "none"
+
+
+async def pay_verified(
+    ctx: Context, order_id: int, fen: int, picks: Sequence[wallet.Spend] = (), contract: GivenContract | None = None
+) -> OrderView:
     """The payment itself, for a caller who has proved the password. Raises as `pay_order`."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "pay"):
             raise OrderNotPayable(state=order.state)
         rules = await rules_of_order(tx, order.policy_id)
-        lots = await wallet.lock_lots(tx, order.enterprise_id, order.programme_id, [int(key) for key in order.deductions])
+        lots = await wallet.lock_lots(
+            tx, order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction_of(order, rules)
+        )
         spends = choose(order, lots, fen, picks, ctx)
+        kept = await take_contract(tx, order, rules, contract, spends)
         if rules.payment_review == "none":
             paid = await _pay_at_once(tx, order, fen, spends, due_after(ctx.now, rules.accept_working_days))
         else:
-            await wallet.hold(tx, order.id, spends)
-            paid = await move(tx, ORDER_GRAPH, order, OrderState.PAY_REVIEW, voucher_fen=fen, due_at=None)
+            paid = await submit_payment(tx, order, rules, fen, spends, kept)
         return tx.reply(view(ctx, with_names(paid, order)))
 
 
@@ -90,9 +115,11 @@ async def preview_payment(ctx: Context, order_id: int, fen: int, picks: Sequence
     order = await row("SELECT * FROM orders WHERE id = $1 AND enterprise_id = $2", order_id, ctx.organisation_id)
     if order is None:
         raise OrderNotFound
+    await learn([order.policy_id])
     if not may(ctx, order, "pay"):
         raise OrderNotPayable(state=order.state)
-    lots = await wallet.find_lots(order.enterprise_id, order.programme_id, [int(key) for key in order.deductions])
+    direction = direction_of(order, rules_known(order.policy_id))
+    lots = await wallet.find_lots(order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction)
     by_id = {lot.id: lot for lot in lots}
     spends = choose(order, lots, fen, picks, ctx)
     return {
@@ -161,7 +188,7 @@ class Named:
         self._row, self._names = row, names
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._names if name in ("enterprise_name", "institution_name") else self._row, name)
+        return getattr(self._names if name in ("enterprise_name", "institution_name", "redemption_state") else self._row, name)
 
 
 def with_names(moved: Any, locked: Any) -> Any:

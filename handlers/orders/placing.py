@@ -8,6 +8,7 @@ from handlers import programmes
 from handlers.context import Context
 from handlers.eligibility import refuse_unless
 from handlers.orders import rules as order_rules
+from handlers.orders.policy import rules_of_order, settles_prices
 from handlers.orders.views import SELECT, OrderView, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, transaction
@@ -27,10 +28,10 @@ def order_number(now: datetime) -> str:
 
 
 INSERT = """
-INSERT INTO orders (number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name, product_version, category,
-  deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state, message, agreement_version, rework_count,
-  use_year, use_nth, placed_by_id, placed_at, due_at, reminded, version)
-VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12,0,0,$13,$14,$15,0,$16,$17,$18,$19,$20,0,1) RETURNING id
+INSERT INTO orders (number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name, product_version,
+  category, content, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state, message, agreement_version,
+  rework_count, use_year, use_nth, placed_by_id, placed_at, due_at, reminded, version)
+VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$21,$10,$11,$11,$12,0,0,$13,$14,$15,0,$16,$17,$18,$19,$20,0,1) RETURNING id
 """
 
 
@@ -48,10 +49,11 @@ async def place_order(
         facts = await order_rules.lock_facts(ctx, tx, product_id, programme_id)
         refuse_unless(order_rules.order_tree(facts))
         order_id = await _insert(ctx, tx, facts, programme_id, message)
-        tx.record("order.placed", "order", order_id, after=OrderState.UNPAID.value, product_id=product_id, price_fen=facts.price_fen)
         order = await tx.row(f"{SELECT} WHERE o.id = $1", order_id)
+        tx.record("order.placed", "order", order_id, after=order.state, product_id=product_id, price_fen=facts.price_fen)
+        asks_price = settles_prices(await rules_of_order(tx, facts.policy_id))
         tx.announce(
-            "order_placed", "order", order_id, organisation_id=facts.institution_id,
+            "price_requested" if asks_price else "order_placed", "order", order_id, organisation_id=facts.institution_id,
             number=order.number, service=facts.product_name, price_fen=facts.price_fen,
         )
         return tx.reply(view(ctx, order))
@@ -61,13 +63,21 @@ async def _insert(ctx: Context, tx: Transaction, facts: Any, programme_id: int, 
     rules = programmes.rules_of(facts)
     nth, year = await _next_use(ctx, tx, facts)
     state = OrderState.AWAITING_PRICE if rules.price_confirm == "always" else OrderState.UNPAID
+    deductions = _deductions(facts, rules)
     order_id: int = await tx.value(
         INSERT, order_number(ctx.now), programme_id, facts.policy_id, ctx.organisation_id, facts.institution_id, facts.product_id,
-        facts.product_name, facts.product_version, facts.category, facts.deductions, facts.price_fen,
-        min(max(facts.deductions.values()), facts.price_fen), state.value, message, AGREEMENT_VERSION, year, nth, ctx.person_id,
-        ctx.now, ctx.now + timedelta(days=rules.unpaid_timeout_days),
+        facts.product_name, facts.product_version, facts.category, deductions, facts.price_fen,
+        min(max(deductions.values()), facts.price_fen), state.value, message, AGREEMENT_VERSION, year, nth, ctx.person_id,
+        ctx.now, ctx.now + timedelta(days=rules.unpaid_timeout_days), facts.content,
     )
     return order_id
+
+
+def _deductions(facts: Any, rules: programmes.Rules) -> dict[str, int]:
+    """The most of each voucher type: what the product says, or by policy the order's whole amount (C30)."""
+    if "product_max_deduct" in rules.max_voucher:
+        return dict(facts.deductions)
+    return dict.fromkeys(facts.deductions, facts.price_fen)
 
 
 async def _next_use(ctx: Context, tx: Transaction, facts: Any) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 The rules that refuse an order are the rules that `GET /products/{id}/eligibility` shows; there is one tree.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from handlers import programmes
@@ -13,6 +15,7 @@ from handlers.qualifications import FORM_VERSION, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row
 from handlers.wallet import SHANGHAI
+from models.categories import CATEGORIES
 
 
 class ProgrammeNotOpen(Refusal):
@@ -25,6 +28,18 @@ class EnterpriseNotCertified(Refusal):
 
 class NotQualified(Refusal):
     kind, code, title = Kind.CONFLICT, "not_qualified", "尚未取得服务券资格，或资格信息待完善"
+
+
+class AmountNotApproved(Refusal):
+    """C24, under a policy that grants amounts: there is nothing approved, or its time is over."""
+
+    kind, code, title = Kind.CONFLICT, "amount_not_approved", "尚无获批且在有效期内的服务券额度"
+
+
+class DirectionDiffers(Refusal):
+    """C24: no change of use."""
+
+    kind, code, title = Kind.CONFLICT, "direction_differs", "该产品与获批的服务项目（服务大类及服务小类）不一致"
 
 
 class ProductNotOrderable(Refusal):
@@ -44,12 +59,13 @@ class ProductUseCapReached(Refusal):
 
 
 REFUSALS = (
-    ProgrammeNotOpen, EnterpriseNotCertified, NotQualified, ProductNotOrderable, InstitutionNotActive, RelatedParties,
-    ProductUseCapReached,
+    ProgrammeNotOpen, EnterpriseNotCertified, NotQualified, AmountNotApproved, ProductNotOrderable, DirectionDiffers,
+    InstitutionNotActive, RelatedParties, ProductUseCapReached,
 )
 
 FACTS = """
-SELECT p.id AS product_id, p.name AS product_name, p.category, p.price_fen, p.state AS product_state, p.version AS product_version,
+SELECT p.id AS product_id, p.name AS product_name, p.category, p.content, p.price_fen,
+  p.state AS product_state, p.version AS product_version,
   p.organisation_id AS institution_id, i.name AS institution_name, i.certified_at AS institution_certified_at,
   i.suspended_at AS institution_suspended_at, i.credit_code AS institution_credit_code,
   e.name AS enterprise_name, e.certified_at, e.suspended_at, e.credit_code,
@@ -58,6 +74,9 @@ SELECT p.id AS product_id, p.name AS product_name, p.category, p.price_fen, p.st
   (SELECT jsonb_object_agg(d.voucher_type_id, d.max_fen) FROM deductions d JOIN voucher_types t ON t.id = d.voucher_type_id
    WHERE d.product_id = p.id AND t.programme_id = $3) AS deductions,
   (SELECT count(*) FROM orders o WHERE o.enterprise_id = $2 AND o.product_id = p.id AND o.use_year = $4) AS uses_this_year,
+  CASE WHEN y.rules->>'allocation' = 'approved_amount' OR y.rules->>'direction_match' = 'category_content' THEN
+    (SELECT jsonb_agg(DISTINCT direction) FROM grants t JOIN lots l ON l.grant_id = t.id, jsonb_array_elements(t.directions) direction
+     WHERE t.organisation_id = $2 AND t.programme_id = $3 AND l.expires_at > $5) END AS directions,
   EXISTS (SELECT 1 FROM memberships a JOIN memberships b ON b.person_id = a.person_id AND b.state = 'active'
           WHERE a.organisation_id = $2 AND a.state = 'active' AND b.organisation_id = p.organisation_id) AS shares_a_person
 FROM products p
@@ -75,8 +94,8 @@ WHERE p.id = $1 AND p.state <> 'deleted' AND (p.state = 'listed' OR p.organisati
 """
 
 
-def facts_of(ctx: Context, product_id: int, programme_id: int) -> tuple[str, int, int, int, int]:
-    return FACTS, product_id, ctx.organisation_id, programme_id, ctx.now.astimezone(SHANGHAI).year
+def facts_of(ctx: Context, product_id: int, programme_id: int) -> tuple[str, int, int, int, int, datetime]:
+    return FACTS, product_id, ctx.organisation_id, programme_id, ctx.now.astimezone(SHANGHAI).year, ctx.now
 
 
 async def lock_facts(ctx: Context, tx: Transaction, product_id: int, programme_id: int) -> Any:
@@ -98,12 +117,12 @@ def order_tree(facts: Any) -> Tree:
              expected="published", actual=facts.programme_state),
         Rule("enterprise_certified", "企业已实名认证", facts.certified_at is not None and facts.suspended_at is None,
              EnterpriseNotCertified, fix="请先完成企业实名认证", link="pages/certification"),
-        Rule("qualified", "已取得服务券资格且信息完整", facts.qualification_state == "approved" and is_complete(facts), NotQualified,
-             expected=FORM_VERSION, actual=facts.form_version, fix="请申请服务券资格或完善资格信息", link="pages/qualification"),
+        _standing(facts, rules),
         Rule("product_listed", "产品已上架且有标价", facts.product_state == "listed" and facts.price_fen is not None, ProductNotOrderable,
              expected="listed", actual=facts.product_state, fix="请选择其他产品", link="pages/products"),
         Rule("takes_vouchers", "产品可使用本项目服务券", bool(facts.deductions), ProductNotOrderable,
              fix="请筛选“仅显示服务券产品”", link="pages/products"),
+        *_direction(facts, rules),
         Rule("institution_active", "服务机构正常营业",
              facts.institution_certified_at is not None and facts.institution_suspended_at is None, InstitutionNotActive,
              fix="请选择其他服务机构", link="pages/products"),
@@ -111,6 +130,32 @@ def order_tree(facts: Any) -> Tree:
         Rule("uses_left", "本年度使用次数未达上限", cap is None or facts.uses_this_year < cap, ProductUseCapReached,
              expected=cap, actual=facts.uses_this_year, fix="次年1月1日起可再次申请"),
     ))
+
+
+def _standing(facts: Any, rules: programmes.Rules | None) -> Rule:
+    """What entitles to vouchers at all: a granted amount where the policy grants amounts, the qualification elsewhere."""
+    if rules and rules.allocation == "approved_amount":
+        return Rule("amount_approved", "已有获批且在有效期内的服务券额度", bool(facts.directions), AmountNotApproved,
+                    fix="请申请服务券金额及使用方向", link="pages/approved-amounts")
+    return Rule("qualified", "已取得服务券资格且信息完整", facts.qualification_state == "approved" and is_complete(facts), NotQualified,
+                expected=FORM_VERSION, actual=facts.form_version, fix="请申请服务券资格或完善资格信息", link="pages/qualification")
+
+
+def _direction(facts: Any, rules: programmes.Rules | None) -> tuple[Rule, ...]:
+    """C24: 服务大类 and 服务小类 of the product are among the approved ones; both are shown."""
+    if not rules or rules.direction_match != "category_content":
+        return ()
+    approved, own = facts.directions or [], {"category": facts.category, "content": facts.content}
+    return (Rule(
+        "direction_matches", "产品与获批的用券方向一致", own in approved, DirectionDiffers,
+        expected="、".join(sorted(map(direction_text, approved))) or None, actual=direction_text(own),
+        fix="请选择获批服务项目内的产品", link="pages/products",
+    ),)
+
+
+def direction_text(direction: Mapping[str, str]) -> str:
+    """服务大类/服务小类, as people read it."""
+    return f"{CATEGORIES.get(direction['category'], direction['category'])}/{direction['content'] or '未填写'}"
 
 
 async def explain_order(ctx: Context, product_id: int, programme_id: int) -> TreeView:

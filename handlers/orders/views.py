@@ -1,13 +1,19 @@
 """What the parties see of an order: its state in the manual's words, and what each of them may do next."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypedDict
 
+from handlers.approvals import OwnCase
 from handlers.context import Context
+from handlers.orders.labels import Tab, label, remark, states_of, tab_of
+from handlers.orders.policy import learn, rules_known, rules_of_order, settles_prices
 from handlers.paging import Page, PageView, page_of
+from handlers.programmes import Rules
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, rows
 from models.accounts import OrganisationKind, Role
+from models.categories import CATEGORIES
 from models.orders import OrderState
 
 
@@ -16,12 +22,18 @@ class OrderNotFound(Refusal):
 
 
 class OrderView(TypedDict):
-    """Amounts in fen: 产品价格 >= 订单金额 >= 用券支付金额; `offline_fen` is settled between the parties (E30)."""
+    """Amounts in fen: 产品价格 >= 订单金额 >= 用券支付金额; `offline_fen` is settled between the parties (E30).
+
+    `label` is the word of the programme's manual, `tab` where the list of C27 has it, `remark` its 备注; `category_title` and
+    `content` are 服务大类 and 服务小类 (C28).
+    """
 
     id: int
     number: str
     state: str
     label: str
+    tab: Tab
+    remark: str | None
     close_reason: str | None
     enterprise: str
     institution: str
@@ -29,6 +41,8 @@ class OrderView(TypedDict):
     product_id: int
     product_name: str
     category: str
+    category_title: str
+    content: str
     list_price_fen: int
     order_fen: int
     max_voucher_fen: int
@@ -50,27 +64,6 @@ class OrderView(TypedDict):
     allowed_actions: list[str]
 
 
-LABELS = {
-    OrderState.AWAITING_PRICE: "待核价",
-    OrderState.UNPAID: "待支付",
-    OrderState.PAY_REVIEW: "支付审核中",
-    OrderState.PAY_REJECTED: "支付审核拒绝",
-    OrderState.PAID: "待服务商确认",
-    OrderState.ACCEPTED: "服务中",
-    OrderState.DELIVERED: "待确认",
-    OrderState.CLOSED: "已关闭",
-}
-
-
-def label(order: Any) -> str:
-    """The manual's word for where an order is (section 2.3, projection for Jinan)."""
-    if order.state == OrderState.COMPLETED:
-        return "待评价" if order.reviewed_at is None else "已评价"
-    if order.disputed_at is not None and order.state == OrderState.DELIVERED:
-        return "争议处理中"
-    return LABELS[OrderState(order.state)]
-
-
 # verb -> (side, roles, states). The use-cases ask the same table, so what a phone offers is what the server takes.
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
 ACTORS = frozenset({Role.OWNER, Role.HANDLER})
@@ -82,9 +75,19 @@ ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState
     "confirm": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
     "send_back": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
     "review": (BUYER, ACTORS, frozenset({OrderState.COMPLETED})),
+    "settle_price": (SELLER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "accept": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "decline": (SELLER, ACTORS, frozenset({OrderState.PAID})),
-    "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED})),
+    "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED, OrderState.PAID})),
+}
+# What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
+KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
+    "settle_price": lambda rules, _: settles_prices(rules),
+    "accept": lambda rules, _: rules.provider_accept,
+    "decline": lambda rules, _: rules.provider_accept,
+    "deliver": lambda rules, order: order.state == (OrderState.ACCEPTED if rules.provider_accept else OrderState.PAID),
+    "confirm": lambda rules, _: rules.completion == "buyer_confirm",
+    "send_back": lambda rules, _: rules.completion == "buyer_confirm",
 }
 FREE_WHILE_FROZEN = frozenset({"review"})
 
@@ -98,6 +101,8 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
         return False
     if (order.disputed_at is not None or order.frozen_at is not None) and verb not in FREE_WHILE_FROZEN:
         return False
+    if verb in KNOWN_TO and not KNOWN_TO[verb](rules_known(order.policy_id), order):
+        return False
     if verb == "review":
         return order.reviewed_at is None
     if verb == "take_back":
@@ -107,9 +112,12 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
 
 def view(ctx: Context, order: Any) -> OrderView:
     return {
-        "id": order.id, "number": order.number, "state": order.state, "label": label(order), "close_reason": order.close_reason,
+        "id": order.id, "number": order.number, "state": order.state,
+        "label": label(order, rules_known(order.policy_id), order.redemption_state),
+        "tab": tab_of(order.state, order.redemption_state), "remark": remark(order), "close_reason": order.close_reason,
         "enterprise": order.enterprise_name, "institution": order.institution_name, "institution_id": order.institution_id,
         "product_id": order.product_id, "product_name": order.product_name, "category": order.category,
+        "category_title": CATEGORIES.get(order.category, order.category), "content": order.content,
         "list_price_fen": order.list_price_fen, "order_fen": order.order_fen, "max_voucher_fen": order.max_voucher_fen,
         "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen, "offline_fen": order.order_fen - order.voucher_fen,
         "message": order.message, "rework_count": order.rework_count, "in_dispute": order.disputed_at is not None,
@@ -120,8 +128,9 @@ def view(ctx: Context, order: Any) -> OrderView:
     }
 
 
-SELECT = """
-SELECT o.*, e.name AS enterprise_name, i.name AS institution_name FROM orders o
+REDEMPTION = "NULL::text"
+SELECT = f"""
+SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, {REDEMPTION} AS redemption_state FROM orders o
 JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
 """
 SIDES = {OrganisationKind.ENTERPRISE: "o.enterprise_id", OrganisationKind.INSTITUTION: "o.institution_id"}
@@ -140,21 +149,45 @@ async def lock_own_order(ctx: Context, tx: Transaction, order_id: int) -> Any:
     order = await tx.row(LOCK_OWN, order_id, ctx.organisation_id)
     if order is None:
         raise OrderNotFound
+    await rules_of_order(tx, order.policy_id)
     return order
+
+
+async def require_outsider(ctx: Context, tx: Transaction, order: Any) -> None:
+    """A reviewer is nobody's: `approvals.decide` refuses the enterprise's people, here are the institution's. Raises OwnCase."""
+    if await tx.value(
+        "SELECT 1 FROM memberships WHERE person_id = $1 AND organisation_id = $2 LIMIT 1", ctx.person_id, order.institution_id
+    ):
+        raise OwnCase
 
 
 async def get_order(ctx: Context, order_id: int) -> OrderView:
     order = await row(f"{SELECT} WHERE o.id = $1 AND {side_of(ctx)} = $2", order_id, ctx.organisation_id)
     if order is None:
         raise OrderNotFound
+    await learn([order.policy_id])
     return view(ctx, order)
 
 
-async def list_orders(ctx: Context, state: OrderState | None, page: Page) -> PageView[OrderView]:
-    """One's own orders, newest first."""
+# $5, $6: what a tab shows (states_of); $7: 搜索, in the number, the product and the parties.
+IN_TAB = f"""
+ AND ($5::text[] IS NULL OR o.state = ANY($5) AND ($6::text[] IS NULL OR coalesce({REDEMPTION}, '') = ANY($6)))
+ AND ($7::text IS NULL OR strpos(lower(concat_ws(' ', o.number, o.product_name, e.name, i.name)), lower($7)) > 0)
+"""
+
+
+async def list_orders(
+    ctx: Context, state: OrderState | None, page: Page, tab: Tab | None = None, text: str | None = None
+) -> PageView[OrderView]:
+    """One's own orders, newest first; of one state, one tab of C27, or with a text in number, product or party."""
     after = page.key()
+    asked: tuple[object, ...] = (ctx.organisation_id, state, after[0] if after else 2**63 - 1, page.limit + 1)
+    narrowed = (tab, text) != (None, None)
+    if narrowed:
+        asked += (*(states_of(tab) if tab else (None, None)), text)
     found = await rows(
-        f"{SELECT} WHERE {side_of(ctx)} = $1 AND ($2::varchar IS NULL OR o.state = $2) AND o.id < $3 ORDER BY o.id DESC LIMIT $4",
-        ctx.organisation_id, state, after[0] if after else 2**63 - 1, page.limit + 1,
+        f"{SELECT} WHERE {side_of(ctx)} = $1 AND ($2::varchar IS NULL OR o.state = $2) AND o.id < $3"
+        f"{IN_TAB if narrowed else ''} ORDER BY o.id DESC LIMIT $4", *asked,
     )
+    await learn({order.policy_id for order in found})
     return page_of(found, page, lambda order: view(ctx, order), lambda order: [order.id])

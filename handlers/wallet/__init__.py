@@ -6,6 +6,7 @@ The earliest expiry goes first. An expiry date is usable to its last instant in 
 
 from handlers.wallet.calendar import SHANGHAI, first_unusable_instant, shanghai_date
 from handlers.wallet.choosing import (
+    Direction,
     LotNotUsable,
     NotEnoughVouchers,
     Spend,
@@ -15,11 +16,12 @@ from handlers.wallet.choosing import (
     find_lots,
     lock_lots,
 )
-from handlers.wallet.lots import expire_due, issue_round
+from handlers.wallet.lots import awarded_on, expire_due, issue_grant, issue_round
 from handlers.wallet.moving import commit, hold, release, reverse, spend
 from handlers.wallet.views import (
     BalanceView,
     BillView,
+    DirectionView,
     LotView,
     WalletTab,
     list_balances,
@@ -28,7 +30,8 @@ from handlers.wallet.views import (
 )
 
 __all__ = [
-    "SHANGHAI", "BalanceView", "BillView", "LotNotUsable", "LotView", "NotEnoughVouchers", "Spend", "SpendView", "WalletTab",
-    "check_picks", "choose_lots", "commit", "expire_due", "find_lots", "first_unusable_instant", "hold", "issue_round",
-    "list_balances", "list_bills", "list_lots", "lock_lots", "release", "reverse", "shanghai_date", "spend",
+    "SHANGHAI", "BalanceView", "BillView", "Direction", "DirectionView", "LotNotUsable", "LotView", "NotEnoughVouchers", "Spend",
+    "SpendView", "WalletTab", "awarded_on", "check_picks", "choose_lots", "commit", "expire_due", "find_lots",
+    "first_unusable_instant", "hold", "issue_grant", "issue_round", "list_balances", "list_bills", "list_lots", "lock_lots",
+    "release", "reverse", "shanghai_date", "spend",
 ]

@@ -1,7 +1,7 @@
 """Which lots pay (F06, E29): earliest expiry first, or the amounts that the enterprise chose itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict
 
@@ -86,19 +86,43 @@ SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_i
 WHERE l.organisation_id = $1 AND l.programme_id = $2 AND l.voucher_type_id = ANY($3) AND l.available_fen > 0
 ORDER BY l.id FOR UPDATE OF l
 """
+LOCK_DIRECTED = f"""
+SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
+WHERE l.organisation_id = $1 AND l.programme_id = $2 AND l.voucher_type_id = ANY($3) AND l.available_fen > 0
+  AND EXISTS (SELECT FROM grants g WHERE g.id = l.grant_id AND g.directions @> $4)
+ORDER BY l.id FOR UPDATE OF l
+"""
 
 
-async def lock_lots(tx: Transaction, organisation_id: int, programme_id: int, voucher_type_ids: list[int]) -> list[Any]:
-    """The enterprise's lots of these types that hold something, earliest expiry first.
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What a voucher was granted for: 服务大类 and 服务小类 (C24)."""
+
+    category: str
+    content: str
+
+
+async def lock_lots(
+    tx: Transaction, organisation_id: int, programme_id: int, voucher_type_ids: list[int], direction: Direction | None = None
+) -> list[Any]:
+    """The enterprise's lots of these types that hold something, earliest expiry first; with a `direction` only those granted for it.
 
     They are locked in order of id, everywhere, so that two payments wait for each other instead of killing each other.
     """
-    locked = await tx.rows(LOCK_LOTS, organisation_id, programme_id, voucher_type_ids)
+    if direction is None:
+        locked = await tx.rows(LOCK_LOTS, organisation_id, programme_id, voucher_type_ids)
+    else:
+        locked = await tx.rows(LOCK_DIRECTED, organisation_id, programme_id, voucher_type_ids, [asdict(direction)])
     return sorted(locked, key=lambda lot: (lot.expires_at, lot.id))
 
 
-async def find_lots(organisation_id: int, programme_id: int, voucher_type_ids: list[int]) -> list[Any]:
+async def find_lots(
+    organisation_id: int, programme_id: int, voucher_type_ids: list[int], direction: Direction | None = None
+) -> list[Any]:
     """The same without locks, for a dry run."""
+    if direction is not None:
+        unlocked = LOCK_DIRECTED.replace("l.id FOR UPDATE OF l", "l.expires_at, l.id")
+        return await rows(unlocked, organisation_id, programme_id, voucher_type_ids, [asdict(direction)])
     return await rows(
         f"SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id"
         " WHERE l.organisation_id = $1 AND l.programme_id = $2 AND l.voucher_type_id = ANY($3) AND l.available_fen > 0"

@@ -114,10 +114,11 @@ async def _move_to_grace_lot(tx: Transaction, lot: Any, fen: int, order_id: int,
     await tx.run("UPDATE lots SET available_fen = available_fen - $2 WHERE id = $1", lot.id, fen)
     grace = await tx.row(
         "INSERT INTO lots (programme_id, voucher_type_id, organisation_id, grace_of_id, face_fen, available_fen, held_fen, spent_fen,"
-        " expired_fen, valid_from, valid_until, expires_at, created_at) VALUES ($1,$2,$3,$4,$5,$5,0,0,0,$6,$7,$8,$9)"
+        " expired_fen, valid_from, valid_until, expires_at, created_at, grant_id) VALUES ($1,$2,$3,$4,$5,$5,0,0,0,$6,$7,$8,$9,$10)"
         " ON CONFLICT (grace_of_id) WHERE grace_of_id IS NOT NULL"
         " DO UPDATE SET face_fen = lots.face_fen + $5, available_fen = lots.available_fen + $5 RETURNING id",
         lot.programme_id, lot.voucher_type_id, lot.organisation_id, lot.id, fen, today, until, first_unusable_instant(until), tx.ctx.now,
+        lot.grant_id,
     )
     await _enter(tx, lot, "grace", "available", "available", fen, order_id=order_id, to_lot_id=grace.id)
 

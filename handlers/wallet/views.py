@@ -15,11 +15,21 @@ class WalletTab(StrEnum):
     EXPIRED = "expired"  # 已过期
 
 
+class DirectionView(TypedDict):
+    """使用方向: 服务大类 (its code) and 服务小类 (C24)."""
+
+    category: str
+    content: str
+
+
 class LotView(TypedDict):
+    """`directions`: what these vouchers were granted for; empty where they pay for any product that takes their type."""
+
     id: int
     voucher_type_id: int
     voucher_type: str
     is_universal: bool
+    directions: list["DirectionView"]
     state: str
     face_fen: int
     available_fen: int
@@ -63,7 +73,8 @@ async def list_lots(ctx: Context, tab: WalletTab, page: Page) -> PageView[LotVie
     """Lots of the acting enterprise, soonest expiry first."""
     after = page.key((str, int)) or ["0001-01-01T00:00:00+00:00", 0]
     found = await rows(
-        f"SELECT {LOT_COLUMNS} FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id"
+        f"SELECT {LOT_COLUMNS}, g.directions FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id"
+        " LEFT JOIN grants g ON g.id = l.grant_id"
         f" WHERE l.organisation_id = $1 AND {TABS[tab]} AND $2::timestamptz IS NOT NULL AND (l.expires_at, l.id) > ($3, $4)"
         " ORDER BY l.expires_at, l.id LIMIT $5",
         ctx.organisation_id, ctx.now, moment_of(after[0]), after[1], page.limit + 1,
@@ -85,7 +96,8 @@ def view_lot(lot: Any, tab: WalletTab) -> LotView:
     # By index: an attribute of a row costs ten times as much, and a wallet reads hundreds of them.
     return {
         "id": lot["id"], "voucher_type_id": lot["voucher_type_id"], "voucher_type": lot["voucher_type"],
-        "is_universal": lot["is_universal"], "state": tab.value, "face_fen": lot["face_fen"], "available_fen": lot["available_fen"],
+        "is_universal": lot["is_universal"], "directions": lot["directions"] or [], "state": tab.value,
+        "face_fen": lot["face_fen"], "available_fen": lot["available_fen"],
         "held_fen": lot["held_fen"], "spent_fen": lot["spent_fen"], "valid_from": lot["valid_from"], "valid_until": lot["valid_until"],
     }
 

@@ -1,0 +1,58 @@
+"""核定价格: the institution settles what the contract says, before the enterprise pays (O2; C29-C34)."""
+
+from datetime import timedelta
+from typing import Any
+
+from handlers.context import Context
+from handlers.moves import move
+from handlers.orders.payment import with_names
+from handlers.orders.policy import rules_known
+from handlers.orders.views import OrderView, lock_own_order, may, view
+from handlers.refusals import Kind, Refusal
+from handlers.transactions import transaction
+from models.orders import ORDER_GRAPH, OrderState
+
+
+class OrderNotPriceable(Refusal):
+    """Paid or in review: nobody changes the price under a reviewer; or the programme has fixed prices."""
+
+    kind, code, title = Kind.CONFLICT, "order_not_priceable", "订单当前不能核定价格"
+
+
+class PriceAboveList(Refusal):
+    """`data.limit_fen`: 产品价格 when the order was placed (C34)."""
+
+    kind, code, title = Kind.INVALID, "price_above_list", "核定金额不能大于产品价格，建议发布新产品"
+
+
+async def settle_price(ctx: Context, order_id: int, amount_fen: int) -> OrderView:
+    """Set 订单金额 to the contract's total, 0 < amount <= 产品价格; every time is kept. 产品价格 itself never changes (C31).
+
+    Raises OrderNotFound, OrderNotPriceable, PriceAboveList.
+    """
+    async with transaction(ctx) as tx:
+        order = await lock_own_order(ctx, tx, order_id)
+        if not may(ctx, order, "settle_price"):
+            raise OrderNotPriceable(state=order.state)
+        if amount_fen > order.list_price_fen:
+            raise PriceAboveList(limit_fen=order.list_price_fen, hint="建议发布新产品")
+        await tx.run(
+            "INSERT INTO price_changes (order_id, from_fen, to_fen, settled_by_id, settled_at) VALUES ($1,$2,$3,$4,$5)",
+            order.id, order.order_fen, amount_fen, ctx.person_id, ctx.now,
+        )
+        settled = await move(
+            tx, ORDER_GRAPH, order, OrderState.UNPAID, note={"from_fen": order.order_fen, "to_fen": amount_fen}, order_fen=amount_fen,
+            max_voucher_fen=min(max(order.deductions.values()), amount_fen), remark=None, due_at=_due_at(ctx, order),
+        )
+        tx.announce(
+            "price_confirmed", "order", order.id, organisation_id=order.enterprise_id, number=order.number, service=order.product_name,
+            order_fen=amount_fen,
+        )
+        return tx.reply(view(ctx, with_names(settled, order)))
+
+
+def _due_at(ctx: Context, order: Any) -> object:
+    """Nobody could pay before there was a price: from there the enterprise has its whole time. A later price gives no new time."""
+    if order.state != OrderState.AWAITING_PRICE:
+        return order.due_at
+    return ctx.now + timedelta(days=rules_known(order.policy_id).unpaid_timeout_days)
