@@ -105,10 +105,6 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
     WHERE h.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
   )
   OR EXISTS (
-    SELECT 1 FROM contracts c JOIN approvals a ON a.subject = 'order' AND a.subject_id = c.order_id
-    WHERE c.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
-  )
-  OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
       AND a.state <> 'withdrawn' AND {REACH}
   )
