@@ -29,6 +29,7 @@ NUMBERS = {"colspan", "rowspan", "start"}
 NAMELESS = re.compile(r'<img(?![^>]* src=")[^>]*>')
 SHOWN = re.compile(r'<img[^>]* src="' + re.escape(PICTURE_PATH) + r'([0-9]+)"')
 BREAKS = re.compile(r"<(?:br|hr|/p|/h[3-6]|/li|/tr|/div|/blockquote|/caption)\b[^>]*>")
+ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#[0-9]{1,7});")
 CELLS = re.compile("</t[dh]>")
 
 
@@ -42,8 +43,11 @@ class RichText:
 
 
 def rich_text(written: str) -> RichText:
-    """Whatever somebody wrote, made safe. What has no markup at all is a plain text: its lines stay lines, its `<` a `<`."""
-    if nh3.is_html(written):
+    """Whatever somebody wrote, made safe; made safe again it is the same, because editors send back what they were given.
+
+    What has neither a tag nor an entity is a plain text: its lines stay lines, its `<` a `<`.
+    """
+    if nh3.is_html(written) or ENTITY.search(written):
         safe = NAMELESS.sub("", _CLEANER.clean(written)).strip()
     else:
         safe = entities.escape(written.strip(), quote=False).replace("\r\n", "\n").replace("\n", "<br>")
