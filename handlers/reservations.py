@@ -128,9 +128,13 @@ WHERE r.id = $1 AND r.state <> 'draft'
 """
 
 
-async def lock_facts(ctx: Context, tx: Transaction, round_id: int) -> Any:
+def share_lock(round_id: int) -> str:
+    """How a transaction over a ticket begins: behind the lock that holds the list open."""
+    return f"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; {SHARE_LOCK.replace('$1', str(round_id))}"
+
+
+async def read_facts(ctx: Context, tx: Transaction, round_id: int) -> Any:
     """What all rules look at, read behind the lock that holds the list open. Raises NotFound."""
-    await tx.run(SHARE_LOCK, round_id)
     facts = await tx.row(FACTS, round_id, ctx.organisation_id)
     if facts is None:
         raise NotFound
@@ -216,8 +220,8 @@ def _choice_view(choice: dict[str, Any]) -> TypeChoiceView:
 
 async def reserve(ctx: Context, round_id: int, voucher_type_id: int) -> ReservationView:
     """Take the enterprise's one ticket (E15). Raises NotFound, VoucherTypeNotInRound, and whatever rule does not pass."""
-    async with transaction(ctx) as tx:
-        facts = await lock_facts(ctx, tx, round_id)
+    async with transaction(ctx, share_lock(round_id)) as tx:
+        facts = await read_facts(ctx, tx, round_id)
         choice = choice_of(facts, voucher_type_id)
         refuse_unless(round_tree(ctx, facts, one_ticket_rule(facts)), type_tree(choice))
         made = await _take_again(tx, facts, voucher_type_id) if facts.reservation_id else await _take(tx, facts, voucher_type_id)
@@ -262,8 +266,8 @@ async def _take_again(tx: Transaction, facts: Any, voucher_type_id: int) -> Any:
 
 async def change_type(ctx: Context, round_id: int, voucher_type_id: int) -> ReservationView:
     """Another voucher type for the same ticket, at any time in the window (E16). Raises like `reserve`, and NothingReserved."""
-    async with transaction(ctx) as tx:
-        facts = await lock_facts(ctx, tx, round_id)
+    async with transaction(ctx, share_lock(round_id)) as tx:
+        facts = await read_facts(ctx, tx, round_id)
         choice = choice_of(facts, voucher_type_id)
         refuse_unless(round_tree(ctx, facts), type_tree(choice))
         changed = await tx.row(
@@ -278,8 +282,8 @@ async def change_type(ctx: Context, round_id: int, voucher_type_id: int) -> Rese
 
 async def withdraw(ctx: Context, round_id: int) -> ReservationView:
     """Within the window; the enterprise may reserve again in it. Raises NotFound, RoundNotOpen, NothingReserved."""
-    async with transaction(ctx) as tx:
-        facts = await lock_facts(ctx, tx, round_id)
+    async with transaction(ctx, share_lock(round_id)) as tx:
+        facts = await read_facts(ctx, tx, round_id)
         refuse_unless(Tree("withdrawal", "撤回预约", (window_rule(ctx, facts),)))
         found = await tx.row(
             "SELECT * FROM reservations WHERE id = $1 AND state = 'submitted' FOR NO KEY UPDATE", facts.reservation_id

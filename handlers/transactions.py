@@ -12,7 +12,7 @@ from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context
 from handlers.refusals import Busy
-from models.engine import DatabaseBusyError, Row, client, lend_transaction
+from models.engine import DatabaseBusyError, Row, client, lend_transaction, literal, prepare_once
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +36,7 @@ WITH done AS (
   FROM jsonb_array_elements($7::jsonb) e
 )
 INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
-SELECT $8, $9, $10, $11, $12, $13, $1 WHERE $10::varchar IS NOT NULL
+SELECT $8, $9, $10, decode($11, 'hex'), $12, decode($13, 'hex'), $1 WHERE $10::varchar IS NOT NULL
 """
 
 
@@ -95,18 +95,21 @@ class Transaction:
             self._status = status
         return answer
 
-    async def flush(self) -> None:
-        """Write audit, events and the kept answer: one round trip, whatever their number."""
+    async def commit(self) -> None:
+        """Write audit, events and the kept answer, whatever their number, and commit: one round trip for all of it."""
         key = self.ctx.idempotency if self._answer is not None else None
         if not (self._audit or self._events or key):
-            return
+            return  # who lent the connection commits
         actor = self.ctx.actor
+        values = (
+            self.ctx.now, actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id,
+            orjson.dumps(self._audit), orjson.dumps(self._events),
+            *((key.principal, key.operation, key.key, key.body_hash.hex(), self._status, (self._answer or b"").hex()) if key
+              else (None,) * 6),
+        )
+        await prepare_once(self.connection, "qifuquan_flush", FLUSH)
         try:
-            await self.connection.execute(
-                FLUSH, self.ctx.now, actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id,
-                self._audit, self._events, *((key.principal, key.operation, key.key, key.body_hash, self._status, self._answer)
-                                             if key else (None,) * 6),
-            )
+            await self.connection.execute(f"EXECUTE qifuquan_flush ({', '.join(map(literal, values))}); COMMIT")
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name and error.constraint_name.startswith("uid_idempotency"):
                 raise AnsweredMeanwhileError from error
@@ -114,13 +117,16 @@ class Transaction:
 
 
 @asynccontextmanager
-async def transaction(ctx: Context) -> AsyncIterator[Transaction]:
-    """Begin, and at the end flush and commit; any exception undoes everything. Refuses nesting. No network inside."""
+async def transaction(ctx: Context, begin: str = "BEGIN") -> AsyncIterator[Transaction]:
+    """Begin, and at the end write what was recorded and commit; any exception undoes everything. Refuses nesting. No network inside.
+
+    begin: see `lend_transaction`.
+    """
     try:
-        async with lend_transaction() as connection:
+        async with lend_transaction(begin) as connection:
             tx = Transaction(ctx, connection)
             yield tx
-            await tx.flush()
+            await tx.commit()
     except BUSY_ERRORS as error:
         raise Busy from error
 

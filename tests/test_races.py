@@ -440,7 +440,7 @@ class LotteryRace(Race):
 class DoubleReserve(LotteryRace):
     """Two colleagues reserve for their enterprise."""
 
-    reads = ("handlers.reservations.lock_facts",)
+    reads = ("handlers.reservations.read_facts",)
     off = (("handlers.reservations.TAKE", " ON CONFLICT (round_id, organisation_id) DO NOTHING", ""),)
     constraints = (("reservations", "reservations_one_ticket"),)
 
@@ -464,7 +464,7 @@ class DoubleReserve(LotteryRace):
 class ReserveAgainstClose(LotteryRace):
     """Two tickets of the last microsecond and the close: on the list or refused, never in between."""
 
-    reads = ("handlers.reservations.lock_facts",)
+    reads = ("handlers.reservations.read_facts",)
     off = (("handlers.reservations.SHARE_LOCK", "pg_advisory_xact_lock_shared", "concat"),)
 
     async def stage(self) -> None:

@@ -254,7 +254,7 @@ async def double_reserve(world: World, lottery: Lottery) -> list[int]:
 
 async def test_two_colleagues_reserving_at_once_get_one_ticket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lottery = await opened(world)
-    meet_after(monkeypatch, "handlers.reservations.lock_facts")
+    meet_after(monkeypatch, "handlers.reservations.read_facts")
     for number in range(ROUNDS):
         assert await double_reserve(world, lottery) == [201, 409], number
     assert await world.value("SELECT count(*) FROM reservations") == ROUNDS
@@ -265,7 +265,7 @@ async def test_without_its_guard_the_double_reservation_happens(world: World, mo
     await world.owner.execute("ALTER TABLE reservations DROP CONSTRAINT reservations_one_ticket")
     try:
         without(monkeypatch, "handlers.reservations.TAKE", "ON CONFLICT (round_id, organisation_id) DO NOTHING", "")
-        meet_after(monkeypatch, "handlers.reservations.lock_facts")
+        meet_after(monkeypatch, "handlers.reservations.read_facts")
         assert await double_reserve(world, lottery) == [201, 201]
     finally:
         await world.owner.execute("DELETE FROM reservations")
@@ -275,7 +275,7 @@ async def test_without_its_guard_the_double_reservation_happens(world: World, mo
 async def reserve_against_close(world: World, lottery: Lottery, monkeypatch: pytest.MonkeyPatch) -> tuple[int, bool]:
     """(status, whether the ticket is on the list): the facts are read a microsecond before closing, the list is made meanwhile."""
     member = await qualified(world, lottery.programme)
-    read, original = asyncio.Event(), reservations.lock_facts
+    read, original = asyncio.Event(), reservations.read_facts
 
     async def slow(*args: Any) -> Any:
         facts = await original(*args)
@@ -287,12 +287,12 @@ async def reserve_against_close(world: World, lottery: Lottery, monkeypatch: pyt
         await read.wait()
         return await close_due_rounds(world.context().at(lottery.set("closes_at")))
 
-    monkeypatch.setattr(reservations, "lock_facts", slow)
+    monkeypatch.setattr(reservations, "read_facts", slow)
     lottery.set("closes_at", -1)
     closing = asyncio.create_task(close())
     status, body = await reserve(lottery, member, lottery.programme.audit)
     assert await closing == 1
-    monkeypatch.setattr(reservations, "lock_facts", original)
+    monkeypatch.setattr(reservations, "read_facts", original)
     listed = await world.value("SELECT string_agg(lines, '|') FROM draw_lists WHERE round_id = $1", lottery.id)
     return status, body.get("ticket_no", "-") in (listed or "")
 
