@@ -114,7 +114,8 @@ async def open_park(world: World, name: str = "高新园区") -> int:
         "INSERT INTO regions (code, name, level) VALUES ($1, '市中区', 'county') ON CONFLICT DO NOTHING", SHIZHONG
     )
     found: int = await world.owner.fetchval(
-        "INSERT INTO parks (name, county_code, created_at) VALUES ($1,$2,$3) RETURNING id", name, SHIZHONG, world.clock.now()
+        "INSERT INTO parks (name, county_code, created_at) VALUES ($1,$2,$3)"
+        " ON CONFLICT (county_code, name) DO UPDATE SET name = EXCLUDED.name RETURNING id", name, SHIZHONG, world.clock.now()
     )
     return found
 

@@ -81,5 +81,7 @@ REMARKS = {
 
 
 def remark(order: Any) -> str | None:
-    """备注: why it was refused or closed."""
-    return REMARKS[order.close_reason] if order.close_reason else order.remark
+    """备注: why it was closed, or why its payment or its redemption was refused."""
+    if order.close_reason:
+        return REMARKS[order.close_reason]
+    return order.redemption_reason if order.redemption_state in {"returned", "rejected"} else order.remark

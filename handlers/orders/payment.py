@@ -179,8 +179,11 @@ async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason,
     return with_names(closed, order)
 
 
+JOINED = frozenset({"enterprise_name", "institution_name", "redemption_state", "redemption_reason"})
+
+
 class Named:
-    """A moved row with the parties' names that its lock had joined."""
+    """A moved row with what its lock had joined: the parties' names and the redemption."""
 
     __slots__ = ("_names", "_row")
 
@@ -188,7 +191,7 @@ class Named:
         self._row, self._names = row, names
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._names if name in ("enterprise_name", "institution_name", "redemption_state") else self._row, name)
+        return getattr(self._names if name in JOINED else self._row, name)
 
 
 def with_names(moved: Any, locked: Any) -> Any:

@@ -128,10 +128,11 @@ def view(ctx: Context, order: Any) -> OrderView:
     }
 
 
-REDEMPTION = "NULL::text"
-SELECT = f"""
-SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, {REDEMPTION} AS redemption_state FROM orders o
-JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
+# The newest redemption is the one that counts: a rejected one may be followed by another.
+SELECT = """
+SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, c.state AS redemption_state, c.reason AS redemption_reason
+FROM orders o JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
+LEFT JOIN LATERAL (SELECT state, reason FROM redemptions WHERE order_id = o.id ORDER BY id DESC LIMIT 1) c ON true
 """
 SIDES = {OrganisationKind.ENTERPRISE: "o.enterprise_id", OrganisationKind.INSTITUTION: "o.institution_id"}
 
@@ -170,8 +171,8 @@ async def get_order(ctx: Context, order_id: int) -> OrderView:
 
 
 # $5, $6: what a tab shows (states_of); $7: 搜索, in the number, the product and the parties.
-IN_TAB = f"""
- AND ($5::text[] IS NULL OR o.state = ANY($5) AND ($6::text[] IS NULL OR coalesce({REDEMPTION}, '') = ANY($6)))
+IN_TAB = """
+ AND ($5::text[] IS NULL OR o.state = ANY($5) AND ($6::text[] IS NULL OR coalesce(c.state, '') = ANY($6)))
  AND ($7::text IS NULL OR strpos(lower(concat_ws(' ', o.number, o.product_name, e.name, i.name)), lower($7)) > 0)
 """
 
