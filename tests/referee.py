@@ -16,7 +16,7 @@ import pytest
 from handlers.transactions import Transaction
 
 Contender = Callable[[], Awaitable[Any]]
-COMMIT = "commit"  # the hold point that every use-case has: all is written, nothing committed
+COMMIT = "commit"  # the hold point that every use-case has: all is done, nothing committed
 # Of our own database only: other runs share the server.
 WAITING = """
 SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -31,13 +31,13 @@ class Referee:
         self._tasks: list[asyncio.Task[Any]] = []
         self._held: dict[asyncio.Task[Any] | None, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
-        original = Transaction.flush
+        original = Transaction.commit
 
-        async def flush(tx: Transaction) -> None:
-            await original(tx)
+        async def commit(tx: Transaction) -> None:
             await self._hold(COMMIT)
+            await original(tx)
 
-        monkeypatch.setattr(Transaction, "flush", flush)
+        monkeypatch.setattr(Transaction, "commit", commit)
 
     def hold_after(self, dotted: str) -> None:
         """Make a function of a module a hold point: its callers have read, and not yet written."""
