@@ -63,6 +63,16 @@ def statements(size: Size) -> list[str]:
         *_lots(size),
         *_orders(size),
         *_notices(size),
+        # What seven days leave behind: on an empty table the server would plan to read all of it, and keep that plan.
+        f"""INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
+            SELECT 'p' || (1 + n % {e}) || ':m' || (1 + n % {e}), 'pay_order', 'old-' || n, sha256('x'), 200, '{{}}', now()
+            FROM generate_series(1, {size.done_orders}) n""",
+        f"""INSERT INTO audit_entries (at, person_id, organisation_id, role, action, subject, subject_id, before, after, data, request_id)
+            SELECT now(), 1 + n % {e}, 1 + n % {e}, 'owner', 'order.paid', 'order', n, 'unpaid', 'paid', '{{}}', 'old'
+            FROM generate_series(1, {size.done_orders}) n""",
+        f"""INSERT INTO events (id, kind, organisation_id, subject, subject_id, data, created_at, opened_at)
+            SELECT {size.notices} + n, 'order_paid', {o + 1} + n % {INSTITUTIONS}, 'order', n, '{{}}', now(), now()
+            FROM generate_series(1, {size.done_orders}) n""",
     ]
 
 
@@ -112,8 +122,9 @@ def _orders(size: Size) -> list[str]:
               product_version, category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state,
               message, agreement_version, rework_count, placed_by_id, placed_at, paid_at, completed_at, reviewed_at, due_at,
               reminded, version)
-            SELECT n, '2026' || lpad(n::text, 20, '0'), 1, 1, buyer, {size.organisations + 1} + (1 + n % {size.products}) % {INSTITUTIONS}, 1 + n % {size.products},
-              '年度财务审计', 1, 'audit', '{{"1": 200000, "2": 200000}}', 400000, 400000, 200000,
+            SELECT n, '2026' || lpad(n::text, 20, '0'), 1, 1, buyer,
+              {size.organisations + 1} + (1 + n % {size.products}) % {INSTITUTIONS}, 1 + n % {size.products}, '年度财务审计', 1, 'audit',
+              '{{"1": 200000, "2": 200000}}', 400000, 400000, 200000,
               CASE WHEN n <= {last_unpaid} THEN 0 ELSE 100000 END, 0, CASE WHEN n <= {last_unpaid} THEN 'unpaid' ELSE 'completed' END,
               '', '2026-1', 0, buyer, now() - interval '20 days', CASE WHEN n > {last_unpaid} THEN now() - interval '19 days' END,
               CASE WHEN n > {last_unpaid} THEN now() - interval '8 days' END,
@@ -124,8 +135,8 @@ def _orders(size: Size) -> list[str]:
 
 
 def _notices(size: Size) -> list[str]:
-    data = '{"fields":{"voucher_type":"审计服务专用券","amount":"1000.00","valid_until":"2027-06-30","hint":"请及时使用"},"subject":"lot",' \
-        '"subject_id":1,"channels":["wechat_subscribe"]}'
+    fields = {"voucher_type": "审计服务专用券", "amount": "1000.00", "valid_until": "2027-06-30", "hint": "请及时使用"}
+    data = orjson.dumps({"fields": fields, "subject": "lot", "subject_id": 1, "channels": ["wechat_subscribe"]}).decode()
     return [
         f"""INSERT INTO events (id, kind, person_id, subject, subject_id, data, created_at, opened_at)
             SELECT n, 'voucher_issued', n, 'lot', n, '{{}}', now(), now() FROM generate_series(1, {size.notices}) n""",
@@ -133,7 +144,8 @@ def _notices(size: Size) -> list[str]:
             SELECT n, n, n, 'voucher_issued', '服务券已发放', '审计服务专用券 1000.00 元已存入券包。', 'pages/wallet/index', '{data}', now()
             FROM generate_series(1, {size.notices}) n""",
         f"""INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)
-            SELECT n, n, 1, 'wechat_subscribe', 'planned', 0, now(), now() + interval '400 days' FROM generate_series(1, {size.notices}) n""",
+            SELECT n, n, 1, 'wechat_subscribe', 'planned', 0, now(), now() + interval '400 days'
+            FROM generate_series(1, {size.notices}) n""",
     ]
 
 
