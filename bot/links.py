@@ -28,6 +28,8 @@ PAGES: Mapping[str, str] = {
     "order_sent_back": "pages/orders/show",
     "order_completed": "pages/orders/show",
     "order_closed": "pages/orders/show",
+    "redemption_result": "pages/redemptions/show",
+    "payout_result": "pages/redemptions/show",
     "review_reminder": "pages/orders/review",
     "system_review_made": "pages/orders/review",
     "application_received": "pages/approvals/show",

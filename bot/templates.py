@@ -19,6 +19,8 @@
     order_sent_back       服务退回通知      order_number, service, reason, time
     order_completed       订单完成通知      order_number, service, amount (用券), time
     order_closed          订单关闭通知      order_number, service, reason, time
+    redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
+    payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
     review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
     system_review_made    系统评价通知      service, order_number, time, hint
     application_received  新申请通知        subject, applicant, time, hint
@@ -39,6 +41,7 @@ from bot.values import FORMATTERS, HAN
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 DRAW_RESULTS = ("中签", "未中签", "候补")
+PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
 TITLE_CHARACTERS_MAX, KEYWORDS_MIN, KEYWORDS_MAX = 20, 2, 5
 # They have 24 characters, so nothing but a character_string holds them.
@@ -101,6 +104,8 @@ def table() -> Iterator[Template]:
     yield order("order_sent_back", "服务退回通知", "原因说明 thing reason", "退回时间 time time")
     yield order("order_completed", "订单完成通知", "用券金额 amount amount", "完成时间 time time")
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
+    yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")
+    yield order("payout_result", "兑付到账通知", "兑付金额 amount amount", ("划拨结果 phrase result", PAYOUT_RESULTS))
     yield template("review_reminder", "评价提醒", "服务名称 thing service", "订单编号 character_string order_number",
                    "系统评价时间 time time", "温馨提示 thing hint")
     yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
@@ -121,7 +126,7 @@ def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> 
     return Template(kind, title, tuple(keywords))
 
 
-def order(kind: str, title: str, *lines: str) -> Template:
+def order(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:
     return template(kind, title, "订单编号 character_string order_number", "服务名称 thing service", *lines)
 
 

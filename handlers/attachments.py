@@ -105,6 +105,12 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
     WHERE h.attachment_id = f.id AND a.state <> 'withdrawn' AND {REACH}
   )
   OR EXISTS (
+    SELECT 1 FROM (SELECT redemption_id FROM redemption_files WHERE attachment_id = f.id
+                   UNION SELECT redemption_id FROM invoices WHERE attachment_id = f.id) used
+    JOIN approvals a ON a.subject = 'redemption' AND a.subject_id = used.redemption_id
+    WHERE a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
       AND a.state <> 'withdrawn' AND {REACH}
   )
@@ -119,6 +125,8 @@ SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.
 AND NOT EXISTS (SELECT 1 FROM application_files l WHERE l.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
@@ -126,6 +134,8 @@ USED = """
 SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM handovers WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM contracts WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM redemption_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """

@@ -139,6 +139,8 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("social_insurance_proof", "近期社会保险参保缴费证明"),
     _document("tax_return", "上年度纳税申报表(非零)分页", max_files=5),
     _document("handover", "服务成果"),
+    _document("invoice", "发票"),
+    _document("evidence", "服务过程性材料", max_files=20),
     FileSlot("photo", "图片", PHOTOS, 2 * MEGABYTE),
     FileSlot("contract", "合同协议附件", (PDF,), 5 * MEGABYTE),
     # The library of institutions (C05-C13).

@@ -19,7 +19,8 @@ RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
-WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "reason": REASONS, "standing": STANDINGS}
+PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
+WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS}
 
 CLAUSE = re.compile(r"\[([^\[\]]*)\]")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -47,6 +48,7 @@ def text(title: str, body: str, page: str, fields: str, roles: frozenset[Role] =
 
 
 ORDER, REVIEW = "pages/orders/show?id={subject_id}", "pages/orders/review?id={subject_id}"
+REDEMPTION = "pages/redemptions/show?id={subject_id}"
 ORDER_FIELDS = "order_number=number service "
 
 TEXTS: Mapping[str, Text] = {
@@ -126,6 +128,14 @@ TEXTS: Mapping[str, Text] = {
     "order_closed": text(
         "订单已关闭", "订单 {number}「{service}」已关闭[，原因：{reason}][，退回服务券 {returned} 元]。", ORDER,
         ORDER_FIELDS + "reason time",
+    ),
+    "redemption_result": text(
+        "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。原因：{reason}]。", REDEMPTION,
+        ORDER_FIELDS + "result reason", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
+    ),
+    "payout_result": text(
+        "兑付划拨结果：{paid}", "订单 {number}「{service}」的兑付资金 {payable} 元{paid}[。原因：{reason}]。", REDEMPTION,
+        ORDER_FIELDS + "amount=payable result=paid", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
     ),
     "review_reminder": text(
         "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,

@@ -9,13 +9,17 @@ from handlers.approvals import REASON_MAX, AlreadyDecided, Decision, DecisionInc
 from handlers.context import Context
 from handlers.orders import OrderFrozen
 from handlers.paging import PageView
-from handlers.refusals import ChangedMeanwhile
+from handlers.redemptions import NotPrepared, OrderNotClaimable
+from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
 from miniapp_api.routing import Api, Body, Query, Who
 from models.approvals import ApprovalKind, ApprovalState
 
 api = Api("approvals", "审核")
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX, description="原因，申请人可见")]
-REFUSALS = (OwnCase, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile)
+REFUSALS = (
+    OwnCase, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile, NotPrepared,
+    SecondPersonNeeded, OrderNotClaimable,
+)
 
 
 class ApprovalsQuery(Query):

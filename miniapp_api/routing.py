@@ -89,6 +89,8 @@ class Who:
     REVIEWER = _of("审核员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.ADMIN)
     PROGRAMME_MANAGER = _of("项目管理员", OrganisationKind.OFFICE, Role.PROGRAMME_MANAGER)
     DRAW_OFFICIALS = _of("摇号员、见证人", OrganisationKind.OFFICE, Role.DRAW_OFFICER, Role.WITNESS)
+    CENTRE_REVIEWER = _of("创新协同中心审核员", OrganisationKind.OFFICE, Role.CENTRE_REVIEWER)
+    PAYOUT_OFFICER = _of("财政兑付员", OrganisationKind.OFFICE, Role.PAYOUT_OFFICER)
     RISK_OFFICER = _of("风控员", OrganisationKind.OFFICE, Role.RISK_OFFICER)
     ADMIN = _of("系统管理员", OrganisationKind.OFFICE, Role.ADMIN)
     OFFICIAL = _of("工作人员", OrganisationKind.OFFICE, *OFFICE_ROLES)

@@ -27,6 +27,7 @@ class Role(StrEnum):
     VIEWER = "viewer"                        # 只读
     REVIEWER = "reviewer"                    # 审核员 (jurisdiction: park, county, city or province)
     CENTRE_REVIEWER = "centre_reviewer"      # 创新协同中心审核员: institutions and their products (C17, C22)
+    PAYOUT_OFFICER = "payout_officer"        # 财政兑付员
     PROGRAMME_MANAGER = "programme_manager"  # 项目管理员
     DRAW_OFFICER = "draw_officer"            # 摇号员
     WITNESS = "witness"                      # 见证人
@@ -121,6 +122,7 @@ class Session(Table):
     person = reference("Person")
     identity = reference("Identity")
     membership = reference("Membership", null=True)
+    device_index = BlindIndex(null=True)  # of what the app calls the phone, where it says so (F03)
     created_at = moment()
     expires_at = moment()
     revoked_at = moment(null=True)

@@ -32,6 +32,9 @@ class EntryKind(StrEnum):
     EXPIRE = "expire"        # 过期      available -> expired
     GIVE_BACK = "give_back"  # 放弃      available -> returned
     REVOKE = "revoke"        # 收回      available -> revoked
+    PRE_REDEEM = "pre_redeem"  # 预兑付    receivable -> pre_redeemed
+    SHORTFALL = "shortfall"    # 未足额    receivable -> shortfall
+    PAY_OUT = "pay_out"        # 兑付      pre_redeemed -> paid
     GRACE = "grace"          # 退回延期  available of the expired lot -> available of its grace lot
 
 
@@ -44,6 +47,9 @@ MOVES: dict[EntryKind, tuple[Account, Account]] = {
     EntryKind.EXPIRE: (Account.AVAILABLE, Account.EXPIRED),
     EntryKind.GIVE_BACK: (Account.AVAILABLE, Account.RETURNED),
     EntryKind.REVOKE: (Account.AVAILABLE, Account.REVOKED),
+    EntryKind.PRE_REDEEM: (Account.RECEIVABLE, Account.PRE_REDEEMED),
+    EntryKind.SHORTFALL: (Account.RECEIVABLE, Account.SHORTFALL),
+    EntryKind.PAY_OUT: (Account.PRE_REDEEMED, Account.PAID),
 }
 
 
