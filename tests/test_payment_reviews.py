@@ -425,10 +425,10 @@ def deciding(shop: ContractShop, member: Member, approval: int, decision: Decisi
 async def two_reviewers(shop: ContractShop, referee: Referee) -> tuple[int, list[Any]]:
     order_id = await shop.in_review(500)
     approval, colleague = await shop.waiting("order", order_id), await shop.world.official(Role.REVIEWER, park_id=shop.park_id)
-    referee.hold_after("handlers.approvals._lock_decidable")
+    referee.hold_after("handlers.orders.payment_reviews.require_outsider")
     outcomes = await referee.race(
         deciding(shop, shop.reviewer, approval, Decision.APPROVE), deciding(shop, colleague, approval, Decision.REJECT),
-        hold=["handlers.approvals._lock_decidable"],
+        hold=["handlers.orders.payment_reviews.require_outsider"],
     )
     return order_id, outcomes
 

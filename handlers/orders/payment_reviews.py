@@ -76,7 +76,7 @@ async def decide_payment(
     """Approve or reject, nothing between (registered in approvals.DECIDERS). Raises DecisionNotOffered, OwnCase, OrderFrozen."""
     if decision is Decision.RETURN:
         raise DecisionNotOffered
-    order = await tx.row(f"{SELECT} WHERE o.id = $1 FOR UPDATE OF o", approval.subject_id)
+    order = await tx.row(f"{SELECT} WHERE o.id = $1", approval.subject_id)  # `approvals.decide` has locked it
     await require_outsider(ctx, tx, order)
     rules = await rules_of_order(tx, order.policy_id)
     if decision is Decision.APPROVE:
