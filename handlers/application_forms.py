@@ -21,7 +21,8 @@ ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643
 PROBLEMS = {
     "missing": "必填", "string_type": "应为文字", "int_type": "应为整数", "int_from_float": "应为整数", "list_type": "应为列表",
     "string_too_short": "过短", "string_too_long": "过长", "string_pattern_mismatch": "格式不正确", "enum": "不是可选的值",
-    "greater_than_equal": "过小", "less_than_equal": "过大", "too_long": "选项过多", "extra_forbidden": "没有这一项",
+    "greater_than_equal": "过小", "less_than_equal": "过大", "too_long": "选项过多", "too_short": "选项过少",
+    "float_type": "应为数字", "bool_type": "应为是或否", "extra_forbidden": "没有这一项",
 }
 
 

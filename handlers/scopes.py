@@ -73,15 +73,17 @@ def finding(check: str, title: str, *, refused: bool = False, words: Iterable[st
 
 def unsupported(names: Iterable[str], texts: Iterable[str]) -> list[Finding]:
     """The scopes of article 11 that a product's names (its own and its content's) and texts speak of."""
-    named, told = "\n".join(map(folded, names)), "\n".join(map(folded, texts))
-    about = any(word in named for word in ABOUT)
+    called = [folded(name) for name in names]
+    named, told = "\n".join(called), "\n".join(map(folded, texts))
+    # Each name for itself: 版权服务 as the content excuses no 装修 in the name.
+    itself = "\n".join(name for name in called if not any(word in name for word in ABOUT))
     found = []
     for scope in UNSUPPORTED:
-        clear = [word for word in scope.clear if folded(word) in named]
-        weak = [word for word in scope.weak if folded(word) in named]
-        weak += [word for word in scope.clear if folded(word) in told]
-        if words := list(dict.fromkeys([*clear, *weak])):
-            found.append(finding(f"unsupported.{scope.code}", scope.title, refused=bool(clear) and not about, words=words))
+        refused = any(folded(word) in itself for word in scope.clear)
+        words = [word for word in (*scope.clear, *scope.weak) if folded(word) in named]
+        words += [word for word in scope.clear if word not in words and folded(word) in told]
+        if words:
+            found.append(finding(f"unsupported.{scope.code}", scope.title, refused=refused, words=words))
     return found
 
 

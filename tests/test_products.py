@@ -1,13 +1,18 @@
+import io
 from typing import Any
 
+from PIL import Image
+
+from handlers.pictures import redrawn
 from models.accounts import Role
+from tests.library import admitted, photo
 from tests.world import SHIZHONG, Member, Programme, World
 
 SECTIONS = {
     "introduction": "年度财务报表审计", "guarantee": "", "process": "约谈、进场、出具报告", "details": "", "time_limit": "二十个工作日",
     "charges": "按项目收费", "price_make_up": "人工与差旅", "deliverables": "审计报告两份",
 }
-TABLES = ("products", "deductions", "approvals", "audit_entries", "events", "favourites")
+TABLES = ("products", "product_versions", "pictures", "deductions", "approvals", "audit_entries", "events", "favourites")
 
 
 def form(programme: Programme | None = None, **changes: object) -> dict[str, Any]:
@@ -106,20 +111,121 @@ async def test_a_product_is_approved_or_rejected_but_not_returned(world: World) 
     assert await world.snapshot(*TABLES) == before
 
 
-async def test_what_was_reviewed_is_what_is_listed(world: World) -> None:
+async def test_what_was_reviewed_is_what_is_listed_while_a_later_text_waits(world: World) -> None:
     owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
     product_id = await list_new(world, owner, reviewer)
-    before = await world.snapshot(*TABLES)
-    status, problem = await world.put(f"/institution/products/{product_id}", form(version=1), by=owner)
-    assert (status, problem["code"], problem["data"]) == (409, "product_state_wrong", {"state": "listed"})
-    assert await world.snapshot(*TABLES) == before
+    path = f"/institution/products/{product_id}"
+    public = (await world.get(f"/products/{product_id}"))[1]
+    status, edited = await world.put(path, form(version=1, price_fen=500_000, name="高新技术企业年度专项审计"), by=owner)
+    assert (status, edited["state"], edited["price_fen"], edited["version"]) == (200, "listed", 400_000, 2)
+    assert (edited["pending"]["state"], edited["pending"]["number"], edited["pending"]["text"]["price_fen"]) == ("draft", 2, 500_000)
+    status, waiting = await world.put(f"{path}/submission", by=owner)
+    assert (status, waiting["state"], waiting["pending"]["state"], waiting["queue"]["position"]) == (200, "listed", "in_review", 1)
+    assert (await world.get(f"/products/{product_id}"))[1] == public
+    assert await search(world) == ([product_id], 1)
 
-    assert (await world.delete(f"/institution/products/{product_id}/listing", by=owner))[1]["state"] == "approved"
-    assert await search(world) == ([], 0)
-    status, edited = await world.put(f"/institution/products/{product_id}", form(version=1, price_fen=500_000), by=owner)
-    assert (status, edited["state"], edited["version"], edited["price_fen"]) == (200, "draft", 2, 500_000)
-    status, problem = await world.put(f"/institution/products/{product_id}/listing", by=owner)
+    _, queue = await world.get("/approvals?kind=product", by=reviewer)
+    _, case = await world.get(f"/approvals/{queue['items'][0]['id']}", by=reviewer)
+    assert (case["facts"]["submitted"]["price_fen"], case["facts"]["before"]["price_fen"]) == (500_000, 400_000)
+    assert case["facts"]["changed"] == ["name", "price_fen"]
+    assert (await decide(world, reviewer, product_id, "approval", {}))[0] == 200
+    _, own = await world.get(path, by=owner)
+    assert (own["state"], own["price_fen"], own["version"], own["pending"]) == ("listed", 500_000, 2, None)
+    assert (await world.get(f"/products/{product_id}"))[1]["product"]["price_fen"] == 500_000
+    assert await search(world, "words=年度专项") == ([product_id], 1)
+    assert [tuple(row) for row in await world.owner.fetch("SELECT number, state FROM product_versions ORDER BY number")] == [
+        (1, "superseded"), (2, "approved"),
+    ]
+
+
+async def test_a_later_text_that_is_rejected_leaves_the_listed_one_alone(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer)
+    path = f"/institution/products/{product_id}"
+    public = (await world.get(f"/products/{product_id}"))[1]
+    await world.put(path, form(version=1, price_fen=900_000), by=owner)
+    await world.put(f"{path}/submission", by=owner)
+    assert (await decide(world, reviewer, product_id, "rejection", {"reason": "提价无依据"}))[0] == 200
+    _, own = await world.get(path, by=owner)
+    assert (own["state"], own["pending"]["state"], own["pending"]["reason"], own["reason"]) == ("listed", "rejected", "提价无依据", "提价无依据")
+    row = (await world.get("/institution/products", by=owner))[1]["items"][0]
+    assert (row["state"], row["pending_state"], row["reason"]) == ("listed", "rejected", "提价无依据")
+    assert (await world.get(f"/products/{product_id}"))[1] == public
+    status, problem = await world.put(f"{path}/submission", by=owner)
     assert (status, problem["code"]) == (409, "product_state_wrong")
+    status, again = await world.put(path, form(version=2, price_fen=450_000), by=owner)
+    assert (status, again["pending"]["number"], again["pending"]["state"]) == (200, 3, "draft")
+
+
+async def test_a_product_is_edited_in_every_state_and_leaves_the_queue_for_it(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    first = await create(world, owner)
+    path = f"/institution/products/{first['id']}"
+    await world.put(f"{path}/submission", by=owner)
+    status, edited = await world.put(path, form(version=1, price_fen=410_000), by=owner)
+    assert (status, edited["state"], edited["version"], edited["queue"]) == (200, "draft", 2, None)
+    assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
+    await world.put(f"{path}/submission", by=owner)
+    await decide(world, reviewer, first["id"], "rejection", {"reason": "收费标准不清"})
+    assert (await world.put(path, form(version=2, price_fen=420_000), by=owner))[1]["state"] == "rejected"
+    await world.put(f"{path}/submission", by=owner)
+    await decide(world, reviewer, first["id"], "approval", {})
+    await world.put(path, form(version=3, price_fen=430_000), by=owner)
+    await world.put(f"{path}/submission", by=owner)
+    status, again = await world.put(path, form(version=4, price_fen=440_000), by=owner)
+    assert (status, again["state"], again["price_fen"], again["pending"]["state"]) == (200, "approved", 420_000, "draft")
+    assert again["pending"]["text"]["price_fen"] == 440_000
+    assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
+
+
+async def test_a_later_text_may_be_withdrawn_and_given_up(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer)
+    path = f"/institution/products/{product_id}"
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.delete(f"{path}/amendment", by=owner)
+    assert (status, problem["code"]) == (409, "product_state_wrong")
+    assert (await world.put(path, form(version=1), by=owner))[1]["pending"] is None  # nothing new is nothing to review
+    assert await world.snapshot(*TABLES) == before
+    await world.put(path, form(version=1, price_fen=500_000), by=owner)
+    await world.put(f"{path}/submission", by=owner)
+    assert (await world.delete(f"{path}/submission", by=owner))[1]["pending"]["state"] == "draft"
+    await world.put(f"{path}/submission", by=owner)
+    status, own = await world.delete(f"{path}/amendment", by=owner)
+    assert (status, own["state"], own["pending"], own["queue"], own["price_fen"]) == (200, "listed", None, None, 400_000)
+    assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
+
+
+async def test_a_deleted_product_is_not_edited_and_takes_its_later_text_along(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer)
+    path = f"/institution/products/{product_id}"
+    await world.put(path, form(version=1, price_fen=500_000), by=owner)
+    await world.put(f"{path}/submission", by=owner)
+    assert (await world.delete(path, by=owner))[1]["state"] == "deleted"
+    before = await world.snapshot(*TABLES)
+    for answer in (
+        await world.put(path, form(version=2), by=owner), await world.put(f"{path}/submission", by=owner),
+        await world.delete(f"{path}/amendment", by=owner), await world.put(f"{path}/pictures", {"picture_ids": []}, by=owner),
+        await world.get(f"{path}/findings", by=owner), await world.delete(path, by=owner),
+    ):
+        assert (answer[0], answer[1]["code"]) == (404, "not_found")
+    assert await world.snapshot(*TABLES) == before
+    assert await world.value("SELECT state FROM product_versions WHERE number = 2") == "superseded"
+    assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
+
+
+async def test_a_reviewer_of_another_place_or_of_another_office_finds_no_product(world: World) -> None:
+    owner = await world.institution()
+    product = await create(world, owner)
+    await world.put(f"/institution/products/{product['id']}/submission", by=owner)
+    approval = await world.value("SELECT id FROM approvals WHERE state = 'open'")
+    others = [await world.official(Role.CENTRE_REVIEWER, region_code="370200"), await world.official(Role.REVIEWER)]
+    before = await world.snapshot(*TABLES)
+    for other in others:
+        assert (await world.get("/approvals", by=other))[1]["items"] == []
+        assert (await world.post(f"/approvals/{approval}/approval", by=other))[1]["code"] == "not_found"
+    assert await world.snapshot(*TABLES) == before
 
 
 async def test_an_edit_of_an_older_version_is_refused(world: World) -> None:
@@ -216,6 +322,187 @@ async def test_a_deleted_product_is_gone_for_everybody_and_stays_for_its_orders(
     assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
     assert await search(world) == ([], 0)
     assert await world.value("SELECT count(*) FROM products") == 2
+
+
+# --- the checker -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_product_is_inside_the_approved_scopes_of_its_institution(world: World) -> None:
+    centre = await world.official(Role.CENTRE_REVIEWER)
+    owner = await admitted(world, centre)
+    outside = await create(world, owner, category="legal", content="法律顾问", name="企业法律顾问")
+    wrong = await create(world, owner, category="ip", content="版权服务", name="版权登记服务")
+    inside = await create(world, owner, category="ip", content="知识产权 申请服务", name="发明申请代理")
+    before = await world.snapshot(*TABLES)
+    for product, contents in ((outside, []), (wrong, ["知识产权申请服务"])):
+        status, problem = await world.put(f"/institution/products/{product['id']}/submission", by=owner)
+        assert (status, problem["code"], problem["data"]["contents"]) == (409, "outside_scopes", contents)
+    assert await world.snapshot(*TABLES) == before
+    assert (await world.put(f"/institution/products/{inside['id']}/submission", by=owner))[0] == 200
+
+
+async def test_scopes_that_were_narrowed_stop_a_listing(world: World) -> None:
+    centre = await world.official(Role.CENTRE_REVIEWER)
+    owner = await admitted(world, centre)
+    product_id = (await create(world, owner, category="testing", content="计量服务", name="计量校准"))["id"]
+    await world.put(f"/institution/products/{product_id}/submission", by=owner)
+    await decide(world, centre, product_id, "approval", {})
+    await world.owner.execute("DELETE FROM institution_scopes WHERE category = 'testing'")
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.put(f"/institution/products/{product_id}/listing", by=owner)
+    assert (status, problem["code"]) == (409, "outside_scopes")
+    assert await world.snapshot(*TABLES) == before
+
+
+async def test_what_article_eleven_does_not_support_is_refused_or_shown_to_the_reviewer(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    clear = await create(world, owner, name="办公室装修设计", category="other")
+    weak = await create(world, owner, name="智能仓储管理系统开发", category="digital")
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.put(f"/institution/products/{clear['id']}/submission", by=owner)
+    assert (status, problem["code"]) == (409, "scope_unsupported")
+    assert problem["data"]["items"] == [{"scope": "室内外装修类服务", "words": ["装修"]}]
+    assert await world.snapshot(*TABLES) == before
+    assert (await world.put(f"/institution/products/{weak['id']}/submission", by=owner))[0] == 200
+    approval = await world.value("SELECT id FROM approvals WHERE state = 'open'")
+    _, case = await world.get(f"/approvals/{approval}", by=reviewer)
+    assert case["facts"]["findings"] == [
+        {"check": "unsupported.storage", "title": "仓储类服务", "refused": False, "words": ["仓储"], "others": []},
+    ]
+
+
+async def test_the_same_product_twice_is_refused_and_a_similar_one_shown(world: World) -> None:
+    owner, other = await world.institution(), await world.institution()
+    reviewer = await world.official(Role.CENTRE_REVIEWER)
+    first = await list_new(world, owner, reviewer)
+    again = await create(world, owner, name="高新技术企业（专项）审计")
+    near = await create(world, owner, name="高新技术企业专项审计服务")
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.put(f"/institution/products/{again['id']}/submission", by=owner)
+    assert (status, problem["code"], problem["data"]) == (409, "product_duplicate", {"others": [first]})
+    assert await world.snapshot(*TABLES) == before
+    await world.delete(f"/institution/products/{again['id']}", by=owner)
+    assert (await world.put(f"/institution/products/{near['id']}/submission", by=owner))[0] == 200
+    approval = await world.value("SELECT id FROM approvals WHERE state = 'open'")
+    _, case = await world.get(f"/approvals/{approval}", by=reviewer)
+    assert [(found["check"], found["refused"], found["others"]) for found in case["facts"]["findings"]] == [
+        ("near_duplicate", False, [first]), ("same_text", False, [first]),
+    ]
+    same = await create(world, other)  # of another institution it is competition
+    assert (await world.put(f"/institution/products/{same['id']}/submission", by=other))[0] == 200
+
+
+async def test_a_price_raised_right_after_vouchers_were_handed_out_is_shown(world: World) -> None:
+    programme, owner = await world.programme(), await world.institution()
+    buyer, reviewer = await world.enterprise(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer, programme=programme)
+    path = f"/institution/products/{product_id}"
+    await world.lot(buyer, programme)
+    for days, price, expected in ((29, 500_000, ["price_raised_after_issue"]), (2, 510_000, []), (0, 300_000, [])):
+        world.clock.advance(days=days)
+        version = (await world.get(path, by=owner))[1]["version"]
+        await world.put(path, form(programme, version=version, price_fen=price), by=owner)
+        assert [found["check"] for found in (await world.get(f"{path}/findings", by=owner))[1]["items"]] == expected, days
+
+
+async def test_the_checker_tells_everything_at_once_before_anybody_submits(world: World) -> None:
+    owner = await admitted(world, await world.official(Role.CENTRE_REVIEWER))
+    product = await create(
+        world, owner, name="门店装修", category="ip", content="版权服务", sections=SECTIONS | {"charges": "<p><br></p>", "deliverables": ""}
+    )
+    status, found = await world.get(f"/institution/products/{product['id']}/findings", by=owner)
+    assert (status, [(one["check"], one["title"], one["refused"]) for one in found["items"]]) == (200, [
+        ("section_missing", "收费标准", True), ("section_missing", "交付结果", True),
+        ("outside_scopes", "该服务大类及内容不在本机构已获批的可用券产品申请表中", True), ("unsupported.decoration", "室内外装修类服务", True),
+    ])
+
+
+# --- rich texts and pictures -------------------------------------------------------------------------------------------
+
+
+async def seen(world: World, picture_id: int) -> tuple[int, bytes, Any]:
+    async with world.client.get(f"/api/v1/pictures/{picture_id}") as answer:
+        return answer.status, await answer.read(), answer.headers
+
+
+async def test_an_introduction_is_stored_safe_with_tables_links_and_own_pictures(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    picture_id = await photo(world, owner)
+    hostile = (
+        f'<p onclick="x()">流程<script>alert(1)</script></p><img src="attachment:{picture_id}" onerror="x()">'
+        '<table><tr><td style="x">一</td></tr></table><a href="javascript:x">甲</a><a href="https://example.cn/">乙</a>'
+    )
+    product = await create(world, owner, sections=SECTIONS | {"process": hostile})
+    assert product["sections"]["process"] == (
+        f'<p>流程</p><img src="/api/v1/pictures/{picture_id}"><table><tbody><tr><td>一</td></tr></tbody></table>'
+        '<a rel="noopener noreferrer nofollow">甲</a><a href="https://example.cn/" rel="noopener noreferrer nofollow">乙</a>'
+    )
+    assert (await seen(world, picture_id))[0] == 404
+    await world.put(f"/institution/products/{product['id']}/submission", by=owner)
+    headers = {"Authorization": f"Bearer {reviewer.token}"}
+    async with world.client.get(f"/api/v1/attachments/{picture_id}", headers=headers) as answer:
+        assert answer.status == 200  # the reviewer sees what is not public yet
+    assert (await world.delete(f"/attachments/{picture_id}", by=owner))[1]["code"] == "file_in_use"
+    await decide(world, reviewer, product["id"], "approval", {})
+    assert (await seen(world, picture_id))[0] == 404
+    await world.put(f"/institution/products/{product['id']}/listing", by=owner)
+    status, content, answered = await seen(world, picture_id)
+    assert (status, answered["Content-Type"], answered["X-Content-Type-Options"]) == (200, "image/png", "nosniff")
+    assert (answered["Cache-Control"], "sandbox" in answered["Content-Security-Policy"]) == ("public, max-age=300", True)
+    assert content.startswith(b"\x89PNG")
+    assert (await seen(world, picture_id))[1] == content
+    page = (await world.get(f"/products/{product['id']}"))[1]
+    assert [section["text"] for section in page["sections"] if section["key"] == "process"] == ["流程\n一\n甲乙"]
+    await world.delete(f"/institution/products/{product['id']}/listing", by=owner)
+    assert (await seen(world, picture_id))[0] == 404
+
+
+async def test_a_picture_in_a_text_is_of_the_institution_and_is_there(world: World) -> None:
+    owner, other = await world.institution(), await world.institution()
+    foreign, scan = await photo(world, other), await photo(world, owner, "institution_licence")
+    before = await world.snapshot(*TABLES)
+    for picture_id in (foreign, scan, 999_999_999):
+        sections = SECTIONS | {"process": f'<p>流程</p><img src="attachment:{picture_id}">'}
+        status, problem = await world.post("/institution/products", form(sections=sections), by=owner)
+        assert (status, problem["code"], problem["data"]) == (422, "picture_unknown", {"picture_ids": [picture_id]})
+    assert await world.snapshot(*TABLES) == before
+
+
+async def test_pictures_beside_the_text_are_changed_at_once_and_public_with_the_product(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer)
+    first, second, foreign = await photo(world, owner), await photo(world, owner), await photo(world, await world.institution())
+    path = f"/institution/products/{product_id}/pictures"
+    status, own = await world.put(path, {"picture_ids": [second, first]}, by=owner)
+    assert (status, own["state"], own["picture_ids"], own["pending"]) == (200, "listed", [second, first], None)
+    assert (await world.get(f"/products/{product_id}"))[1]["picture_ids"] == [second, first]
+    assert [(await seen(world, number))[0] for number in (first, second, foreign)] == [200, 200, 404]
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.put(path, {"picture_ids": [first, foreign]}, by=owner)
+    assert (status, problem["code"], problem["data"]) == (422, "picture_unknown", {"picture_ids": [foreign]})
+    assert await world.snapshot(*TABLES) == before
+    await world.put(path, {"picture_ids": [first]}, by=owner)
+    assert [(await seen(world, number))[0] for number in (first, second)] == [200, 404]
+    await world.owner.execute("UPDATE organisations SET suspended_at = $2 WHERE id = $1", owner.organisation_id, world.at())
+    assert (await seen(world, first))[0] == 404
+
+
+async def test_a_public_picture_says_nothing_of_where_it_was_taken(world: World) -> None:
+    owner = await admitted(world, await world.official(Role.CENTRE_REVIEWER))
+    shop = (await world.get(f"/institutions/{owner.organisation_id}"))[1]
+    assert [(await seen(world, number))[0] for number in shop["picture_ids"]] == [200]
+    licence = await world.value("SELECT id FROM attachments WHERE slot = 'institution_licence'")
+    assert (await seen(world, licence))[0] == 404
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (36.0, 39.0, 4.0)}
+    exif[0x0112] = 6  # lying on its side
+    taken = io.BytesIO()
+    Image.new("RGB", (3200, 1600), "red").save(taken, "JPEG", exif=exif)
+    drawn = redrawn(taken.getvalue() + b"<script>alert(1)</script>", "image/jpeg")
+    assert drawn is not None
+    assert b"script" not in drawn
+    with Image.open(io.BytesIO(drawn)) as image:
+        assert (image.size, dict(image.getexif())) == ((800, 1600), {})
 
 
 # --- search ------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ def test_a_clear_word_in_a_text_is_for_the_reviewer_with_the_word() -> None:
     assert [(one["check"], one["refused"], one["words"]) for one in found] == [("unsupported.decoration", False, ["装修"])]
 
 
+def test_an_innocent_content_does_not_excuse_the_name() -> None:
+    assert refused("门店装修", "版权服务") == ["室内外装修类服务"]
+    assert refused("门店装修软件开发", "办公室装修") == ["室内外装修类服务"]
+
+
 def test_spelling_hides_nothing() -> None:
     assert refused("ｋｔｖ 包场") == ["餐饮及娱乐类服务"]
     assert refused("工 程 造 价 咨 询") == ["工程造价咨询"]
