@@ -179,7 +179,7 @@ async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
     after = f"($2::{kind} IS NULL OR (f.key, f.id) {compares} ($2, $3::bigint))"
     statement = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
     found = await rows(statement.format(key=key, match=match, after=after, direction=direction), *values)
-    shown = page_of([row for row in found if row.id is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
+    shown = page_of([row for row in found if row["id"] is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
     return {"items": shown["items"], "next": shown["next"], "total": found[0].total}
 
 
@@ -201,13 +201,13 @@ def _last_seen(sort: Sort, page: Page) -> tuple[Any, int | None]:
 
 
 def view_card(product: Any) -> ProductCardView:
-    """`product`: a row of CARD."""
-    voucher_fen = product.max_voucher_fen or 0
+    """`product`: a row of CARD, read by index: an attribute costs ten times as much, and a page reads hundreds."""
+    category, price_fen, voucher_fen = product["category"], product["price_fen"], product["max_voucher_fen"] or 0
     return {
-        "id": product.id, "service_number": product.service_number, "name": product.name, "category": product.category,
-        "category_title": CATEGORIES.get(product.category, product.category), "region_code": product.region_code,
-        "price_fen": product.price_fen, "max_voucher_fen": voucher_fen,
-        "offline_fen": None if product.price_fen is None else product.price_fen - voucher_fen,
-        "is_recommended": product.is_recommended, "institution_id": product.organisation_id,
-        "institution_name": product.institution_name,
+        "id": product["id"], "service_number": product["service_number"], "name": product["name"], "category": category,
+        "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],
+        "price_fen": price_fen, "max_voucher_fen": voucher_fen,
+        "offline_fen": None if price_fen is None else price_fen - voucher_fen,
+        "is_recommended": product["is_recommended"], "institution_id": product["organisation_id"],
+        "institution_name": product["institution_name"],
     }
