@@ -45,7 +45,8 @@ async def make_database(servers: EmbeddedServers, size: Size) -> None:
     admin = await asyncpg.connect(servers.owner_url)
     try:
         await admin.execute(f'DROP DATABASE IF EXISTS "{DATABASE}" WITH (FORCE)')
-        there = [row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"bench_{size.name}_%")]
+        kept = await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"bench_{size.name}_%")
+        there = [row["datname"] for row in kept]
         if template not in there:
             for old in (*there, "bench_new"):
                 await admin.execute(f'DROP DATABASE IF EXISTS "{old}"')

@@ -54,8 +54,11 @@ INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at
 SELECT 'system_review_made', enterprise_id, 'order', id, jsonb_build_object('number', number, 'service', product_name), $1 FROM due
 """
 CLAIM = """
-WITH chosen AS (SELECT id FROM deliveries WHERE state = 'planned' AND due_at <= $1 ORDER BY due_at, notice_id LIMIT $2 FOR UPDATE SKIP LOCKED),
-taken AS (UPDATE deliveries d SET state = 'sending', leased_until = $3, attempts = attempts + 1 FROM chosen c WHERE d.id = c.id RETURNING d.*)
+WITH chosen AS (
+  SELECT id FROM deliveries WHERE state = 'planned' AND due_at <= $1 ORDER BY due_at, notice_id LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+  UPDATE deliveries d SET state = 'sending', leased_until = $3, attempts = attempts + 1 FROM chosen c WHERE d.id = c.id RETURNING d.*
+)
 SELECT t.id, n.title, n.body, n.page, i.open_id FROM taken t JOIN notices n ON n.id = t.notice_id
 JOIN identities i ON i.person_id = t.person_id AND i.platform = 'wechat'
 """

@@ -153,7 +153,7 @@ def products(size: Size) -> list[tuple[object, ...]]:
     """Rows of `products`: 32 words in all combinations of three, with what our own search keeps of them."""
     now, categories = datetime.now(UTC), list(CATEGORIES)
     names = itertools.islice(itertools.cycle(itertools.permutations(WORDS, 3)), 0, None, 7)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for number, words in zip(range(1, size.products + 1), names, strict=False):
         seller, category = size.organisations + 1 + number % INSTITUTIONS, categories[number % len(categories)]
         name = "".join(words) + "服务"

@@ -30,7 +30,8 @@ class PayBody(Body):
     voucher_fen: Annotated[int, Field(ge=1, le=10**12)]
 
 
-@api.post("/bench/orders/{order_id}/payment", title="支付（不含密码散列）", who=Who.ENTERPRISE_PAYER, key_required=True, refusals=LOTS_REFUSALS)
+@api.post("/bench/orders/{order_id}/payment", title="支付（不含密码散列）", who=Who.ENTERPRISE_PAYER, key_required=True,
+          refusals=LOTS_REFUSALS)
 async def pay_verified(ctx: Context, order_id: int, body: PayBody) -> orders.OrderView:
     return await orders.pay_verified(ctx, order_id, body.voucher_fen)
 

@@ -71,9 +71,9 @@ def cpu_seconds(root: int) -> float:
 
 def _children() -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (fields := _stat(int(entry))):
-            found.setdefault(fields[1], []).append(int(entry))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            found.setdefault(fields[1], []).append(int(entry.name))
     return found
 
 
