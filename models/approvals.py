@@ -36,6 +36,7 @@ APPLICATION_GRAPH = Graph("application", "applications", ApplicationState, {
     (A.RETURNED, A.SUBMITTED): "application.resubmitted",
     (A.RETURNED, A.WITHDRAWN): "application.withdrawn",
     (A.APPROVED, A.SUBMITTED): "application.amended",
+    (A.REJECTED, A.SUBMITTED): "application.reopened",  # an appeal was right (F10)
 })
 
 
@@ -87,6 +88,7 @@ class ApprovalKind(StrEnum):
     PRODUCT = "product"        # 服务产品审核
     PAYMENT = "payment"        # 支付审核 (issue 2)
     REDEMPTION = "redemption"  # 兑付审核 (issue 2)
+    APPEAL = "appeal"          # 申诉
 
 
 class ApprovalState(StrEnum):

@@ -95,6 +95,9 @@ class Order(Table):
     due_at = moment(null=True)        # the next deadline of whoever must act
     reminded = fields.SmallIntField(default=0)
     frozen_at = moment(null=True)
+    clock_from = moment(null=True)    # since an unfreezing: where the days of the order's state count from, the frozen ones left out
+    scanned_state = chars(24, null=True)  # what it was when it was last looked at for signals (handlers/risk_signals.py)
+    scanned_at = moment(null=True)
     disputed_at = moment(null=True)
     version = fields.IntField(default=1)
 

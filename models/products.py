@@ -54,6 +54,7 @@ VERSION_GRAPH = Graph("product_version", "product_versions", VersionState, {
     (V.IN_REVIEW, V.APPROVED): "product_version.approved",
     (V.IN_REVIEW, V.REJECTED): "product_version.rejected",
     (V.IN_REVIEW, V.SUPERSEDED): "product_version.discarded",
+    (V.REJECTED, V.IN_REVIEW): "product_version.reopened",  # an appeal was right (F10)
     (V.APPROVED, V.SUPERSEDED): "product_version.superseded",
 })
 
