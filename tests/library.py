@@ -9,7 +9,8 @@ from tests.world import SHIZHONG, Member, World
 ADMISSION: dict[str, Any] = {
     "category": "ip", "introduction": "专注知识产权服务十年。", "region_code": SHIZHONG, "address": "济南市市中区英雄山路 1 号",
     "latitude": 36.651234, "longitude": 117.001234, "pinned": True, "contact_name": "李小红", "contact_phone": "13853112345",
-    "landline": "0531-88880000", "qualification_info": "无", "business_info": "上年度服务企业 120 家。", "finance_info": "上年度营业收入 800 万元。",
+    "landline": "0531-88880000", "qualification_info": "无", "business_info": "上年度服务企业 120 家。",
+    "finance_info": "上年度营业收入 800 万元。",
     "bank_branch": "中国银行郑州高新区支行", "bank_account": "6217 8580 1234 5678",
     "scopes": [{"category": "ip", "content": "知识产权申请服务"}, {"category": "testing", "content": "计量服务"}],
     "no_licence_photos": {"none": True}, "no_other_photos": {"none": True}, "no_ranking_photos": {"none": True},
@@ -30,8 +31,8 @@ async def applying(world: World, role: Role = Role.OWNER) -> Member:
     return member
 
 
-async def photo(world: World, member: Member, slot: str = "photo", **size: int) -> int:
-    status, body = await upload(world, member, slot, "图片.png", picture(**size))
+async def photo(world: World, member: Member, slot: str = "photo") -> int:
+    status, body = await upload(world, member, slot, "图片.png", picture())
     assert status == 201, body
     return int(body["id"])
 

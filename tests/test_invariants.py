@@ -13,6 +13,7 @@ from tests.lottery import drawn
 from tests.shop import open_shop
 from tests.test_products import create
 from tests.world import World
+from tests.zhengzhou import open_contract_shop
 
 # What the schema forbids, an older dump or an index that lost a row may still hold.
 WITHOUT_CONSTRAINTS = """
@@ -53,7 +54,26 @@ GRACE_LOT = (
 )
 SEAL = "INSERT INTO seals (chain, from_xid, upto_xid, rows, previous, digest, sealed_at) VALUES ('audit', {}, {}, 1, {}, '\\x00', now())"
 # name -> what breaks it, in a world with a reviewed order, a final round and a product in review
+CLAIM = (
+    "INSERT INTO redemptions (number, order_id, programme_id, policy_id, institution_id, state, voucher_fen, actual_fen, ratio_ppm,"
+    " payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, preparation, version) SELECT '{number}', id, programme_id, policy_id,"
+    " institution_id, '{state}', voucher_fen, order_fen, 600000, {payable}, voucher_fen - {payable}, '', placed_by_id, placed_at, '{{}}', 1"
+    " FROM orders WHERE voucher_fen > 0 LIMIT 1"
+)
+BATCH = (
+    "INSERT INTO payout_batches (number, programme_id, state, lines, total_fen, made_by_id, made_at)"
+    " SELECT 'B', programme_id, 'draft', 1, 5, placed_by_id, placed_at FROM orders LIMIT 1"
+)
+INVOICE = (
+    "INSERT INTO invoices (redemption_id, code, number, buyer_name, seller_name, amount_fen, issued_on, attachment_id)"
+    " VALUES (1, '', '00000000', '', '', 1, '2026-01-01', 1), (2, '', '00000000', '', '', 1, '2026-01-01', 1)"
+)
 BREAKS = {
+    "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
+    "redemptions_are_in_the_ledger": CLAIM.format(number="2", state="pre_redeemed", payable="1"),
+    "batches_add_up": BATCH,
+    "claims_in_a_batch_have_their_line": CLAIM.format(number="3", state="in_batch", payable="1"),
+    "invoices_pay_once": INVOICE,
     "ledger_conserves_each_programme": entry("commit", target="'elsewhere'"),
     "ledger_accounts_never_negative": entry("hold", fen="fen * 10"),
     "ledger_amounts_positive": "UPDATE ledger_entries SET fen = -fen WHERE kind = 'hold'",
@@ -69,6 +89,19 @@ BREAKS = {
     "lots_end_after_their_last_day_in_shanghai": "UPDATE lots SET expires_at = expires_at + interval '1 second'",
     "lots_expired_only_after_their_last_day": "UPDATE lots SET expired_fen = 1, expired_at = expires_at - interval '1 microsecond'",
     "grace_lots_continue_their_lot": GRACE_LOT,
+    "grants_are_lots_of_their_amount": "UPDATE grants SET amount_fen = amount_fen - 1",
+    "grace_lots_keep_the_grant": "UPDATE lots SET grant_id = NULL WHERE grace_of_id IS NOT NULL",
+    "programmes_grant_within_their_budget": "UPDATE programmes SET budget_fen = granted_fen - 1 WHERE granted_fen > 0",
+    "orders_pay_from_amounts_of_their_direction": "UPDATE orders SET content = '商标注册'",
+    "orders_cost_what_was_settled_last": "DELETE FROM price_changes",
+    "orders_paid_by_contract_cost_what_it_says": "UPDATE contracts SET total_fen = total_fen + 1",
+    "payments_in_review_have_one_open_approval": (
+        "UPDATE approvals SET state = 'withdrawn', decided_at = submitted_at WHERE kind = 'payment' AND state = 'open'"
+    ),
+    "payments_are_reviewed_by_nobody_of_either_party": (
+        "INSERT INTO memberships (person_id, organisation_id, role, state, created_at) SELECT a.decided_by_id, o.institution_id, 'viewer',"
+        " 'active', o.placed_at - interval '1 day' FROM approvals a JOIN orders o ON o.id = a.subject_id WHERE a.kind = 'payment' AND a.state = 'approved'"
+    ),
     "orders_hold_what_is_under_payment_review": "DELETE FROM ledger_entries WHERE kind = 'commit'",
     "orders_spent_what_they_paid_and_did_not_return": "UPDATE orders SET voucher_fen = voucher_fen - 1",
     "orders_in_service_are_paid": "UPDATE orders SET returned_fen = 1",
@@ -103,6 +136,11 @@ BREAKS = {
     "applications_decided_have_their_moment": "UPDATE applications SET decided_at = NULL",
     "policies_and_rounds_had_a_second_person": "UPDATE rounds SET finalised_by_id = made_by_id",
     "products_listed_are_of_admitted_institutions": "UPDATE organisations SET certified_at = NULL",
+    "institutions_trade_by_their_state": "UPDATE institutions SET state = 'expired'",
+    "products_in_force_say_what_was_approved": (
+        "INSERT INTO product_versions (product_id, number, content, state, made_by_id, created_at)"
+        " SELECT id, 99, '{}', 'approved', (SELECT min(id) FROM persons), created_at FROM products LIMIT 1"
+    ),
     "products_deduct_within_their_price": "UPDATE deductions SET max_fen = 400001",
     "payment_passwords_have_five_tries": "UPDATE payment_passwords SET tries_spent = 6",
     "sessions_keep_only_hashes": "UPDATE sessions SET token_hash = 'a-token'",
@@ -139,6 +177,18 @@ async def eventful(world: World) -> None:
     lottery, _ = await drawn(world, cap=1)
     await lottery.publicise()
     await lottery.finalise()
+    await contracted(world)
+
+
+async def contracted(world: World) -> None:
+    """Under Zhengzhou's policy: a payment approved, one rejected after the vouchers' last day, one in review."""
+    shop = await open_contract_shop(world)
+    await shop.granted(valid_until=shop.in_days(0).isoformat())
+    approved, rejected = await shop.in_review(), await shop.in_review()
+    await shop.in_review()
+    world.clock.advance(days=1)
+    assert (await shop.decide(approved, "approval"))[0] == 200
+    assert (await shop.decide(rejected, "rejection", "合同未盖章"))[0] == 200
 
 
 async def test_every_invariant_has_a_break_that_it_finds(world: World) -> None:
