@@ -84,4 +84,5 @@ def remark(order: Any) -> str | None:
     """备注: why it was closed, or why its payment or its redemption was refused."""
     if order.close_reason:
         return REMARKS[order.close_reason]
-    return order.redemption_reason if order.redemption_state in {"returned", "rejected"} else order.remark
+    said: str | None = order.redemption_reason if order.redemption_state in {"returned", "rejected"} else order.remark
+    return said
