@@ -13,9 +13,12 @@ from handlers.invariants import INVARIANTS
 from handlers.paging import Page, PageView, page_of
 from handlers.regions import OutsideJurisdiction, reaches
 from handlers.transactions import Transaction, rows, transaction
+from handlers.working_days import SHANGHAI
+from models.accounts import Role
 from models.engine import lend_transaction
 
 SEALING_LOCK = 0x5345414C
+CHECKING_LOCK = 0x424F4F4B
 NOTHING = bytes(32)  # what the first seal of a chain follows
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A seal a minute, or as many as there are rows for: under load a sweep that sealed whatever is new would never come to an end.
@@ -244,3 +247,24 @@ def _seal_view(seal: Any) -> SealView:
         "id": seal.id, "chain": seal.chain, "from_xid": seal.from_xid, "upto_xid": seal.upto_xid, "rows": seal.rows,
         "digest": seal.digest.hex(), "sealed_at": seal.sealed_at,
     }
+
+
+CHECK_HOUR = 3  # Asia/Shanghai: after the nightly expiry, before anybody is at work
+
+
+async def check_nightly(ctx: Context, limit: int = 1) -> int:
+    """Prove the books once a day, and tell every administrator of the whole platform about a break. Returns 1 when it did.
+
+    The day is in the audit trail, so that a restart at night does not prove twice and a night without jobs is made up for.
+    """
+    local = ctx.now.astimezone(SHANGHAI)
+    day = int((local if local.hour >= CHECK_HOUR else local - timedelta(days=1)).strftime("%Y%m%d"))
+    if limit < 1 or await rows("SELECT 1 AS done FROM audit_entries WHERE subject = 'books' AND subject_id = $1", day):
+        return 0
+    broken = sorted(await check_books())
+    async with transaction(ctx) as tx:
+        if await tx.value("SELECT pg_try_advisory_xact_lock($1)", CHECKING_LOCK):
+            tx.record("books.broken" if broken else "books.proved", "books", day, broken=broken)
+            if broken:
+                tx.announce("approval_waiting", "books", day, role=Role.ADMIN, title=f"账目核对不平：{len(broken)} 项"[:50])
+    return 1

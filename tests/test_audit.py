@@ -1,7 +1,7 @@
 """The trail, its seals, and who may look: tampering as the tables' owner is found, and nobody else can tamper at all."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -9,6 +9,7 @@ import pytest
 
 from handlers import audit
 from handlers.audit import SEAL_EVERY, check_books, seal_due, verify_chain
+from handlers.invariants import INVARIANTS
 from handlers.transactions import rows
 from models.accounts import Role
 from tests.books import expect_broken
@@ -276,3 +277,24 @@ async def test_nobody_else_reads_the_trail(shop: Shop) -> None:
             status, problem = await shop.world.get(path, by=by)
             assert (status, problem["code"]) == (403, code)
         assert (await shop.world.get(path))[0] == 401
+
+
+async def test_the_books_are_proved_once_a_night_and_a_missed_night_is_made_up_for(world: World) -> None:
+    world.clock.set(datetime(2026, 3, 2, 18, 59, 59, tzinfo=UTC))  # 02:59:59 in Shanghai: still the night before
+    assert [await world.sweep(audit.check_nightly) for _ in range(2)] == [1, 0]
+    world.clock.advance(seconds=1)
+    assert [await world.sweep(audit.check_nightly) for _ in range(2)] == [1, 0]
+    world.clock.advance(days=3)
+    assert [await world.sweep(audit.check_nightly) for _ in range(2)] == [1, 0]
+    days = await world.owner.fetch("SELECT action, subject_id FROM audit_entries WHERE subject = 'books' ORDER BY id")
+    assert [tuple(day) for day in days] == [("books.proved", 20260302), ("books.proved", 20260303), ("books.proved", 20260306)]
+
+
+async def test_a_break_is_told_to_the_administrators(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INVARIANTS, "broken", "SELECT 1 AS number")
+    try:
+        assert await world.sweep(audit.check_nightly) == 1
+    finally:
+        monkeypatch.undo()
+    assert await world.value("SELECT role FROM events WHERE subject = 'books'") == "admin"
+    assert await world.value("SELECT data->>'broken' FROM audit_entries WHERE subject = 'books'") == '["broken"]'
