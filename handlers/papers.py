@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from handlers.institutions_forms import AdmissionForm
 from handlers.qualifications import FORM_VERSION, FORMS
+from handlers.refusals import NotFound
 from models.categories import CATEGORIES
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -86,7 +87,12 @@ def paper(name: PaperName) -> bytes:
 
 
 def letter(name: PaperName, values: Mapping[str, Any]) -> bytes:
-    """A paper of an institution as .docx bytes, with what its form says already; empty cells for the rest."""
+    """A paper of an institution as .docx bytes, with what its form says already; empty cells for the rest.
+
+    Raises NotFound for the papers of enterprises.
+    """
+    if name not in LETTER_FIELDS:
+        raise NotFound
     fields = AdmissionForm.model_fields
     rows = [(str(fields[field].title).partition("（")[0], str(values.get(field, ""))) for field in LETTER_FIELDS[name]]
     if code := values.get("category"):
