@@ -40,6 +40,13 @@ INSERT INTO pictures (attachment_id, organisation_id, in_text, position)
 SELECT l.attachment_id, a.organisation_id, false, row_number() OVER (ORDER BY l.attachment_id)
 FROM application_files l JOIN applications a ON a.id = l.application_id WHERE a.id = $1 AND l.slot = 'institution_picture'
 """
+LICENCE_AS_PICTURE = """
+SELECT EXISTS (
+  SELECT 1 FROM application_files p JOIN attachments a ON a.id = p.attachment_id
+  JOIN application_files l ON l.application_id = p.application_id JOIN attachments b ON b.id = l.attachment_id
+  WHERE p.application_id = $1 AND p.slot = 'institution_picture' AND l.slot = 'institution_licence' AND a.sha256 = b.sha256
+)
+"""
 DRAFT = """
 SELECT a.form FROM applications a WHERE a.organisation_id = $1 AND a.kind = 'institution_admission' ORDER BY a.id DESC LIMIT 1
 """
@@ -65,6 +72,8 @@ async def compare(tx: Transaction, case: Case) -> list[ProblemView]:
     problems = [_problem(field, "与单位登记的信息不一致") for field, value in known.items() if value is not None and form[field] != value]
     if normalise(form["bank_account_name"]) != normalise(form["institution_name"]):
         problems.append(_problem("bank_account_name", "应与单位名称一致"))
+    if await tx.value(LICENCE_AS_PICTURE, case.application.id):  # C07: everybody would see it
+        problems.append({"field": "files.institution_picture", "title": "机构图片", "problem": "请勿使用营业执照，可使用单位标识等图片"})
     found = await tx.rows("SELECT DISTINCT slot FROM application_files WHERE application_id = $1", case.application.id)
     linked = {link.slot for link in found}
     for field, slot in MAYBE_FILES.items():

@@ -39,7 +39,9 @@ class VersionView(TypedDict):
     created_at: datetime
 
 
-LATEST = "SELECT max(number) FROM product_versions WHERE product_id = $1"
+NUMBERS = """
+SELECT max(number) AS last, max(number) FILTER (WHERE state <> 'superseded') AS newest FROM product_versions WHERE product_id = $1
+"""
 WAITING = "SELECT * FROM product_versions WHERE product_id = $1 AND state IN ('draft', 'in_review') FOR UPDATE"
 INSERT = """
 INSERT INTO product_versions (product_id, number, content, state, made_by_id, created_at, decided_at)
@@ -49,12 +51,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 NEWEST = """
 SELECT * FROM product_versions v WHERE v.product_id = $1 AND v.number > $2 AND v.state <> 'superseded' ORDER BY v.number DESC LIMIT 1
 """
-
-
-async def newest_number(tx: Transaction, product: Any) -> int:
-    """The number that an edit must name: of the newest text, in force or not."""
-    newest: int = max(product.version, await tx.value(LATEST, product.id) or 0)
-    return newest
 
 
 async def waiting_version(tx: Transaction, product_id: int) -> Any:
@@ -67,20 +63,23 @@ async def amend(ctx: Context, tx: Transaction, product: Any, version: int, conte
 
     Raises ChangedMeanwhile, CategoryUnknown, DeductionNotAllowed, PictureUnknown.
     """
-    newest, waiting = await newest_number(tx, product), await waiting_version(tx, product.id)
+    waiting = await waiting_version(tx, product.id)
+    numbers = await tx.row(NUMBERS, product.id)
+    newest = max(product.version, numbers.newest or 0)  # what was given up is no text to start from
     if version != newest:
         raise ChangedMeanwhile(version=newest)
+    following = max(product.version, numbers.last or 0) + 1
     await check_content(tx, product.organisation_id, content)
     if waiting is None:
         if content == await in_force(tx, product):
             return
-        made = await tx.value(INSERT, product.id, newest + 1, content, VersionState.DRAFT.value, ctx.person_id, ctx.now, None)
+        made = await tx.value(INSERT, product.id, following, content, VersionState.DRAFT.value, ctx.person_id, ctx.now, None)
         tx.record("product_version.created", "product_version", made, after=VersionState.DRAFT.value, product_id=product.id)
         return
     if waiting.state == VersionState.IN_REVIEW:
         await withdraw(tx, product.id, waiting)
-    await tx.run("UPDATE product_versions SET content = $2, number = $3 WHERE id = $1", waiting.id, content, newest + 1)
-    tx.record("product_version.edited", "product_version", waiting.id, number=newest + 1)
+    await tx.run("UPDATE product_versions SET content = $2, number = $3 WHERE id = $1", waiting.id, content, following)
+    tx.record("product_version.edited", "product_version", waiting.id, number=following)
 
 
 async def submit(ctx: Context, tx: Transaction, product: Any, waiting: Any) -> None:

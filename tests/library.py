@@ -32,7 +32,7 @@ async def applying(world: World, role: Role = Role.OWNER) -> Member:
 
 
 async def photo(world: World, member: Member, slot: str = "photo") -> int:
-    status, body = await upload(world, member, slot, "图片.png", picture())
+    status, body = await upload(world, member, slot, "图片.png", picture(width=sum(slot.encode()) % 97 + 8))
     assert status == 201, body
     return int(body["id"])
 

@@ -233,6 +233,18 @@ async def test_each_of_the_nine_items_is_there_or_said_to_be_nothing(world: Worl
     assert await world.snapshot(*TABLES) == before
 
 
+async def test_the_licence_is_not_the_picture_that_everybody_sees(world: World) -> None:
+    owner = await applying(world)
+    body = await admission(world, owner)
+    _, same = await upload(world, owner, "institution_picture", "图片.png", picture(width=sum(b"institution_licence") % 97 + 8))
+    body["files"]["institution_picture"] = [same["id"]]
+    assert (await world.put("/institution/admission", body, by=owner))[0] == 200
+    before = await world.snapshot(*TABLES)
+    status, problem = await world.post("/institution/admission/submission", by=owner)
+    assert (status, problems(problem)) == (422, {"files.institution_picture": "请勿使用营业执照，可使用单位标识等图片"})
+    assert await world.snapshot(*TABLES) == before
+
+
 async def test_files_keep_to_the_limits_of_their_items(world: World) -> None:
     owner = await applying(world)
     before = await world.snapshot("attachments")

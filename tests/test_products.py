@@ -1,3 +1,4 @@
+import asyncio
 import io
 from typing import Any
 
@@ -213,6 +214,27 @@ async def test_a_deleted_product_is_not_edited_and_takes_its_later_text_along(wo
     assert await world.snapshot(*TABLES) == before
     assert await world.value("SELECT state FROM product_versions WHERE number = 2") == "superseded"
     assert (await world.get("/approvals?kind=product", by=reviewer))[1]["items"] == []
+
+
+async def test_an_edit_and_a_decision_at_the_same_moment_agree_on_one_text(world: World) -> None:
+    owner, reviewer = await world.institution(), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, reviewer)
+    path = f"/institution/products/{product_id}"
+    for price in range(500_000, 540_000, 10_000):
+        version = (await world.get(path, by=owner))[1]["version"]
+        await world.put(path, form(version=version, price_fen=price), by=owner)
+        own = (await world.put(f"{path}/submission", by=owner))[1]
+        approval = await world.value("SELECT id FROM approvals WHERE state = 'open'")
+        edited, decided = await asyncio.gather(
+            world.put(path, form(version=own["version"], price_fen=price + 1), by=owner),
+            world.post(f"/approvals/{approval}/approval", by=reviewer),
+        )
+        assert edited[0] == 200
+        assert (decided[0], decided[1].get("code")) in {(200, None), (409, "already_decided")}
+        own = (await world.get(path, by=owner))[1]
+        assert (own["price_fen"] == price) is (decided[0] == 200)
+        assert own["pending"]["text"]["price_fen"] == price + 1
+        await world.delete(f"{path}/amendment", by=owner)
 
 
 async def test_a_reviewer_of_another_place_or_of_another_office_finds_no_product(world: World) -> None:
