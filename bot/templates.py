@@ -19,6 +19,9 @@
     order_sent_back       服务退回通知      order_number, service, reason, time
     order_completed       订单完成通知      order_number, service, amount (用券), time
     order_closed          订单关闭通知      order_number, service, reason, time
+    order_frozen          订单核实通知      order_number, service, progress, time
+    risk_proposed         订单核查提醒      order_number, service, time, hint
+    appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
     redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
     payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
     review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
@@ -40,6 +43,7 @@ from bot.values import FORMATTERS, HAN
 
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
+OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
@@ -104,6 +108,10 @@ def table() -> Iterator[Template]:
     yield order("order_sent_back", "服务退回通知", "原因说明 thing reason", "退回时间 time time")
     yield order("order_completed", "订单完成通知", "用券金额 amount amount", "完成时间 time time")
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
+    yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")
+    yield order("risk_proposed", "订单核查提醒", "时间 time time", "温馨提示 thing hint")
+    yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
+                   "说明 thing reason")
     yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")
     yield order("payout_result", "兑付到账通知", "兑付金额 amount amount", ("划拨结果 phrase result", PAYOUT_RESULTS))
     yield template("review_reminder", "评价提醒", "服务名称 thing service", "订单编号 character_string order_number",

@@ -31,6 +31,12 @@ class OwnCase(Refusal):
     kind, code, title = Kind.FORBIDDEN, "own_case", "不能审核本人或本单位的申请"
 
 
+class OriginalReviewer(Refusal):
+    """F10: what somebody decided is looked at again by somebody else. `data.not_by` of the approval names them."""
+
+    kind, code, title = Kind.FORBIDDEN, "original_reviewer", "须由原审核人以外的人员办理"
+
+
 class AlreadyDecided(Refusal):
     kind, code, title = Kind.CONFLICT, "already_decided", "该事项已办结"
 
@@ -204,14 +210,16 @@ async def open_case(ctx: Context, approval_id: int) -> CaseView:
     return {
         "approval": view(ctx, approval),
         "facts": await detail(ctx, approval) if detail else {},
-        "history": [_history_view(past) for past in await rows(HISTORY, approval.subject, approval.subject_id, approval.id)],
+        "history": [history_view(past) for past in await rows(HISTORY, approval.subject, approval.subject_id, approval.id)],
     }
 
 
 async def decide(
     ctx: Context, approval_id: int, decision: Decision, *, reason: str | None = None, data: Mapping[str, Any] | None = None
 ) -> ApprovalView:
-    """Decide an open case, once. Raises NotFound, OwnCase, AlreadyDecided, ReasonNeeded, and what the kind's decider refuses."""
+    """Decide an open case, once. Raises NotFound, OwnCase, OriginalReviewer, AlreadyDecided, ReasonNeeded,
+    and what the kind's decider refuses.
+    """
     reason, given = _reason(decision, reason), data or {}
     async with transaction(ctx) as tx:
         approval = await _lock_decidable(ctx, tx, approval_id)
@@ -229,6 +237,8 @@ async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> An
         raise NotFound
     if await tx.value(RELATED, approval_id, ctx.person_id):
         raise OwnCase
+    if ctx.person_id in seen.data.get("not_by", ()):
+        raise OriginalReviewer
     await tx.row(LOCK.format(SUBJECTS[seen.subject]), seen.subject_id)
     await tx.row(LOCK.format("approvals"), approval_id)
     approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it
@@ -260,7 +270,7 @@ def view(ctx: Context, approval: Any) -> ApprovalView:
     }
 
 
-def _history_view(past: Any) -> HistoryView:
+def history_view(past: Any) -> HistoryView:
     return {
         "state": ApprovalState(past.state), "submitted_at": past.submitted_at, "decided_at": past.decided_at,
         "reason": past.reason, "items": past.data.get("items", []),

@@ -20,7 +20,11 @@ REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "dec
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
-WORDS: Mapping[str, Mapping[str, str]] = {"result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS}
+OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
+PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
+}
 
 CLAUSE = re.compile(r"\[([^\[\]]*)\]")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -128,6 +132,17 @@ TEXTS: Mapping[str, Text] = {
     "order_closed": text(
         "订单已关闭", "订单 {number}「{service}」已关闭[，原因：{reason}][，退回服务券 {returned} 元]。", ORDER,
         ORDER_FIELDS + "reason time",
+    ),
+    "order_frozen": text(
+        "订单{progress}", "订单 {number}「{service}」{progress}。", ORDER, ORDER_FIELDS + "progress time", PAYERS,
+    ),
+    "risk_proposed": text(
+        "订单建议核查", "订单 {number}「{service}」的风险信号合计 {score} 分，建议冻结核查。", "pages/risks/show?id={subject_id}",
+        ORDER_FIELDS + "time hint", hint="请查看信号后处理",
+    ),
+    "appeal_result": text(
+        "申诉结果：{outcome}", "「{title}」{outcome}。[说明：{reason}。]", "pages/appeals/show?id={subject_id}",
+        "subject=title outcome time reason",
     ),
     "redemption_result": text(
         "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。原因：{reason}]。", REDEMPTION,

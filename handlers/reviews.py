@@ -85,7 +85,8 @@ WITH due AS (
   SELECT o.id, o.enterprise_id, o.institution_id, o.product_id, o.number, o.product_name, p.rules->>'auto_review_grade' AS grade
   FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.state = 'completed' AND o.reviewed_at IS NULL AND o.frozen_at IS NULL AND (p.rules->>'review')::boolean
-    AND o.completed_at <= $1::timestamptz - make_interval(days => (p.rules->>'auto_review_after_days')::int)
+    AND greatest(o.completed_at, o.clock_from)
+      <= $1::timestamptz - make_interval(days => (p.rules->>'auto_review_after_days')::int)
     AND o.completed_at <= $1::timestamptz - (SELECT make_interval(days => min((rules->>'auto_review_after_days')::int))
                                              FROM policies WHERE state = 'confirmed')
   ORDER BY o.completed_at LIMIT $2 FOR UPDATE OF o SKIP LOCKED
@@ -119,7 +120,7 @@ async def remind_unreviewed(ctx: Context, limit: int = 1_000) -> int:
             "WITH due AS ("
             " SELECT o.id, o.enterprise_id, o.number, o.product_name FROM orders o JOIN policies p ON p.id = o.policy_id"
             " WHERE o.state = 'completed' AND o.reviewed_at IS NULL AND o.reminded = 0 AND o.frozen_at IS NULL"
-            " AND (p.rules->>'review')::boolean AND o.completed_at <="
+            " AND (p.rules->>'review')::boolean AND greatest(o.completed_at, o.clock_from) <="
             "   $1::timestamptz - make_interval(days => (p.rules->>'auto_review_after_days')::int - $3)"
             " ORDER BY o.completed_at LIMIT $2 FOR UPDATE OF o SKIP LOCKED"
             "), marked AS (UPDATE orders o SET reminded = 1 FROM due WHERE o.id = due.id)"

@@ -23,6 +23,7 @@ OfficialRole = Literal["reviewer", "centre_reviewer", "programme_manager", "draw
 class LogInBody(Body):
     platform: Literal["wechat", "dingtalk"]
     code: Code
+    device_id: Annotated[str | None, Field(min_length=8, max_length=128, description="小程序在本机生成的设备标识，用于发现代办")] = None
 
 
 class ConsentBody(Body):
@@ -82,7 +83,7 @@ async def read_privacy(_ctx: Context) -> accounts.DocumentView:
     refusals=(accounts.LoginCodeRefused, accounts.PlatformUnavailable),
 )
 async def log_in(ctx: Context, body: LogInBody) -> accounts.SignedInView:
-    return await accounts.log_in(ctx, Platform(body.platform), body.code)
+    return await accounts.log_in(ctx, Platform(body.platform), body.code, body.device_id)
 
 
 @api.get("/sessions", title="我的登录设备", who=Who.SIGNED_IN)

@@ -5,7 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from handlers import approvals, enterprises, qualifications  # noqa: F401 - the kinds of application register themselves
-from handlers.approvals import REASON_MAX, AlreadyDecided, Decision, DecisionIncomplete, DecisionNotOffered, OwnCase, ReasonNeeded
+from handlers.approvals import (
+    REASON_MAX,
+    AlreadyDecided,
+    Decision,
+    DecisionIncomplete,
+    DecisionNotOffered,
+    OriginalReviewer,
+    OwnCase,
+    ReasonNeeded,
+)
 from handlers.context import Context
 from handlers.orders import OrderFrozen
 from handlers.paging import PageView
@@ -17,8 +26,8 @@ from models.approvals import ApprovalKind, ApprovalState
 api = Api("approvals", "审核")
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX, description="原因，申请人可见")]
 REFUSALS = (
-    OwnCase, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile, NotPrepared,
-    SecondPersonNeeded, OrderNotClaimable,
+    OwnCase, OriginalReviewer, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile,
+    NotPrepared, SecondPersonNeeded, OrderNotClaimable,
 )
 
 

@@ -86,11 +86,16 @@ class Who:
     OWNER = Permission(
         "企业或服务机构负责人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset({Role.OWNER})
     )
-    REVIEWER = _of("审核员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.ADMIN)
+    ACTOR = Permission(
+        "企业或服务机构负责人、经办人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}),
+        frozenset({Role.OWNER, Role.HANDLER}),
+    )
+    REVIEWER = _of("审核员、风控员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN)
     PROGRAMME_MANAGER = _of("项目管理员", OrganisationKind.OFFICE, Role.PROGRAMME_MANAGER)
     DRAW_OFFICIALS = _of("摇号员、见证人", OrganisationKind.OFFICE, Role.DRAW_OFFICER, Role.WITNESS)
     CENTRE_REVIEWER = _of("创新协同中心审核员", OrganisationKind.OFFICE, Role.CENTRE_REVIEWER)
     PAYOUT_OFFICER = _of("财政兑付员", OrganisationKind.OFFICE, Role.PAYOUT_OFFICER)
+    FINANCE_OFFICIAL = _of("项目管理员、财政兑付员", OrganisationKind.OFFICE, Role.PROGRAMME_MANAGER, Role.PAYOUT_OFFICER)
     RISK_OFFICER = _of("风控员", OrganisationKind.OFFICE, Role.RISK_OFFICER)
     ADMIN = _of("系统管理员", OrganisationKind.OFFICE, Role.ADMIN)
     OFFICIAL = _of("工作人员", OrganisationKind.OFFICE, *OFFICE_ROLES)

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from handlers.accounts.people import MeView, asking_platform, login_of, me_within
 from handlers.context import Context
 from handlers.paging import Page, PageView, page_of
+from handlers.personal import blind_index
 from handlers.ports import PlatformUser
 from handlers.refusals import NotFound
 from handlers.sessions import token_hash
@@ -21,8 +22,8 @@ IDENTITY = "SELECT id, person_id, union_id FROM identities WHERE platform = $1 A
 # Two first log-ins of one user wait for each other here; the open id's lock always comes before the union id's.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 MAKE_SESSION = """
-INSERT INTO sessions (token_hash, person_id, identity_id, membership_id, created_at, expires_at)
-SELECT $1, $2, $3, CASE WHEN count(*) = 1 THEN min(id) END, $4, $5 FROM memberships WHERE person_id = $2 AND state = 'active'
+INSERT INTO sessions (token_hash, person_id, identity_id, membership_id, created_at, expires_at, device_index)
+SELECT $1, $2, $3, CASE WHEN count(*) = 1 THEN min(id) END, $4, $5, $6 FROM memberships WHERE person_id = $2 AND state = 'active'
 RETURNING id, expires_at
 """
 END_OLDEST = """
@@ -67,9 +68,10 @@ class RevokedView(TypedDict):
     revoked: int
 
 
-async def log_in(ctx: Context, platform: Platform, code: str) -> SignedInView:
+async def log_in(ctx: Context, platform: Platform, code: str, device_id: str | None = None) -> SignedInView:
     """E01, D01: whoever the platform vouches for is signed in; the first time makes the person.
 
+    `device_id`: what the app calls the phone; only a keyed hash is kept, to see one phone act for both sides (F03).
     The answer holds the token, so it is never kept under an idempotency key: the platform takes a code only once anyway.
     Raises LoginCodeRefused, PlatformUnavailable.
     """
@@ -83,6 +85,7 @@ async def log_in(ctx: Context, platform: Platform, code: str) -> SignedInView:
         session = await tx.row(
             MAKE_SESSION, token_hash(token), identity.person_id, identity.id, ctx.now,
             ctx.now + timedelta(days=ctx.settings.session_days),
+            blind_index(ctx.settings, f"device {device_id}") if device_id else None,
         )
         await tx.run(END_OLDEST, identity.id, ctx.now, OPEN_PER_IDENTITY)
         tx.record("session.opened", "session", session.id, person_id=identity.person_id, platform=platform)

@@ -9,6 +9,7 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.handovers import handover_view
 from handlers.orders.payment import refund
+from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import learn
 from handlers.orders.views import SELECT, require_outsider, view
 from handlers.refusals import Kind, Refusal
@@ -47,7 +48,7 @@ async def rule(
     """裁定: `data.returned_fen` goes back to the enterprise; with nothing returned the order counts as completed.
 
     Called by `approvals.decide`, which knows jurisdiction and the enterprise's own people; the institution's are refused here.
-    Raises DecisionNotOffered, DecisionIncomplete, OwnCase, RulingAmountWrong.
+    Raises DecisionNotOffered, DecisionIncomplete, OwnCase, OrderFrozen, RulingAmountWrong.
     """
     returned_fen = data.get("returned_fen")
     if decision is not Decision.APPROVE:
@@ -56,6 +57,8 @@ async def rule(
         raise DecisionIncomplete(items=["returned_fen", "reason"])
     order = await tx.row(f"{SELECT} WHERE o.id = $1 FOR UPDATE OF o", approval.subject_id)
     await require_outsider(ctx, tx, order)
+    if order.frozen_at is not None:
+        raise OrderFrozen
     if not 0 <= returned_fen <= order.voucher_fen:
         raise RulingAmountWrong(limit_fen=order.voucher_fen)
     ruling = "none" if not returned_fen else "full" if returned_fen == order.voucher_fen else "partial"

@@ -121,12 +121,12 @@ async def remind_unconfirmed(ctx: Context, limit: int = 500) -> int:
     async with transaction(ctx) as tx:
         due = await tx.rows(
             "SELECT * FROM orders WHERE state = 'delivered' AND disputed_at IS NULL AND frozen_at IS NULL AND"
-            " (reminded < 1 AND delivered_at <= $1::timestamptz - make_interval(days => $2)"
-            "  OR reminded < 2 AND delivered_at <= $1::timestamptz - make_interval(days => $3))"
+            " (reminded < 1 AND greatest(delivered_at, clock_from) <= $1::timestamptz - make_interval(days => $2)"
+            "  OR reminded < 2 AND greatest(delivered_at, clock_from) <= $1::timestamptz - make_interval(days => $3))"
             " ORDER BY delivered_at LIMIT $4 FOR UPDATE SKIP LOCKED", ctx.now, *REMIND_AFTER_DAYS, limit,
         )
         for order in due:
-            days = (ctx.now - order.delivered_at).days
+            days = (ctx.now - max(order.delivered_at, order.clock_from or order.delivered_at)).days
             await tx.run("UPDATE orders SET reminded = $2 WHERE id = $1", order.id, 2 if days >= REMIND_AFTER_DAYS[1] else 1)
             tell(tx, "order_delivered", order, order.enterprise_id, days=days)
         return len(due)

@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('facts', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ('found_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'risk_signals', 'app': 'models', 'unique_together': (('order_id', 'kind', 'digest'),), 'pk_attr': 'id', 'table_description': 'One reason to look at an order. `facts`: [{title, value, at}], personal values masked; `digest` (SHA-256) is of the facts.'},
+            options={'table': 'risk_signals', 'app': 'models', 'unique_together': (('order_id', 'kind', 'digest'),), 'pk_attr': 'id', 'table_description': 'One reason to look at an order. `facts`: [{who, what, value, at}], personal values masked.'},
             bases=['Table'],
         ),
         ops.AddField(
