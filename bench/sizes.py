@@ -27,7 +27,7 @@ class Size:
 SIZES = {
     "small": Size(
         "small", enterprises=10_000, organisations=50_000, winners=5_000, past_rounds=10, open_rounds=40, unpaid_orders=100_000,
-        done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, seconds=3,
+        done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, seconds=2.5,
     ),
     "full": Size(
         "full", enterprises=100_000, organisations=1_000_000, winners=100_000, past_rounds=10, open_rounds=10,
