@@ -89,6 +89,47 @@ MONEY = {
         OR l.grace_of_id IS NOT NULL OR g.expires_at <= l.expires_at""",
 }
 
+# --- approved amounts and contracts (C24-C44) ------------------------------------------------------------------------------
+
+CONTRACTS = {
+    "grants_are_lots_of_their_amount": """
+      SELECT g.id, g.amount_fen, l.face FROM grants g LEFT JOIN (
+        SELECT grant_id, programme_id, organisation_id, voucher_type_id, sum(face_fen)::bigint AS face FROM lots
+        WHERE grant_id IS NOT NULL AND grace_of_id IS NULL GROUP BY grant_id, programme_id, organisation_id, voucher_type_id
+      ) l ON l.grant_id = g.id
+      WHERE (l.face, l.programme_id, l.organisation_id, l.voucher_type_id)
+        IS DISTINCT FROM (g.amount_fen, g.programme_id, g.organisation_id, g.voucher_type_id) OR g.amount_fen > g.applied_fen""",
+    "grace_lots_keep_the_grant": """
+      SELECT c.id FROM lots c JOIN lots l ON l.id = c.grace_of_id WHERE c.grant_id IS DISTINCT FROM l.grant_id""",
+    "programmes_grant_within_their_budget": """
+      SELECT p.id, p.granted_fen, p.budget_fen, g.granted FROM programmes p
+      LEFT JOIN (SELECT programme_id, sum(amount_fen)::bigint AS granted FROM grants GROUP BY programme_id) g ON g.programme_id = p.id
+      WHERE p.granted_fen <> coalesce(g.granted, 0) OR p.granted_fen > p.budget_fen""",
+    "orders_pay_from_amounts_of_their_direction": """
+      SELECT DISTINCT o.id, e.lot_id FROM orders o JOIN policies p ON p.id = o.policy_id
+      JOIN ledger_entries e ON e.order_id = o.id AND e.kind = 'hold' JOIN lots l ON l.id = e.lot_id LEFT JOIN grants g ON g.id = l.grant_id
+      WHERE p.rules->>'direction_match' = 'category_content'
+        AND (g.directions @> jsonb_build_array(jsonb_build_object('category', o.category, 'content', o.content))) IS NOT TRUE""",
+    "orders_cost_what_was_settled_last": """
+      SELECT o.id, o.order_fen, c.to_fen FROM orders o
+      LEFT JOIN (SELECT DISTINCT ON (order_id) order_id, to_fen FROM price_changes ORDER BY order_id, id DESC) c ON c.order_id = o.id
+      WHERE o.order_fen <> coalesce(c.to_fen, o.list_price_fen)""",
+    "orders_paid_by_contract_cost_what_it_says": """
+      SELECT o.id, o.order_fen, c.total_fen FROM orders o JOIN policies p ON p.id = o.policy_id
+      LEFT JOIN (SELECT DISTINCT ON (order_id) * FROM contracts ORDER BY order_id, id DESC) c ON c.order_id = o.id
+      WHERE p.rules->>'contract_upload' = 'at_pay' AND (o.state = 'pay_review' OR o.paid_at IS NOT NULL)
+        AND (c.total_fen IS DISTINCT FROM o.order_fen OR (p.rules->>'contract_after_award')::boolean
+          AND (c.signed_on >= c.awarded_on) IS NOT TRUE)""",
+    "payments_in_review_have_one_open_approval": """
+      SELECT o.id, o.state, a.id AS approval_id FROM orders o
+      FULL JOIN (SELECT * FROM approvals WHERE subject = 'order' AND kind = 'payment' AND state = 'open') a ON a.subject_id = o.id
+      WHERE (o.state = 'pay_review') IS DISTINCT FROM (a.id IS NOT NULL)""",
+    "payments_are_reviewed_by_nobody_of_either_party": """
+      SELECT a.id, a.decided_by_id FROM approvals a JOIN orders o ON o.id = a.subject_id
+      JOIN memberships m ON m.person_id = a.decided_by_id AND m.organisation_id IN (o.enterprise_id, o.institution_id)
+      WHERE a.subject = 'order' AND a.kind = 'payment' AND m.created_at < a.decided_at""",
+}
+
 # --- orders and reviews --------------------------------------------------------------------------------------------------
 
 ORDERS = {
@@ -143,6 +184,30 @@ ORDERS = {
 }
 
 # --- rounds and draws ----------------------------------------------------------------------------------------------------
+
+PAYOUTS = {
+    "redemptions_add_up": """
+      SELECT id, voucher_fen, payable_fen, shortfall_fen FROM redemptions
+      WHERE payable_fen + shortfall_fen <> voucher_fen OR payable_fen > floor(actual_fen::numeric * ratio_ppm / 1000000)""",
+    "redemptions_are_in_the_ledger": """
+      SELECT r.id, r.state, r.payable_fen, e.pre_redeemed, e.short, e.paid FROM redemptions r
+      LEFT JOIN (SELECT order_id, sum(fen) FILTER (WHERE kind = 'pre_redeem') AS pre_redeemed,
+                   sum(fen) FILTER (WHERE kind = 'shortfall') AS short, sum(fen) FILTER (WHERE kind = 'pay_out') AS paid
+                 FROM ledger_entries WHERE order_id IS NOT NULL GROUP BY order_id) e ON e.order_id = r.order_id
+      WHERE r.state IN ('pre_redeemed', 'in_batch', 'redeemed')
+          AND (coalesce(e.pre_redeemed, 0) <> r.payable_fen OR coalesce(e.short, 0) <> r.shortfall_fen)
+        OR coalesce(e.paid, 0) <> CASE WHEN r.state = 'redeemed' THEN r.payable_fen ELSE 0 END AND r.state <> 'rejected'""",
+    "batches_add_up": """
+      SELECT b.id, b.lines, b.total_fen, l.lines AS written, l.fen FROM payout_batches b
+      LEFT JOIN (SELECT batch_id, count(*) AS lines, sum(fen) AS fen, count(*) FILTER (WHERE state = 'pending') AS waiting
+                 FROM payout_lines GROUP BY batch_id) l ON l.batch_id = b.id
+      WHERE b.lines <> coalesce(l.lines, 0) OR b.total_fen <> coalesce(l.fen, 0) OR b.state IN ('settled', 'cancelled') AND l.waiting > 0""",
+    "claims_in_a_batch_have_their_line": """
+      SELECT r.id, r.state FROM redemptions r WHERE (r.state = 'in_batch') <>
+        EXISTS (SELECT 1 FROM payout_lines l WHERE l.redemption_id = r.id AND l.state = 'pending')""",
+    "invoices_pay_once": """
+      SELECT code, number, count(*) FROM invoices WHERE released_at IS NULL GROUP BY code, number HAVING count(*) > 1""",
+}
 
 DRAWS = {
     "winners_within_the_quota": """
@@ -220,13 +285,16 @@ RECORDS = {
       LEFT JOIN applications p ON a.subject = 'application' AND p.id = a.subject_id
       LEFT JOIN products d ON a.subject = 'product' AND d.id = a.subject_id
       LEFT JOIN orders o ON a.subject = 'order' AND o.id = a.subject_id
+      LEFT JOIN redemptions r ON a.subject = 'redemption' AND r.id = a.subject_id
       WHERE a.state = 'open' AND (a.kind = 'application' AND p.state IS DISTINCT FROM 'submitted'
         OR a.kind = 'product' AND d.state IS DISTINCT FROM 'in_review'
           AND NOT EXISTS (SELECT 1 FROM product_versions v WHERE v.product_id = a.subject_id AND v.state = 'in_review')
+        OR a.kind = 'redemption' AND r.state IS DISTINCT FROM 'in_review'
         OR a.kind = 'dispute' AND o.disputed_at IS NULL)""",
     "what_waits_has_an_open_approval": """
       SELECT waiting.subject, waiting.id FROM (
         SELECT 'application' AS subject, id FROM applications WHERE state = 'submitted'
+        UNION ALL SELECT 'redemption', id FROM redemptions WHERE state = 'in_review'
         UNION ALL SELECT 'product', id FROM products WHERE state = 'in_review'
         UNION ALL SELECT 'product', product_id FROM product_versions WHERE state = 'in_review'
         UNION ALL SELECT 'order', id FROM orders WHERE disputed_at IS NOT NULL) waiting
@@ -282,4 +350,4 @@ RECORDS = {
 }
 
 # name -> a query whose rows are the breaks
-INVARIANTS: dict[str, str] = {**MONEY, **ORDERS, **DRAWS, **RECORDS}
+INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **RECORDS}

@@ -100,7 +100,8 @@ BREAKS = {
     ),
     "payments_are_reviewed_by_nobody_of_either_party": (
         "INSERT INTO memberships (person_id, organisation_id, role, state, created_at) SELECT a.decided_by_id, o.institution_id, 'viewer',"
-        " 'active', o.placed_at - interval '1 day' FROM approvals a JOIN orders o ON o.id = a.subject_id WHERE a.kind = 'payment' AND a.state = 'approved'"
+        " 'active', o.placed_at - interval '1 day' FROM approvals a JOIN orders o ON o.id = a.subject_id"
+        " WHERE a.kind = 'payment' AND a.state = 'approved'"
     ),
     "orders_hold_what_is_under_payment_review": "DELETE FROM ledger_entries WHERE kind = 'commit'",
     "orders_spent_what_they_paid_and_did_not_return": "UPDATE orders SET voucher_fen = voucher_fen - 1",
