@@ -272,6 +272,42 @@ async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, e
         await attempt()
 
 
+# --- what the state machine seldom meets -----------------------------------------------------------------------------
+
+
+async def test_a_picked_voucher_pays_to_the_last_instant_of_its_day(world: World) -> None:
+    shop = await shop_at(world, MOMENTS["on any day"])
+    lot_id = await shop.lot(valid_until=wallet.shanghai_date(world.clock.now()))
+    first, second = await shop.order(), await shop.order()
+    midnight = wallet.first_unusable_instant(wallet.shanghai_date(world.clock.now()))
+    for order_id, at in ((first, midnight - INSTANT), (second, midnight)):
+        world.clock.set(at)
+        paying = orders.pay_verified(world.context(shop.buyer), order_id, 1, [wallet.Spend(lot_id, 1)])
+        if at < midnight:
+            await paying
+            continue
+        with pytest.raises(wallet.LotNotUsable) as refused:
+            await paying
+        assert refused.value.data == {"lot_id": lot_id, "reason": "expired"}
+    assert await shop.state(second) == "unpaid"
+
+
+async def test_a_frozen_order_is_passed_by_and_caught_up_when_it_is_free(world: World) -> None:
+    shop = await shop_at(world, MOMENTS["on any day"])
+    await shop.order()
+    await shop.paid()
+    await shop.delivered()
+    await shop.completed()
+    await world.owner.execute("UPDATE orders SET frozen_at = placed_at")
+    sweeps = (orders.close_unpaid, orders.remind_unaccepted, orders.remind_unconfirmed, reviews.remind_unreviewed, reviews.review_due)
+    world.clock.advance(days=40)
+    before = await world.snapshot("orders", "reviews", "events")
+    assert [await world.sweep(sweep) for sweep in sweeps] == [0, 0, 0, 0, 0]
+    assert await world.snapshot("orders", "reviews", "events") == before
+    await world.owner.execute("UPDATE orders SET frozen_at = NULL")
+    assert [await world.sweep(sweep) for sweep in sweeps] == [1, 1, 1, 1, 1]
+
+
 def test_every_setting_that_a_timer_reads_is_the_documented_one() -> None:
     defaults = Settings(_env_file=None)
     assert (defaults.notice_retry_hours, defaults.session_days) == (48, 30)
