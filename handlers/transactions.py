@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import asyncpg
 import orjson
-
 from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context
 from handlers.refusals import Busy
-from models.engine import DatabaseBusyError, Row, client, lend_transaction, literal, prepare_once
+from models.engine import DatabaseBusyError, Row, client, lend_transaction
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +35,7 @@ WITH done AS (
   FROM jsonb_array_elements($7::jsonb) e
 )
 INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
-SELECT $8, $9, $10, decode($11, 'hex'), $12, decode($13, 'hex'), $1 WHERE $10::varchar IS NOT NULL
+SELECT $8, $9, $10, $11, $12, $13, $1 WHERE $10::varchar IS NOT NULL
 """
 
 
@@ -95,21 +94,18 @@ class Transaction:
             self._status = status
         return answer
 
-    async def commit(self) -> None:
-        """Write audit, events and the kept answer, whatever their number, and commit: one round trip for all of it."""
+    async def flush(self) -> None:
+        """Write audit, events and the kept answer: one round trip, whatever their number."""
         key = self.ctx.idempotency if self._answer is not None else None
         if not (self._audit or self._events or key):
-            return  # who lent the connection commits
+            return
         actor = self.ctx.actor
-        values = (
-            self.ctx.now, actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id,
-            orjson.dumps(self._audit), orjson.dumps(self._events),
-            *((key.principal, key.operation, key.key, key.body_hash.hex(), self._status, (self._answer or b"").hex()) if key
-              else (None,) * 6),
-        )
-        await prepare_once(self.connection, "qifuquan_flush", FLUSH)
         try:
-            await self.connection.execute(f"EXECUTE qifuquan_flush ({', '.join(map(literal, values))}); COMMIT")
+            await self.connection.execute(
+                FLUSH, self.ctx.now, actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id,
+                self._audit, self._events, *((key.principal, key.operation, key.key, key.body_hash, self._status, self._answer)
+                                             if key else (None,) * 6),
+            )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name and error.constraint_name.startswith("uid_idempotency"):
                 raise AnsweredMeanwhileError from error
@@ -126,7 +122,7 @@ async def transaction(ctx: Context, begin: str = "BEGIN") -> AsyncIterator[Trans
         async with lend_transaction(begin) as connection:
             tx = Transaction(ctx, connection)
             yield tx
-            await tx.commit()
+            await tx.flush()
     except BUSY_ERRORS as error:
         raise Busy from error
 

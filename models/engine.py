@@ -38,10 +38,6 @@ class Row(asyncpg.Record):  # type: ignore[misc] # asyncpg ships no types
 class Connection(asyncpg.Connection):  # type: ignore[misc]
     """No session state is ever set, so the RESET round trip at each release (1.3-1.45x per query) buys nothing."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.prepared: set[str] = set()  # names of `prepare_once`
-
     def get_reset_query(self) -> str:
         return ""
 
@@ -135,49 +131,24 @@ async def lend_transaction(begin: str = "BEGIN") -> "AsyncIterator[asyncpg.Conne
     """A connection in a transaction, seen by Tortoise's models too. Commits at the end, rolls back on any exception.
 
     begin: "BEGIN", or a script of it and a lock: one round trip for both, and what is read next is read behind the lock.
-    Whoever sends COMMIT together with the last statement has committed; nothing is sent then.
     A connection whose BEGIN, COMMIT or ROLLBACK was cancelled is terminated rather than handed to the next request.
     """
     parent = client()
     if isinstance(parent, TransactionWrapper):
-        raise RuntimeError("transactions do not nest: one use-case, one durable transaction")
+        raise RuntimeError("transactions do not nest: one use-case, one durable transaction")  # noqa: TRY004 - no type is wrong
     async with parent.acquire_connection() as connection:
         token = None
         try:
             await connection.execute(begin)
             token = get_connections().set(ALIAS, Bound(parent, connection))
             yield connection
-            if connection.is_in_transaction():
-                await connection.execute("COMMIT")
+            await connection.execute("COMMIT")
         except BaseException:
             await _abandon(connection)
             raise
         finally:
             if token is not None:
                 get_connections().reset(token)
-
-
-async def prepare_once(connection: asyncpg.Connection, name: str, sql: str) -> None:
-    """Prepare a statement under a name on the server, so that a script can EXECUTE it: the driver's own are not for scripts."""
-    prepared = connection._con.prepared  # noqa: SLF001 - the pool's proxy takes no attributes
-    if name not in prepared:
-        await connection.execute(f"PREPARE {name} AS {sql}")
-        prepared.add(name)
-
-
-def literal(value: object) -> str:
-    """A value inside a script, which takes no parameters. Only for EXECUTE, where it can be nothing but a value.
-
-    An escape string with both of its special characters doubled means the same under every server setting.
-    """
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return str(value)
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    if "\0" in text:
-        raise ValueError("no text of PostgreSQL")
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 async def _abandon(connection: asyncpg.Connection) -> None:
