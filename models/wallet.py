@@ -138,7 +138,7 @@ class LedgerEntry(Table):
 
     class Meta:
         table = "ledger_entries"
-        indexes = (("lot_id",), ("organisation_id", "id"))
+        indexes = (("lot_id",), ("organisation_id", "id"), ("programme_id", "at", "id"))  # and one over institution_id where there is one
         constraints = (
             CheckConstraint(check="fen > 0", name="ledger_entries_positive"),
             CheckConstraint(check="from_account <> to_account OR to_lot_id IS NOT NULL", name="ledger_entries_move"),
