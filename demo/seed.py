@@ -113,7 +113,8 @@ PRODUCTS = (
     ("研发费用专项审计", "audit", 500_000, 200_000),
 )
 SECTIONS = {
-    "introduction": "由具备资质的团队提供服务。", "guarantee": "平台入驻机构，全程可追溯。", "process": "提交资料、签订合同、现场实施、出具成果。",
+    "introduction": "由具备资质的团队提供服务。", "guarantee": "平台入驻机构，全程可追溯。",
+    "process": "提交资料、签订合同、现场实施、出具成果。",
     "details": "服务内容以合同为准。", "time_limit": "签约后30个工作日内。", "charges": "明码标价，无附加费用。",
     "price_make_up": "人工、差旅与证书费用。", "deliverables": "证书或报告原件。",
 }

@@ -201,7 +201,8 @@ PAYOUTS = {
       SELECT b.id, b.lines, b.total_fen, l.lines AS written, l.fen FROM payout_batches b
       LEFT JOIN (SELECT batch_id, count(*) AS lines, sum(fen) AS fen, count(*) FILTER (WHERE state = 'pending') AS waiting
                  FROM payout_lines GROUP BY batch_id) l ON l.batch_id = b.id
-      WHERE b.lines <> coalesce(l.lines, 0) OR b.total_fen <> coalesce(l.fen, 0) OR b.state IN ('settled', 'cancelled') AND l.waiting > 0""",
+      WHERE b.lines <> coalesce(l.lines, 0) OR b.total_fen <> coalesce(l.fen, 0)
+        OR b.state IN ('settled', 'cancelled') AND l.waiting > 0""",
     "claims_in_a_batch_have_their_line": """
       SELECT r.id, r.state FROM redemptions r WHERE (r.state = 'in_batch') <>
         EXISTS (SELECT 1 FROM payout_lines l WHERE l.redemption_id = r.id AND l.state = 'pending')""",

@@ -107,7 +107,8 @@ async def change_payment_password(ctx: Context, old: str, new: str) -> PaymentPa
 async def reset_payment_password(ctx: Context, code: str, new: str) -> PaymentPasswordView:
     """Reset it without knowing it, by proving to hold the bound phone; usable for payments only 24 hours later (F09).
 
-    `code` is the platform's own phone code, exchanged here. Raises LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak.
+    `code` is the platform's own phone code, exchanged here.
+    Raises LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak.
     """
     digest = await _hash_new(ctx.settings, new)
     await _prove_phone(ctx, code)

@@ -69,8 +69,8 @@ ORDER BY o.id LIMIT $1 FOR NO KEY UPDATE OF o SKIP LOCKED
 SCANNED = "UPDATE orders SET scanned_state = state, scanned_at = $2 WHERE id = ANY($1)"
 KEEP = """
 INSERT INTO risk_signals (order_id, kind, weight, digest, facts, found_at)
-SELECT g.order_id, g.kind, g.weight, g.digest, g.facts, $6
-FROM unnest($1::bigint[], $2::varchar[], $3::smallint[], $4::varchar[], $5::jsonb[]) AS g(order_id, kind, weight, digest, facts)
+SELECT g.order_id, g.kind, g.weight, g.digest, g.facts, $2
+FROM jsonb_to_recordset($1) AS g(order_id bigint, kind varchar, weight smallint, digest varchar, facts jsonb)
 ON CONFLICT (order_id, kind, digest) DO NOTHING
 """
 # A kind counts once, however many facts speak of it.
@@ -110,10 +110,11 @@ async def _keep(tx: Transaction, orders: Mapping[int, Any], signals: Iterable[Si
     found = sorted(signals, key=lambda signal: (signal.order_id, signal.kind, signal.digest))
     if not found:
         return
-    await tx.run(
-        KEEP, [each.order_id for each in found], [str(each.kind) for each in found], [WEIGHTS[each.kind] for each in found],
-        [each.digest for each in found], [each.facts for each in found], tx.ctx.now,
-    )
+    kept = [
+        {"order_id": each.order_id, "kind": each.kind, "weight": WEIGHTS[each.kind], "digest": each.digest, "facts": each.facts}
+        for each in found
+    ]
+    await tx.run(KEEP, kept, tx.ctx.now)
     risky = sorted({each.order_id for each in found})
     for risk in await tx.rows(ASSESS, risky, FREEZE_FROM, SAMPLE_FROM, tx.ctx.now):
         tx.record("order_risk.assessed", "order_risk", risk.order_id, score=risk.score, verdict=risk.verdict)

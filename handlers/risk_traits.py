@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handlers.personal import blind_index, mask_account, mask_id_number, mask_name, mask_phone, open_sealed
+from handlers.personal import blind_index, mask_account, mask_id_number, mask_name, mask_phone, normalise, open_sealed
 from handlers.transactions import Transaction
 from models.risks import Trait
 
@@ -117,7 +117,7 @@ async def _of(tx: Transaction, sources: list[int]) -> list[Found]:
 
 
 def _sealed(tx: Transaction, row: Any, blob: bytes, kind: Trait, what: str, mask: Callable[[str], str]) -> Found:
-    text = open_sealed(tx.ctx.settings, blob)
+    text = normalise(open_sealed(tx.ctx.settings, blob))
     return Found(row.organisation_id, kind, blind_index(tx.ctx.settings, text), what, mask(text), row.at)
 
 

@@ -17,7 +17,9 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,20}$")]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
-OfficialRole = Literal["reviewer", "centre_reviewer", "programme_manager", "draw_officer", "witness", "risk_officer", "payout_officer", "admin"]
+OfficialRole = Literal[
+    "reviewer", "centre_reviewer", "programme_manager", "draw_officer", "witness", "risk_officer", "payout_officer", "admin",
+]
 
 
 class LogInBody(Body):

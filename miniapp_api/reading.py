@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import TypeAdapter, ValidationError
 
 from miniapp_api.problems import BodyTimedOut, BodyTooLarge, NotAcceptingType, invalid, of_validation
@@ -147,7 +148,7 @@ async def open_upload(request: web.Request, max_bytes: int, seconds: float) -> U
             part = await _file_part(reader)
     except TimeoutError as error:
         raise BodyTimedOut from error
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:  # the last: headers of a part that are none
         raise invalid("file", "file_missing") from error
     name = unquote(part.filename or "")[-200:].replace("\x00", "")  # aiohttp's client and some phones percent-encode it
     return Upload(name, _chunks(reader, part, max_bytes, deadline))
@@ -171,7 +172,7 @@ async def _chunks(reader: MultipartReader, part: BodyPartReader, max_bytes: int,
                     await reader.next()  # finds the boundary after the file, or says that the file was cut off
         except TimeoutError as error:
             raise BodyTimedOut from error
-        except (ValueError, AssertionError) as error:
+        except (ValueError, AssertionError, HttpProcessingError) as error:
             raise invalid("file", "file_missing") from error
         if not chunk:
             return

@@ -20,6 +20,7 @@ from handlers.redemptions import (
     BankAccountMissing,
     BatchStateWrong,
     BatchView,
+    FrozenInBatch,
     GivenInvoice,
     InvoiceNotIssuedYet,
     InvoiceUsed,
@@ -140,7 +141,7 @@ async def list_lines(ctx: Context, batch_id: int, query: Query) -> PageView[Line
 
 
 @api.put("/payout-batches/{batch_id}/confirmation", title="复核兑付批次", who=Who.PAYOUT_OFFICER,
-         refusals=(BatchStateWrong, SecondPersonNeeded))
+         refusals=(BatchStateWrong, SecondPersonNeeded, FrozenInBatch))
 async def confirm_batch(ctx: Context, batch_id: int) -> BatchView:
     return await redemptions.confirm_batch(ctx, batch_id)
 
@@ -150,7 +151,8 @@ async def cancel_batch(ctx: Context, batch_id: int) -> BatchView:
     return await redemptions.cancel_batch(ctx, batch_id)
 
 
-@api.get("/payout-batches/{batch_id}/file.{kind}", title="下载银行批量划拨文件", who=Who.PAYOUT_OFFICER, refusals=(BatchStateWrong,))
+@api.get("/payout-batches/{batch_id}/file.{kind}", title="下载银行批量划拨文件", who=Who.PAYOUT_OFFICER,
+         refusals=(BatchStateWrong, FrozenInBatch))
 async def take_bank_file(ctx: Context, batch_id: int, kind: Annotated[str, StringConstraints(pattern="(xlsx|csv)")]) -> Download:
     content, name = await redemptions.bank_file(ctx, batch_id, kind)
     media_type = "text/csv" if kind == "csv" else "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

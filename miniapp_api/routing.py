@@ -13,10 +13,13 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from handlers.context import Actor, Context
 from handlers.paging import LIMIT_MAX, CursorUnknown, Page
@@ -90,7 +93,9 @@ class Who:
         "企业或服务机构负责人、经办人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}),
         frozenset({Role.OWNER, Role.HANDLER}),
     )
-    REVIEWER = _of("审核员、风控员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN)
+    REVIEWER = _of(
+        "审核员、风控员、系统管理员", OrganisationKind.OFFICE, Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN,
+    )
     PROGRAMME_MANAGER = _of("项目管理员", OrganisationKind.OFFICE, Role.PROGRAMME_MANAGER)
     DRAW_OFFICIALS = _of("摇号员、见证人", OrganisationKind.OFFICE, Role.DRAW_OFFICER, Role.WITNESS)
     CENTRE_REVIEWER = _of("创新协同中心审核员", OrganisationKind.OFFICE, Role.CENTRE_REVIEWER)
@@ -104,13 +109,30 @@ class Who:
 # --- what goes in and out -----------------------------------------------------------------------------------------
 
 
-class Body(BaseModel):
+@cache
+def _is_temporal(annotation: Any) -> bool:
+    return annotation in {date, datetime} or any(_is_temporal(part) for part in get_args(annotation))
+
+
+class Input(BaseModel):
+    """Dates and instants are written out: pydantic would read "0.5" as half a second after 1970."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_for_a_day(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name
+        if isinstance(value, str) and _is_temporal(cls.model_fields[info.field_name].annotation) and value[4:5] != "-":
+            raise PydanticCustomError("date_or_instant", "须为日期或带时区的时间")
+        return value
+
+
+class Body(Input):
     """JSON in: nothing is coerced, nothing unknown is let through, and the input is in no error text."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Parameters(BaseModel):
+class Parameters(Input):
     """A query string without paging."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

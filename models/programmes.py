@@ -35,7 +35,9 @@ class Programme(Table):
         unique_together = (("region_code", "name"),)
         indexes = (("made_by_id",),)
         constraints = (
-            CheckConstraint(check="granted_fen >= 0 AND (budget_fen IS NULL OR granted_fen <= budget_fen)", name="programmes_within_budget"),
+            CheckConstraint(
+                check="granted_fen >= 0 AND (budget_fen IS NULL OR granted_fen <= budget_fen)", name="programmes_within_budget",
+            ),
         )
 
 

@@ -1,8 +1,9 @@
 """Administrative divisions and the parks below counties (jurisdictions of reviewers, C36)."""
 
-from models.fields import Table, chars, moment
 from tortoise import fields
 from tortoise.models import Model
+
+from models.fields import Table, chars, moment
 
 
 class Region(Model):

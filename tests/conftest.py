@@ -23,7 +23,8 @@ from tests.fakes import Clock, ports
 from tests.world import World
 
 SERVERS = ROOT / "var" / "test"
-UNLIMITED = {name: replace(policy, item=RateLimitItemPerMinute(1_000_000)) for name, policy in POLICIES.items()}  # limits have their own tests
+# Limits have tests of their own.
+UNLIMITED = {name: replace(policy, item=RateLimitItemPerMinute(1_000_000)) for name, policy in POLICIES.items()}
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in Shanghai
 
 

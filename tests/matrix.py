@@ -3,6 +3,7 @@
 import re
 import secrets
 from dataclasses import dataclass, field
+from enum import EnumMeta
 from hashlib import sha256
 from typing import Any
 
@@ -251,7 +252,7 @@ def missing(operation: Operation) -> dict[str, Any]:
 def _word(parameter: PathParameter) -> str:
     if parameter.annotation is int:
         return ""
-    if isinstance(parameter.annotation, type):
+    if isinstance(parameter.annotation, EnumMeta):
         return str(next(iter(parameter.annotation)))
     return next(word for word in ("xlsx", "999999") if re.fullmatch(parameter.pattern, word))
 

@@ -31,13 +31,13 @@ class Referee:
         self._tasks: list[asyncio.Task[Any]] = []
         self._held: dict[asyncio.Task[Any] | None, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
-        original = Transaction.commit
+        original = Transaction.flush
 
-        async def commit(tx: Transaction) -> None:
+        async def flush(tx: Transaction) -> None:
             await self._hold(COMMIT)
             await original(tx)
 
-        monkeypatch.setattr(Transaction, "commit", commit)
+        monkeypatch.setattr(Transaction, "flush", flush)
 
     def hold_after(self, dotted: str) -> None:
         """Make a function of a module a hold point: its callers have read, and not yet written."""

@@ -34,7 +34,9 @@ class Shop:
         assert status == 201, body
         return int(body["id"])
 
-    async def pay(self, order_id: int, fen: int = 200_000, *, password: str = PASSWORD, key: str | None = None, **body: Any) -> tuple[int, Any]:
+    async def pay(
+        self, order_id: int, fen: int = 200_000, *, password: str = PASSWORD, key: str | None = None, **body: Any
+    ) -> tuple[int, Any]:
         return await self.world.post(
             f"/orders/{order_id}/payment", {"voucher_fen": fen, "password": password, **body}, by=self.buyer, key=key
         )

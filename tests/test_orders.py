@@ -265,7 +265,9 @@ async def test_an_order_goes_from_acceptance_over_one_rework_to_completion(shop)
 
 async def test_each_step_tells_the_other_side(shop):
     order_id = await shop.completed()
-    told = await shop.world.owner.fetch("SELECT kind, organisation_id FROM events WHERE subject_id = $1 AND subject = 'order' ORDER BY id", order_id)
+    told = await shop.world.owner.fetch(
+        "SELECT kind, organisation_id FROM events WHERE subject_id = $1 AND subject = 'order' ORDER BY id", order_id
+    )
     buyer, seller = shop.buyer.organisation_id, shop.seller.organisation_id
     assert [tuple(event) for event in told] == [
         ("order_placed", seller), ("order_paid", seller), ("order_accepted", buyer), ("order_delivered", buyer),
@@ -275,7 +277,9 @@ async def test_each_step_tells_the_other_side(shop):
 
 async def test_each_state_change_has_exactly_one_audit_row(shop):
     order_id = await shop.completed()
-    rows = await shop.world.owner.fetch("SELECT action, before, after FROM audit_entries WHERE subject = 'order' AND subject_id = $1 ORDER BY id", order_id)
+    rows = await shop.world.owner.fetch(
+        "SELECT action, before, after FROM audit_entries WHERE subject = 'order' AND subject_id = $1 ORDER BY id", order_id
+    )
     assert [tuple(row) for row in rows] == [
         ("order.placed", None, "unpaid"), ("order.paid", "unpaid", "paid"), ("order.accepted", "paid", "accepted"),
         ("order.delivered", "accepted", "delivered"), ("order.completed", "delivered", "completed"),
@@ -386,7 +390,9 @@ async def approval_of(shop: Shop) -> int:
     return int(await shop.world.value("SELECT id FROM approvals WHERE kind = 'dispute' AND state = 'open'"))
 
 
-@pytest.mark.parametrize(("returned", "state", "available"), [(200_000, "closed", 200_000), (50_000, "closed", 50_000), (0, "completed", 0)])
+@pytest.mark.parametrize(("returned", "state", "available"), [
+    (200_000, "closed", 200_000), (50_000, "closed", 50_000), (0, "completed", 0),
+])
 async def test_a_reviewer_rules_how_much_goes_back(shop, returned, state, available):
     order_id = await dispute(shop)
     reviewer = await shop.world.official(Role.REVIEWER)

@@ -7,6 +7,7 @@ import pytest
 
 from handlers import payment_passwords as passwords
 from handlers.payment_passwords import is_weak
+from handlers.refusals import Refusal
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
 
@@ -93,7 +94,7 @@ async def guess(shop: Shop, count: int, password: str) -> list[str]:
     async def one() -> str:
         try:
             await passwords.verify(shop.world.context(shop.buyer), password)
-        except passwords.Refusal as refusal:
+        except Refusal as refusal:
             return refusal.code
         return "right"
 

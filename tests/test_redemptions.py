@@ -52,7 +52,8 @@ class Treasury:
             "amount_fen": 400_000, "issued_on": self.world.clock.now().date().isoformat(), "attachment_id": await self.file("invoice"),
             **changes.pop("invoice", {}),
         }
-        return {"actual_fen": 400_000, "summary": "审计服务已完成", "invoice": invoice, "evidence": [await self.file("evidence")], **changes}
+        evidence = [await self.file("evidence")]
+        return {"actual_fen": 400_000, "summary": "审计服务已完成", "invoice": invoice, "evidence": evidence, **changes}
 
     async def claim(self, order_id: int, **changes: Any) -> tuple[int, Any]:
         return await self.world.post(f"/orders/{order_id}/redemption", await self.papers(**changes), by=self.shop.seller)
@@ -111,7 +112,8 @@ class Treasury:
 async def treasury(world: World) -> Treasury:
     shop = await open_shop(world, claim={"requires": "paid", "ratio": "0.60"})
     await world.owner.execute(
-        "UPDATE institutions SET bank_account_name = '测试户名', bank_branch = '中国银行高新区支行', bank_account = $2 WHERE organisation_id = $1",
+        "UPDATE institutions SET bank_account_name = '测试户名', bank_branch = '中国银行高新区支行', bank_account = $2"
+        " WHERE organisation_id = $1",
         shop.seller.organisation_id, seal(world.settings, "6217000000001234567"),
     )
     officials = [await world.official(role, region_code=JINAN) for role in (
@@ -250,7 +252,9 @@ async def test_a_payment_from_two_lots_is_cut_once(treasury):
     _, body = await treasury.claim(order_id, actual_fen=250_000, invoice={"amount_fen": 250_000})
     await treasury.prepare(body["id"])
     assert (await treasury.decide(body["id"], "approval", {}))[0] == 200
-    entries = await treasury.world.owner.fetch("SELECT kind, fen FROM ledger_entries WHERE kind IN ('pre_redeem','shortfall') ORDER BY kind, lot_id")
+    entries = await treasury.world.owner.fetch(
+        "SELECT kind, fen FROM ledger_entries WHERE kind IN ('pre_redeem','shortfall') ORDER BY kind, lot_id"
+    )
     assert [tuple(entry) for entry in entries] == [("pre_redeem", 120_000), ("pre_redeem", 30_000), ("shortfall", 50_000)]
 
 

@@ -83,7 +83,7 @@ async def missing(connection: asyncpg.Connection, model: type[Table]) -> list[st
         if not right:
             lost.append(f"{table}: {constraint.name}")
     lost += [f"{table}: unique {columns}" for columns in meta.unique_together if tuple(columns) not in unique]
-    wanted = [tuple(getattr(index, "fields", index)) for index in meta.indexes]
+    wanted = [index if isinstance(index, tuple) else tuple(index.fields) for index in meta.indexes]
     prefixes = [tuple(row["columns"]) for row in indexes if row["predicate"] is None]
     lost += [f"{table}: index {columns}" for columns in wanted if not any(there[:len(columns)] == columns for there in prefixes)]
     keys = {row["columns"][0] for row in found if row["kind"] == "f"}

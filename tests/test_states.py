@@ -29,7 +29,8 @@ TERMINAL = {
 FIRST = {
     "application": {"draft"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
-    "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"}, "round": {"draft"},
+    "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
+    "round": {"draft"},
 }
 
 

@@ -21,6 +21,7 @@ from handlers.redemptions.payouts import (
     AnswersWrong,
     BatchStateWrong,
     BatchView,
+    FrozenInBatch,
     LineView,
     NothingToPayOut,
     answer_lines,
@@ -45,7 +46,7 @@ from handlers.redemptions.views import (
 
 __all__ = [
     "EVIDENCE_MAX", "LINES_MAX", "ActualAmountTooHigh", "AlreadyClaimed", "Answer", "AnswersWrong", "BankAccountMissing",
-    "BatchStateWrong", "BatchView", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed", "LineView", "NoRedemption", "NotPrepared",
+    "BatchStateWrong", "BatchView", "FrozenInBatch", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed", "LineView", "NoRedemption", "NotPrepared",
     "NothingToPayOut", "OrderNotClaimable", "Papers", "RedemptionNotFound", "RedemptionNotInReview", "RedemptionNotReturned",
     "RedemptionView", "answer_lines", "bank_file", "cancel_batch", "claim_redemption", "confirm_batch", "draft_batch",
     "get_redemption", "list_batches", "list_lines", "list_redemptions", "prepare_redemption", "resubmit_redemption",

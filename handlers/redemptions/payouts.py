@@ -32,6 +32,12 @@ class BatchStateWrong(Refusal):
     kind, code, title = Kind.CONFLICT, "batch_state_wrong", "兑付批次当前状态不能进行此操作"
 
 
+class FrozenInBatch(Refusal):
+    """O13. `data.redemption_ids` (20 at most): a draft is cancelled and made anew without them, a confirmed line answered as bounced."""
+
+    kind, code, title = Kind.CONFLICT, "frozen_in_batch", "批次中有正在核实的订单，暂不能划拨"
+
+
 class AnswersWrong(Refusal):
     """`data.lines`: ids that are not waiting lines of this batch."""
 
@@ -150,10 +156,24 @@ async def draft_batch(ctx: Context, programme_id: int, redemption_ids: Sequence[
         return tx.reply(view(batch))
 
 
+# Locked against a freeze at the same moment: what is confirmed was not frozen when it was.
+FROZEN = """
+SELECT id FROM (
+  SELECT r.id, o.frozen_at FROM payout_lines l JOIN redemptions r ON r.id = l.redemption_id JOIN orders o ON o.id = r.order_id
+  WHERE l.batch_id = $1 AND l.state = 'pending' ORDER BY o.id FOR SHARE OF o
+) locked WHERE frozen_at IS NOT NULL ORDER BY id
+"""
+
+
+async def _refuse_frozen(tx: Transaction, batch_id: int) -> None:
+    if found := await tx.rows(FROZEN, batch_id):
+        raise FrozenInBatch(redemption_ids=[redemption.id for redemption in found[:20]])
+
+
 async def confirm_batch(ctx: Context, batch_id: int) -> BatchView:
     """By another officer than its maker; from now on the bank file may be taken.
 
-    Raises NotFound, BatchStateWrong, SecondPersonNeeded.
+    Raises NotFound, BatchStateWrong, SecondPersonNeeded, FrozenInBatch.
     """
     async with transaction(ctx) as tx:
         batch = await lock_batch(ctx, tx, batch_id)
@@ -161,6 +181,7 @@ async def confirm_batch(ctx: Context, batch_id: int) -> BatchView:
             raise BatchStateWrong(state=batch.state)
         if batch.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
+        await _refuse_frozen(tx, batch.id)
         digest = await tx.value(DIGEST, batch.id)
         return tx.reply(view(await move(
             tx, BATCH_GRAPH, batch, BatchState.CONFIRMED, note={"digest": digest}, checked_by_id=ctx.person_id, confirmed_at=ctx.now,
@@ -300,18 +321,20 @@ HEADER = ("序号", "兑付编号", "收款户名", "开户行", "收款账号",
 async def bank_file(ctx: Context, batch_id: int, kind: str) -> tuple[bytes, str]:
     """The batch as the bank takes it, xlsx or csv: (content, file name). Only of a confirmed batch; the taking is recorded.
 
-    Raises NotFound, BatchStateWrong.
+    What the bank has sent back, or an officer has taken out because its order was frozen, is not sent again.
+    Raises NotFound, BatchStateWrong, FrozenInBatch.
     """
     batch = await find_batch(ctx, batch_id)
     if batch.state not in (BatchState.CONFIRMED, BatchState.SETTLED):
         raise BatchStateWrong(state=batch.state)
-    found = await rows(LINES, batch_id, 0, LINES_MAX)
+    found = [line for line in await rows(LINES, batch_id, 0, LINES_MAX) if line.state != LineState.BOUNCED]
     table = [
         (number, line.redemption_number, line.account_name, line.bank_branch, open_sealed(ctx.settings, line.bank_account),
          yuan(line.fen), f"服务券兑付 {batch.number}")
         for number, line in enumerate(found, start=1)
     ]
     async with transaction(ctx) as tx:
+        await _refuse_frozen(tx, batch.id)
         tx.record("payout_batch.file_taken", "payout_batch", batch.id, before=batch.state, after=batch.state, kind=kind)
     content = write_csv(HEADER, table) if kind == "csv" else write_xlsx({batch.number: (HEADER, table)})
     return content, f"{batch.number}.{kind}"

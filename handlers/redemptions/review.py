@@ -165,7 +165,8 @@ WITH paid AS (
   SELECT *, least(fen, greatest($2::bigint - before, 0))::bigint AS payable FROM summed
 )
 INSERT INTO ledger_entries (programme_id, lot_id, order_id, organisation_id, institution_id, kind, from_account, to_account, fen, at)
-SELECT programme_id, lot_id, $1::bigint, organisation_id, institution_id, 'pre_redeem', 'receivable', 'pre_redeemed', payable, $3::timestamptz
+SELECT programme_id, lot_id, $1::bigint, organisation_id, institution_id, 'pre_redeem', 'receivable', 'pre_redeemed', payable,
+       $3::timestamptz
 FROM cut WHERE payable > 0
 UNION ALL
 SELECT programme_id, lot_id, $1, organisation_id, institution_id, 'shortfall', 'receivable', 'shortfall', fen - payable, $3::timestamptz
