@@ -93,7 +93,7 @@ async def test_all_pages_of_a_statement_are_its_lines(planted: World, clock: Clo
     subject = await statements.programme_subject(ctx, await planted.value("SELECT id FROM programmes"))
     period, seen, after = Period(date(2026, 1, 1), date(2026, 11, 20)), [], None
     while True:
-        page = (await statements.statement(ctx, subject, period, Page(after, 100)))["entries"]
+        page = await statements.statement_lines(ctx, subject, period, Page(after, 100))
         seen += [(line["at"], line["id"]) for line in page["items"]]
         if (after := page["next"]) is None:
             break

@@ -77,7 +77,7 @@ class LineView(TypedDict):
     institution: str | None
 
 
-class HeadView(TypedDict):
+class StatementView(TypedDict):
     """`since` inclusive, `before` exclusive, dates of Asia/Shanghai. The balance is what an enterprise can still use (with what
     it has on hold), what an institution still waits for, or both for a programme: opening + changes = closing.
 
@@ -97,10 +97,6 @@ class HeadView(TypedDict):
     accounts: list[AccountView]
     totals: list[TotalView]
     lines: int
-
-
-class StatementView(HeadView):
-    entries: PageView[LineView]
 
 
 class DigestView(TypedDict):
@@ -181,14 +177,20 @@ async def programme_subject(ctx: Context, programme_id: int, organisation_id: in
     return Subject(Scope(holder, organisation_id, programme_id), found.name, found.credit_code, programme.name)
 
 
-async def statement(ctx: Context, subject: Subject, period: Period, page: Page) -> StatementView:
-    """Opening, totals, closing, and one page of the lines, oldest first. Raises PeriodWrong, PeriodNotOver, CursorUnknown."""
+async def statement(ctx: Context, subject: Subject, period: Period) -> StatementView:
+    """Opening, totals, closing. Raises PeriodWrong, PeriodNotOver."""
+    return await _head(subject, period, *period.instants(ctx))
+
+
+async def statement_lines(ctx: Context, subject: Subject, period: Period, page: Page) -> PageView[LineView]:
+    """The entries of the period, oldest first; no sums, so a later page costs what the first does.
+
+    Raises PeriodWrong, PeriodNotOver, CursorUnknown.
+    """
     key = page.key((str, int))
     since, before = period.instants(ctx)
-    head = await _head(subject, period, since, before)
     found = await ledger.lines(subject.scope, since, before, (moment_of(key[0]), key[1]) if key else None, page.limit + 1)
-    entries = page_of(found, page, lambda line: _line(subject.scope, line), lambda line: [line.at.isoformat(), line.id])
-    return {**head, "entries": entries}
+    return page_of(found, page, lambda line: _line(subject.scope, line), lambda line: [line.at.isoformat(), line.id])
 
 
 async def statement_digest(ctx: Context, subject: Subject, period: Period) -> DigestView:
@@ -217,7 +219,7 @@ async def balance(ctx: Context, subject: Subject, at: datetime) -> BalanceView:
     }
 
 
-async def _whole(ctx: Context, subject: Subject, period: Period) -> tuple[HeadView, list[Any]]:
+async def _whole(ctx: Context, subject: Subject, period: Period) -> tuple[StatementView, list[Any]]:
     since, before = period.instants(ctx)
     head = await _head(subject, period, since, before)
     if head["lines"] > LINES_MAX:
@@ -225,7 +227,7 @@ async def _whole(ctx: Context, subject: Subject, period: Period) -> tuple[HeadVi
     return head, [line async for line in ledger.all_lines(subject.scope, since, before)]
 
 
-async def _head(subject: Subject, period: Period, since: datetime, before: datetime) -> HeadView:
+async def _head(subject: Subject, period: Period, since: datetime, before: datetime) -> StatementView:
     scope = subject.scope
     found = await ledger.sums(scope, since, before)
     opening, closing = ledger.balances(found, opening=True), ledger.balances(found, opening=False)
