@@ -13,10 +13,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from handlers.transactions import Transaction
+from models import engine
 
 Contender = Callable[[], Awaitable[Any]]
-COMMIT = "commit"  # the hold point that every use-case has: all is done, nothing committed
+COMMIT = "commit"  # the hold point that every use-case has: all is written, nothing committed
 # Of our own database only: other runs share the server.
 WAITING = """
 SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -31,13 +31,15 @@ class Referee:
         self._tasks: list[asyncio.Task[Any]] = []
         self._held: dict[asyncio.Task[Any] | None, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
-        original = Transaction.flush
+        original = engine.lend_transaction
 
-        async def flush(tx: Transaction) -> None:
-            await self._hold(COMMIT)
-            await original(tx)
+        @asynccontextmanager
+        async def lend(*args: Any, **kwargs: Any) -> AsyncIterator[asyncpg.Connection]:
+            async with original(*args, **kwargs) as connection:
+                yield connection
+                await self._hold(COMMIT)
 
-        monkeypatch.setattr(Transaction, "flush", flush)
+        monkeypatch.setattr("handlers.transactions.lend_transaction", lend)
 
     def hold_after(self, dotted: str) -> None:
         """Make a function of a module a hold point: its callers have read, and not yet written."""
