@@ -166,6 +166,7 @@ SELECT o.*, e.region_code AS place, e.park_id AS place_park FROM orders o JOIN o
 WHERE o.id = $3 AND CASE WHEN $2::bigint IS NOT NULL THEN e.park_id = $2 ELSE $1::text IS NULL OR starts_with(e.region_code, $1) END
 FOR UPDATE OF o
 """
+ALIVE = "SELECT * FROM freezes WHERE order_id = $1 AND lifted_at IS NULL FOR UPDATE"
 PARTY = "SELECT 1 FROM memberships WHERE person_id = $1 AND organisation_id = ANY($2) LIMIT 1"
 
 
@@ -202,7 +203,7 @@ async def unfreeze_order(ctx: Context, order_id: int, reason: str) -> FreezeView
 
 async def alive(tx: Transaction, order_id: int) -> Any:
     """The freeze that lasts, locked; or None. The order must be locked."""
-    return await tx.row("SELECT * FROM freezes WHERE order_id = $1 AND lifted_at IS NULL FOR UPDATE", order_id)
+    return await tx.row(ALIVE, order_id)
 
 
 # What was given in days was given in days on which something could be done: the frozen ones are added.

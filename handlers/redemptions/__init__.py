@@ -46,8 +46,8 @@ from handlers.redemptions.views import (
 
 __all__ = [
     "EVIDENCE_MAX", "LINES_MAX", "ActualAmountTooHigh", "AlreadyClaimed", "Answer", "AnswersWrong", "BankAccountMissing",
-    "BatchStateWrong", "BatchView", "FrozenInBatch", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed", "LineView", "NoRedemption", "NotPrepared",
-    "NothingToPayOut", "OrderNotClaimable", "Papers", "RedemptionNotFound", "RedemptionNotInReview", "RedemptionNotReturned",
+    "BatchStateWrong", "BatchView", "FrozenInBatch", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed", "LineView", "NoRedemption",
+    "NotPrepared", "NothingToPayOut", "OrderNotClaimable", "Papers", "RedemptionNotFound", "RedemptionNotInReview", "RedemptionNotReturned",
     "RedemptionView", "answer_lines", "bank_file", "cancel_batch", "claim_redemption", "confirm_batch", "draft_batch",
     "get_redemption", "list_batches", "list_lines", "list_redemptions", "prepare_redemption", "resubmit_redemption",
 ]

@@ -156,12 +156,13 @@ async def draft_batch(ctx: Context, programme_id: int, redemption_ids: Sequence[
         return tx.reply(view(batch))
 
 
-# Locked against a freeze at the same moment: what is confirmed was not frozen when it was.
+# Locked against a freeze at the same moment, and looked at behind the lock: a subquery would be filtered before it.
 FROZEN = """
-SELECT id FROM (
+WITH locked AS MATERIALIZED (
   SELECT r.id, o.frozen_at FROM payout_lines l JOIN redemptions r ON r.id = l.redemption_id JOIN orders o ON o.id = r.order_id
   WHERE l.batch_id = $1 AND l.state = 'pending' ORDER BY o.id FOR SHARE OF o
-) locked WHERE frozen_at IS NOT NULL ORDER BY id
+)
+SELECT id FROM locked WHERE frozen_at IS NOT NULL ORDER BY id
 """
 
 
