@@ -4,13 +4,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from miniapp_api.problems import BodyTimedOut, BodyTooLarge, NotAcceptingType, invalid, of_validation
 from miniapp_api.routing import Upload
@@ -88,9 +89,24 @@ def parse_body(raw: bytes, adapter: TypeAdapter[Any]) -> Any:
     if WHOLE_FRACTION.search(raw):
         raw = orjson.dumps(document)
     try:
-        return adapter.validate_json(raw)
+        body = adapter.validate_json(raw)
     except ValidationError as error:
         raise of_validation(error, "body") from None
+    _refuse_numbers_for_moments("body", body, document)
+    return body
+
+
+def _refuse_numbers_for_moments(path: str, value: Any, written: Any) -> None:
+    """Dates and instants are written out: pydantic, strict or not, reads "0.5" as half a second after 1970."""
+    if isinstance(value, BaseModel):
+        for name, part in value.__dict__.items():
+            if name in written:
+                _refuse_numbers_for_moments(f"{path}.{name}", part, written[name])
+    elif isinstance(value, list | tuple):
+        for number, (part, each) in enumerate(zip(value, written, strict=False)):
+            _refuse_numbers_for_moments(f"{path}.{number}", part, each)
+    elif isinstance(value, date) and not (isinstance(written, str) and written[4:5] == "-"):
+        raise invalid(path, "datetime_type" if isinstance(value, datetime) else "date_type")
 
 
 def _refuse_characters(document: Any) -> None:
@@ -128,6 +144,7 @@ def parse_query(request: web.Request, adapter: TypeAdapter[Any], lists: frozense
         raise of_validation(error, "query") from None
     if any(type(value) is int and value not in INT64 for value in query.__dict__.values()):
         raise invalid("query", "int64")
+    _refuse_numbers_for_moments("query", query, values)
     return query
 
 

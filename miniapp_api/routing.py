@@ -13,13 +13,10 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import date, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from handlers.context import Actor, Context
 from handlers.paging import LIMIT_MAX, CursorUnknown, Page
@@ -109,30 +106,13 @@ class Who:
 # --- what goes in and out -----------------------------------------------------------------------------------------
 
 
-@cache
-def _is_temporal(annotation: Any) -> bool:
-    return annotation in {date, datetime} or any(_is_temporal(part) for part in get_args(annotation))
-
-
-class Input(BaseModel):
-    """Dates and instants are written out: pydantic would read "0.5" as half a second after 1970."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_number_for_a_day(cls, value: Any, info: ValidationInfo) -> Any:
-        assert info.field_name
-        if isinstance(value, str) and _is_temporal(cls.model_fields[info.field_name].annotation) and value[4:5] != "-":
-            raise PydanticCustomError("date_or_instant", "须为日期或带时区的时间")
-        return value
-
-
-class Body(Input):
+class Body(BaseModel):
     """JSON in: nothing is coerced, nothing unknown is let through, and the input is in no error text."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Parameters(Input):
+class Parameters(BaseModel):
     """A query string without paging."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
