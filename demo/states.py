@@ -10,6 +10,7 @@ from models.states import Graph
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件", "delivery": "消息投递",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
+    "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
 }
 LABELS: dict[str, dict[str, str]] = {
@@ -36,6 +37,12 @@ LABELS: dict[str, dict[str, str]] = {
         "draft": "暂存", "in_review": "审核中", "approved": "生效中", "rejected": "审核拒绝", "superseded": "已被替换或放弃",
     },
     "institution": {"applying": "未入库", "admitted": "已入库", "suspended": "已暂停", "expired": "已到期"},
+    "redemption": {
+        "in_review": "兑付审核中", "returned": "退回修改", "rejected": "兑付审核拒绝", "pre_redeemed": "预兑付", "in_batch": "划拨中",
+        "redeemed": "已兑付",
+    },
+    "payout_batch": {"draft": "待复核", "confirmed": "已复核", "settled": "已办结", "cancelled": "已撤销"},
+    "payout_line": {"pending": "待划拨", "paid": "已划拨", "bounced": "银行退回", "cancelled": "已撤销"},
     "programme": {"draft": "草稿", "published": "已发布", "ended": "已结束"},
     "policy": {"draft": "草稿", "confirmed": "已确认", "discarded": "已作废"},
     "round": {

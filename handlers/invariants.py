@@ -272,7 +272,7 @@ DRAWS = {
 # subject -> (its table, what has been recorded of it must be how it is)
 _RECORDED = {
     "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
-    "product_version": "product_versions", "institution": "institutions",
+    "product_version": "product_versions", "institution": "institutions", "appeal": "appeals",
     "programme": "programmes", "round": "rounds",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.
@@ -326,6 +326,26 @@ RECORDS = {
     "products_deduct_within_their_price": """
       SELECT p.id, d.max_fen, p.price_fen FROM products p LEFT JOIN deductions d ON d.product_id = p.id
       WHERE p.takes_vouchers <> (d.id IS NOT NULL) OR d.max_fen > coalesce(p.price_fen, 0)""",
+    "freezes_that_last_are_on_their_order": """
+      SELECT f.id, f.order_id FROM freezes f JOIN orders o ON o.id = f.order_id
+      WHERE f.lifted_at IS NULL AND o.frozen_at IS DISTINCT FROM f.frozen_at""",
+    "freezes_were_lifted_by_a_second_person": """
+      SELECT id FROM freezes WHERE lifted_by_id = frozen_by_id OR (lifted_at IS NULL) <> (lifted_by_id IS NULL)""",
+    "risk_scores_are_the_sum_of_their_signals": """
+      SELECT r.order_id, r.score, s.score AS signals FROM order_risks r FULL JOIN (
+        SELECT order_id, sum(weight) AS score FROM (
+          SELECT order_id, kind, max(weight) AS weight FROM risk_signals GROUP BY order_id, kind) kinds GROUP BY order_id) s
+        ON s.order_id = r.order_id
+      WHERE r.score IS DISTINCT FROM s.score""",
+    "appeals_in_review_have_one_open_approval": """
+      SELECT p.id, p.state, a.open FROM appeals p
+      FULL JOIN (SELECT subject_id, count(*) AS open FROM approvals WHERE subject = 'appeal' AND state = 'open' GROUP BY subject_id) a
+        ON a.subject_id = p.id
+      WHERE coalesce(a.open, 0) <> CASE WHEN p.state = 'in_review' THEN 1 ELSE 0 END""",
+    "appeals_are_decided_by_another_reviewer": """
+      SELECT p.id FROM appeals p LEFT JOIN approvals a ON a.id = p.approval_id LEFT JOIN freezes f ON f.id = p.freeze_id
+      WHERE p.decided_by_id IN (a.decided_by_id, f.frozen_by_id, p.filed_by_id)
+        OR (p.state IN ('upheld', 'overturned')) <> (p.decided_at IS NOT NULL)""",
     "payment_passwords_have_five_tries": "SELECT id, tries_spent FROM payment_passwords WHERE tries_spent NOT BETWEEN 0 AND 5",
     "sessions_keep_only_hashes": "SELECT id FROM sessions WHERE octet_length(token_hash) <> 32 OR expires_at <= created_at",
     "memberships_ended_have_their_moment": """

@@ -15,6 +15,7 @@ from tests.conftest import empty
 from tests.library import admission, applying, submitted, waiting
 from tests.races import without
 from tests.referee import Referee, without_constraint
+from tests.test_products import create, form, list_new
 from tests.test_risks import WHY, freeze, treasury
 from tests.world import Member, World
 from tests.zhengzhou import ContractShop, open_contract_shop
@@ -88,9 +89,10 @@ async def test_an_appeal_waits_for_the_reviewers_with_its_evidence_and_the_decis
     assert (case["facts"]["appeal"]["statement"], case["facts"]["attachment_ids"]) == (STATEMENT, [evidence])
     decision = case["facts"]["decision"]["approval"]
     assert (decision["state"], decision["reason"]) == ("rejected", "合同缺少盖章")
-    headers = {"Authorization": f"Bearer {second.token}"}
-    async with world.client.get(f"/api/v1/attachments/{evidence}/content", headers=headers) as answer:
-        assert answer.status in (200, 404)  # the route's name is the attachments' own affair
+    for by, status in ((second, 200), (shop.seller, 404), (await world.official(Role.REVIEWER, region_code="370200"), 404)):
+        headers = {"Authorization": f"Bearer {by.token}"}
+        async with world.client.get(f"/api/v1/attachments/{evidence}", headers=headers) as answer:
+            assert answer.status == status
     assert (await world.delete(f"/attachments/{evidence}", by=shop.buyer))[1]["code"] == "file_in_use"
     assert [each["id"] for each in (await world.get("/appeals", by=shop.buyer))[1]["items"]] == [appeal_id]
 
@@ -320,6 +322,43 @@ async def test_an_invoice_that_has_paid_elsewhere_meanwhile_keeps_the_claim_reje
     assert (await decide(world, approval, "approval", desk.first))[0] == 200
     assert (await shown(world, appeal_id, desk.shop.seller))["reopened"] is False
     assert await desk.state(redemption) == "rejected"
+
+
+async def test_a_product_goes_back_to_review_unless_it_was_written_anew(world: World) -> None:
+    owner = await world.institution()
+    centre, second = await world.official(Role.CENTRE_REVIEWER), await world.official(Role.CENTRE_REVIEWER)
+    for edited in (False, True):
+        product = await create(world, owner, name=f"年度审计 {edited}")
+        await world.put(f"/institution/products/{product['id']}/submission", by=owner)
+        assert (await decide(world, await open_approval(world, "product", product["id"]), "rejection", centre, "收费标准不清"))[0] == 200
+        appeal_id, approval = await filed(world, owner, "product", product["id"])
+        if edited:
+            body = form(name="改名的审计") | {"version": product["version"]}
+            assert (await world.put(f"/institution/products/{product['id']}", body, by=owner))[0] == 200
+        assert (await decide(world, approval, "approval", second))[0] == 200
+        assert (await shown(world, appeal_id, owner))["reopened"] is not edited
+        state = await world.value("SELECT state FROM products WHERE id = $1", product["id"])
+        assert state == ("rejected" if edited else "in_review")
+        if not edited:
+            again = await open_approval(world, "product", product["id"])
+            assert (await decide(world, again, "approval", centre))[1]["code"] == "original_reviewer"
+            assert (await decide(world, again, "approval", second))[0] == 200
+
+
+async def test_a_later_text_of_a_product_goes_back_to_review_beside_the_one_in_force(world: World) -> None:
+    owner = await world.institution()
+    centre, second = await world.official(Role.CENTRE_REVIEWER), await world.official(Role.CENTRE_REVIEWER)
+    product_id = await list_new(world, owner, centre)
+    body = form(name="新的年度审计") | {"version": 1}
+    assert (await world.put(f"/institution/products/{product_id}", body, by=owner))[0] == 200
+    await world.put(f"/institution/products/{product_id}/submission", by=owner)
+    assert (await decide(world, await open_approval(world, "product", product_id), "rejection", centre, "收费标准不清"))[0] == 200
+    appeal_id, approval = await filed(world, owner, "product", product_id)
+    assert (await decide(world, approval, "approval", second))[0] == 200
+    assert (await shown(world, appeal_id, owner))["reopened"] is True
+    assert await world.value("SELECT name FROM products WHERE id = $1", product_id) != "新的年度审计"
+    assert (await decide(world, await open_approval(world, "product", product_id), "approval", second))[0] == 200
+    assert await world.value("SELECT name FROM products WHERE id = $1", product_id) == "新的年度审计"
 
 
 async def test_a_freeze_is_ended_by_another_officer_and_each_party_may_appeal_once(shop: ContractShop) -> None:

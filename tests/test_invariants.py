@@ -68,6 +68,15 @@ INVOICE = (
     "INSERT INTO invoices (redemption_id, code, number, buyer_name, seller_name, amount_fen, issued_on, attachment_id)"
     " VALUES (1, '', '00000000', '', '', 1, '2026-01-01', 1), (2, '', '00000000', '', '', 1, '2026-01-01', 1)"
 )
+FREEZE = (
+    "INSERT INTO freezes (order_id, reason, frozen_by_id, frozen_at, lifted_by_id, lifted_at)"
+    " SELECT id, '', placed_by_id, placed_at, {lifted_by}, {lifted_at} FROM orders LIMIT 1"
+)
+APPEAL = (
+    "INSERT INTO appeals (kind, organisation_id, approval_id, state, statement, filed_by_id, filed_at, decided_by_id, decided_at)"
+    " SELECT 'payment', organisation_id, id, '{state}', '', submitted_by_id, submitted_at, {decided_by}, {decided_at}"
+    " FROM approvals WHERE decided_by_id IS NOT NULL LIMIT 1"
+)
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
     "redemptions_are_in_the_ledger": CLAIM.format(number="2", state="pre_redeemed", payable="1"),
@@ -143,6 +152,13 @@ BREAKS = {
         " SELECT id, 99, '{}', 'approved', (SELECT min(id) FROM persons), created_at FROM products LIMIT 1"
     ),
     "products_deduct_within_their_price": "UPDATE deductions SET max_fen = 400001",
+    "freezes_that_last_are_on_their_order": FREEZE.format(lifted_by="NULL", lifted_at="NULL"),
+    "freezes_were_lifted_by_a_second_person": FREEZE.format(lifted_by="placed_by_id", lifted_at="placed_at"),
+    "risk_scores_are_the_sum_of_their_signals": (
+        "INSERT INTO order_risks (order_id, score, verdict, assessed_at) SELECT id, 1, 'none', placed_at FROM orders LIMIT 1"
+    ),
+    "appeals_in_review_have_one_open_approval": APPEAL.format(state="in_review", decided_by="NULL", decided_at="NULL"),
+    "appeals_are_decided_by_another_reviewer": APPEAL.format(state="upheld", decided_by="decided_by_id", decided_at="decided_at"),
     "payment_passwords_have_five_tries": "UPDATE payment_passwords SET tries_spent = 6",
     "sessions_keep_only_hashes": "UPDATE sessions SET token_hash = 'a-token'",
     "memberships_ended_have_their_moment": "UPDATE memberships SET state = 'ended'",
