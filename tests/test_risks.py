@@ -12,6 +12,7 @@ from handlers.approvals import Decision
 from handlers.context import Context
 from handlers.notices import open_events
 from handlers.orders import fulfilment, payment, payment_reviews
+from handlers.orders.views import SELECT
 from handlers.personal import blind_index, seal
 from handlers.risk_signals import WEIGHTS, scan_orders, verdict_of
 from handlers.risk_traits import CROWD, plain_address
@@ -727,7 +728,7 @@ async def test_an_approval_of_the_payment_does_not_pass_a_freeze(
     if not protected:
         without(monkeypatch, *UNLOCKED_FREEZE)
         without(monkeypatch, "handlers.approvals.LOCK", " FOR UPDATE", "")
-        monkeypatch.setattr(payment_reviews, "SELECT", f"{payment_reviews.SELECT.rstrip()} WHERE o.id = $1 --")  # and no lock behind it
+        monkeypatch.setattr(payment_reviews, "SELECT", f"{SELECT.rstrip()} WHERE o.id = $1 --")  # and no lock behind it
     read = "handlers.orders.payment_reviews.require_outsider"
     for point in (read, FROZEN):
         referee.hold_after(point)
