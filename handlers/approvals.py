@@ -8,6 +8,7 @@ one queue instead of in a deadlock.
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import SimpleNamespace
 from typing import Any, TypedDict
 
 from handlers.application_forms import ProblemView
@@ -198,7 +199,7 @@ async def list_approvals(ctx: Context, state: ApprovalState, kind: ApprovalKind 
     """The queue of the official's role and jurisdiction, oldest first."""
     after = (page.key() or [0])[0]
     found = await rows(LIST, *reach_of(ctx.actor), state, kind, after, page.limit + 1)
-    return page_of(found, page, lambda approval: view(ctx, approval), lambda approval: [approval.id])
+    return page_of(found, page, lambda approval: view(ctx, SimpleNamespace(**approval)), lambda approval: [approval.id])
 
 
 async def open_case(ctx: Context, approval_id: int) -> CaseView:

@@ -108,20 +108,24 @@ def balances(found: list[Sums], *, opening: bool) -> dict[Account, int]:
     return held
 
 
+# The page is cut before anything is joined to it.
 LINES = """
 SELECT e.id, e.at, e.kind, e.from_account, e.to_account, e.fen, t.name AS voucher_type, o.number AS order_number,
        buyer.name AS enterprise, seller.name AS institution
-FROM ledger_entries e JOIN lots l ON l.id = e.lot_id JOIN voucher_types t ON t.id = l.voucher_type_id
+FROM (SELECT * FROM ledger_entries e WHERE {condition} AND e.at < $3 AND (e.at, e.id) > ($4, $5) ORDER BY e.at, e.id LIMIT {limit}) e
+JOIN lots l ON l.id = e.lot_id JOIN voucher_types t ON t.id = l.voucher_type_id
 JOIN organisations buyer ON buyer.id = e.organisation_id LEFT JOIN orders o ON o.id = e.order_id
-LEFT JOIN organisations seller ON seller.id = e.institution_id
-WHERE {condition} AND e.at >= $3 AND e.at < $4 AND (e.at, e.id) > ($5, $6) ORDER BY e.at, e.id LIMIT $7
+LEFT JOIN organisations seller ON seller.id = e.institution_id ORDER BY e.at, e.id
 """
 CHUNK = 5_000
 
 
 async def lines(scope: Scope, since: datetime, before: datetime, after: tuple[datetime, int] | None, limit: int) -> list[Any]:
     """Entries of the period in their order, continuing after (at, id)."""
-    return await rows(LINES.format(condition=scope.condition), *scope.arguments, since, before, *(after or (since, 0)), limit)
+    # The limit stands in the text, and one bound is enough for the beginning (ids are positive): otherwise the server thinks
+    # its general plan a bad one and plans each page anew, at four times the page's cost.
+    sql = LINES.format(condition=scope.condition, limit=limit)
+    return await rows(sql, *scope.arguments, before, *max(after or (since, 0), (since, 0)))
 
 
 async def all_lines(scope: Scope, since: datetime, before: datetime) -> AsyncIterator[Any]:
