@@ -26,7 +26,7 @@ def configure(mode: Mode, process: str) -> None:
     shown = _json(process) if mode is Mode.PRODUCTION else _console(process)
     structlog.configure(
         processors=[*shared, *shown], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr), cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr), cache_logger_on_first_use=True,
     )
     # Libraries log through logging: only what they warn of, in the same form.
     handler = logging.StreamHandler(sys.stderr)

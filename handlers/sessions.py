@@ -67,7 +67,7 @@ async def resolve(token: str, now: datetime, operation: str, key: str | None) ->
     found = await row(RESOLVE, token_hash(token), now, operation, key)
     if found is None:
         raise NotSignedIn
-    if not found.is_open:
+    if not found["is_open"]:
         raise SessionEnded
     return Resolved(_actor(found), _kept(found))
 
@@ -84,14 +84,15 @@ def worth_another_try(busy: Busy) -> bool:
 
 
 def _actor(found: Any) -> Actor:
-    member = found.membership_id is not None
+    # By index, as in lists: each request comes by here.
+    member = found["membership_id"] is not None
     return Actor(
-        role=Role(found.role) if member else None, person_id=found.person_id, session_id=found.session_id,
-        identity_id=found.identity_id, membership_id=found.membership_id, organisation_id=found.organisation_id,
-        organisation_kind=OrganisationKind(found.organisation_kind) if member else None,
-        region_code=found.region_code, park_id=found.park_id,
+        role=Role(found["role"]) if member else None, person_id=found["person_id"], session_id=found["session_id"],
+        identity_id=found["identity_id"], membership_id=found["membership_id"], organisation_id=found["organisation_id"],
+        organisation_kind=OrganisationKind(found["organisation_kind"]) if member else None,
+        region_code=found["region_code"], park_id=found["park_id"],
     )
 
 
 def _kept(found: Any) -> Kept | None:
-    return Kept(bytes(found.body_hash), bytes(found.answer)) if found.body_hash is not None else None
+    return Kept(bytes(found["body_hash"]), bytes(found["answer"])) if found["body_hash"] is not None else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.connection import get_connections
+from tortoise.context import require_context
 
 from models.lending import Lender
 
@@ -109,7 +109,7 @@ client_class = SafeClient
 
 def client() -> Any:
     """The client of this task: inside a transaction, the transaction's."""
-    return get_connections().get(ALIAS)
+    return require_context().connections.get(ALIAS)
 
 
 class Bound(TransactionWrapper):
@@ -133,14 +133,16 @@ async def lend_transaction(begin: str = "BEGIN") -> "AsyncIterator[asyncpg.Conne
     begin: "BEGIN", or a script of it and a lock: one round trip for both, and what is read next is read behind the lock.
     A connection whose BEGIN, COMMIT or ROLLBACK was cancelled is terminated rather than handed to the next request.
     """
-    parent = client()
+    # Not `get_connections()`: it imports its module at each call.
+    connections = require_context().connections
+    parent: Any = connections.get(ALIAS)
     if isinstance(parent, TransactionWrapper):
         raise RuntimeError("transactions do not nest: one use-case, one durable transaction")  # noqa: TRY004 - no type is wrong
     async with parent.acquire_connection() as connection:
         token = None
         try:
             await connection.execute(begin)
-            token = get_connections().set(ALIAS, Bound(parent, connection))
+            token = connections.set(ALIAS, Bound(parent, connection))
             yield connection
             await connection.execute("COMMIT")
         except BaseException:
@@ -148,7 +150,7 @@ async def lend_transaction(begin: str = "BEGIN") -> "AsyncIterator[asyncpg.Conne
             raise
         finally:
             if token is not None:
-                get_connections().reset(token)
+                connections.reset(token)
 
 
 async def _abandon(connection: asyncpg.Connection) -> None:

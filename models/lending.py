@@ -21,7 +21,8 @@ class Lender:
         self._most = pool.get_max_size()
         self._open = 0  # taken from the pool, or being taken
         self._idle: list[Any] = []  # the last one first: its caches are warm
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # and until when
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def use(self) -> tuple[int, int]:
@@ -48,6 +49,9 @@ class Lender:
         """The idle ones go back to the pool, which can close them."""
         while self._idle:
             await self._forget(self._idle.pop())
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _new(self) -> Any:
         self._open += 1
@@ -61,8 +65,9 @@ class Lender:
     async def _wait(self) -> Any:
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
-        self._waiting.append(turn)
-        alarm = loop.call_later(ACQUIRE_SECONDS, _give_up, turn)
+        self._waiting.append((turn, loop.time() + ACQUIRE_SECONDS))
+        if self._alarm is None:
+            self._alarm = loop.call_later(ACQUIRE_SECONDS, self._give_up_due)
         try:
             connection = await turn
         except BaseException:
@@ -70,9 +75,20 @@ class Lender:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on(turn.result())
             raise
-        finally:
-            alarm.cancel()
         return connection if connection is not None else await self.take()
+
+    def _give_up_due(self) -> None:
+        """One alarm for all who wait: their patience is the same, so whoever waits longest is due first."""
+        loop = asyncio.get_running_loop()
+        self._alarm = None
+        while self._waiting:
+            turn, until = self._waiting[0]
+            if not turn.done() and loop.time() < until:
+                self._alarm = loop.call_at(until, self._give_up_due)
+                return
+            self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(TimeoutError())
 
     async def _forget(self, connection: Any) -> None:
         self._open -= 1
@@ -83,7 +99,7 @@ class Lender:
 
     def _hand_on(self, connection: Any) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn, _ = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(connection)
                 return
@@ -92,7 +108,7 @@ class Lender:
     def _wake_one(self) -> None:
         """There is room for a new connection: whoever waits longest opens it."""
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn, _ = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
@@ -107,8 +123,3 @@ class Lender:
 def _is_open(connection: Any) -> bool:
     # The pool takes its part out of the proxy of a connection that has died.
     return connection._con is not None and not connection._con.is_closed()  # noqa: SLF001
-
-
-def _give_up(turn: asyncio.Future[Any]) -> None:
-    if not turn.done():
-        turn.set_exception(TimeoutError())

@@ -80,7 +80,8 @@ async def list_lots(ctx: Context, tab: WalletTab, page: Page) -> PageView[LotVie
         f" WHERE l.organisation_id = $1 AND {TABS[tab]} AND $2::timestamptz IS NOT NULL{keyset} ORDER BY l.expires_at, l.id LIMIT $3",
         ctx.organisation_id, ctx.now, page.limit + 1, *seen,
     )
-    return page_of(found, page, lambda lot: view_lot(lot, tab), lambda lot: [lot.expires_at.isoformat(), lot.id])
+    state = tab.value  # once: asking an enum takes longer than a row
+    return page_of(found, page, lambda lot: view_lot(lot, state), lambda lot: [lot.expires_at.isoformat(), lot.id])
 
 
 def moment_of(text: str) -> datetime:
@@ -93,11 +94,11 @@ def moment_of(text: str) -> datetime:
     return found
 
 
-def view_lot(lot: Any, tab: WalletTab) -> LotView:
+def view_lot(lot: Any, state: str) -> LotView:
     # By index: an attribute of a row costs ten times as much, and a wallet reads hundreds of them.
     return {
         "id": lot["id"], "voucher_type_id": lot["voucher_type_id"], "voucher_type": lot["voucher_type"],
-        "is_universal": lot["is_universal"], "directions": lot["directions"] or [], "state": tab.value,
+        "is_universal": lot["is_universal"], "directions": lot["directions"] or [], "state": state,
         "face_fen": lot["face_fen"], "available_fen": lot["available_fen"],
         "held_fen": lot["held_fen"], "spent_fen": lot["spent_fen"], "valid_from": lot["valid_from"], "valid_until": lot["valid_until"],
     }
