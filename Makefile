@@ -26,7 +26,7 @@ $(TESTS): requirements-dev.txt | $(BIN)/python
 run: $(RUNS)  ## the whole system on embedded servers, with demo data and simulated platforms; Ctrl-C ends it
 	@$(BIN)/python -m app run
 
-journey: $(RUNS)  ## walk the Jinan manual against a running `make run`
+journey: $(RUNS)  ## walk the manuals of Jinan and Zhengzhou against a running `make run`
 	@$(BIN)/python -m demo.journey
 
 test: $(TESTS)  ## all tests on real PostgreSQL and Valkey; T=orders for one word

@@ -76,9 +76,15 @@ class Phone:
         return len(ids)
 
     async def upload(self, slot: str, file_name: str, content: bytes) -> int:
-        form = aiohttp.FormData()
-        form.add_field("file", content, filename=file_name)
-        return int((await self._call("POST", f"/attachments?slot={slot}", data=form))["id"])
+        def form() -> dict[str, Any]:
+            made = aiohttp.FormData()
+            made.add_field("file", content, filename=file_name)
+            return {"data": made}
+
+        return int((await self._call("POST", f"/attachments?slot={slot}", form))["id"])
+
+    async def download(self, path: str) -> bytes:
+        return bytes(await self._call("GET", path))
 
     async def messages(self) -> list[Any]:
         """What the platform has shown on this phone."""
@@ -88,22 +94,24 @@ class Phone:
         return await self._call("GET", path)
 
     async def post(self, path: str, body: object = None) -> Any:
-        return await self._call("POST", path, json={} if body is None else body)
+        return await self._call("POST", path, lambda: {"json": {} if body is None else body})
 
     async def put(self, path: str, body: object = None) -> Any:
-        return await self._call("PUT", path, json={} if body is None else body)
+        return await self._call("PUT", path, lambda: {"json": {} if body is None else body})
 
-    async def _call(self, method: str, path: str, **content: Any) -> Any:
+    async def _call(self, method: str, path: str, content: Callable[[], dict[str, Any]] = dict) -> Any:
+        """The answer: JSON, or the bytes of a file. `content` is made again when a request is repeated: a form is sent once."""
         headers = {"Idempotency-Key": secrets.token_hex(12)} if method != "GET" else {}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        async with self.town.http.request(method, f"{self.town.backend}/api/v1{path}", headers=headers, **content) as response:
-            answer = await response.json(content_type=None)
+        async with self.town.http.request(method, f"{self.town.backend}/api/v1{path}", headers=headers, **content()) as response:
+            is_json = response.content_type.endswith("json")
+            answer: Any = await response.json(content_type=None) if is_json else await response.read()
             if response.status == TOO_MANY:
                 await asyncio.sleep(float(response.headers["Retry-After"]))
-                return await self._call(method, path, **content)
+                return await self._call(method, path, content)
             if response.status >= 400:
-                raise WalkFailedError(f"{method} {path}: {response.status} {answer}")
+                raise WalkFailedError(f"{method} {path}: {response.status} {answer!r}")
             return answer
 
     async def until(self, path: str, expected: Callable[[Any], bool]) -> Any:

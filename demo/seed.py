@@ -1,110 +1,47 @@
-"""`python -m app seed`: an office with its officials, an institution with products, and a programme under Jinan's policy.
+"""`python -m app seed`: offices with their officials, Jinan's programme with an institution and its products, Zhengzhou's with a park.
 
 Whoever exists in the simulator by name is known here: the people are written into the tables, everything else is done by
-the use-cases, under the same rules as for anybody. Safe to repeat: a database that has an administrator is left alone.
+the use-cases, under the same rules as for anybody. Safe to repeat: what is there stays, what is missing is added, so a database
+that an earlier version seeded gets what is new. A platform with an administrator of its own is left alone.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from clock import Clock
 from demo import people
+from demo.planter import Planter
 from handlers import accounts, approvals, institutions, products, programmes
 from handlers.accounts.organisations import credit_code_of
 from handlers.approvals import Decision
-from handlers.context import SYSTEM, Actor, Context
+from handlers.context import Actor, Context
 from handlers.institutions_admission import admit
-from handlers.personal import blind_index, seal
 from handlers.ports import Ports
 from handlers.products_content import ProductForm
-from handlers.programmes import JINAN, ProgrammeView
+from handlers.programmes import JINAN, ZHENGZHOU, ProgrammeView, Rules
 from handlers.transactions import row, transaction
-from models.accounts import OrganisationKind, Platform, Role
+from models.accounts import OrganisationKind, Role
+from models.programmes import ProgrammeState
 from settings import Settings
-from simulator.state import default_mobile, person_id
+from simulator.state import default_mobile
 
 
-@dataclass(frozen=True)
-class Planter:
-    settings: Settings
-    clock: Clock
-    ports: Ports
-
-    def context(self, actor: Actor = SYSTEM) -> Context:
-        return Context(actor, self.clock.now(), self.settings, self.ports, "seed")
-
-    async def person(self, name: str) -> Any:
-        """A person with a WeChat identity, a bound phone and a consent, as if they had signed in before."""
-        open_id = person_id("wechat", self.settings.wechat_appid, name)
-        phone = default_mobile(name)
-        privacy = accounts.privacy()
-        async with transaction(self.context()) as tx:
-            person = await tx.value(
-                "INSERT INTO persons (name, phone, phone_index, created_at) VALUES ($1,$2,$3,$4) RETURNING id",
-                seal(self.settings, name.rpartition(" ")[2]), seal(self.settings, phone), blind_index(self.settings, phone), tx.ctx.now,
-            )
-            identity = await tx.value(
-                "INSERT INTO identities (person_id, platform, app_id, open_id, created_at) VALUES ($1,$2,$3,$4,$5) RETURNING id",
-                person, Platform.WECHAT.value, self.settings.wechat_appid, open_id, tx.ctx.now,
-            )
-            await tx.run(
-                "INSERT INTO consents (person_id, document, version, agreed_at) VALUES ($1,$2,$3,$4)",
-                person, privacy["document"], privacy["version"], tx.ctx.now,
-            )
-            tx.record("person.created", "person", person, platform="wechat")
-        return Actor(person_id=person, identity_id=identity)
-
-    async def acting(self, person: Actor, role: Role) -> Context:
-        """The person's context in the membership of this role."""
-        found = await row(
-            "SELECT m.*, o.kind FROM memberships m JOIN organisations o ON o.id = m.organisation_id"
-            " WHERE m.person_id = $1 AND m.role = $2",
-            person.person_id, role.value,
-        )
-        return self.context(Actor(
-            role, person.person_id, None, person.identity_id, found.id, found.organisation_id, OrganisationKind(found.kind),
-            found.region_code, found.park_id,
-        ))
+class VoucherType(TypedDict):
+    code: str
+    name: str
+    categories: list[str]
+    face_fen: int
+    annual_win_cap: int | None
 
 
-async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
-    """Returns False, and changes nothing, where there is an administrator already."""
-    planter = Planter(settings, clock, ports)
-    if await row("SELECT 1 AS yes FROM memberships WHERE role = 'admin' LIMIT 1"):
-        return False
-    officials = await _office(planter)
-    programme = await _programme(officials)
-    await _institution(planter, officials, programme)
-    return True
-
-
-async def _office(planter: Planter) -> dict[str, Context]:
-    persons = {official.name: await planter.person(official.name) for official in people.OFFICIALS}
-    first = await accounts.appoint_first_admin(planter.context(), default_mobile(people.ADMIN.name), people.OFFICE)
-    admin = await planter.acting(persons[people.ADMIN.name], Role.ADMIN)
-    for official in people.OFFICIALS[1:]:
-        await accounts.appoint_official(
-            admin, default_mobile(official.name), official.role, first["office_id"], region_code=official.region_code
-        )
-    return {official.name: await planter.acting(persons[official.name], official.role) for official in people.OFFICIALS}
-
-
-async def _programme(officials: dict[str, Context]) -> ProgrammeView:
-    manager, second = officials[people.MANAGER.name], officials[people.SECOND_MANAGER.name]
-    programme = await programmes.draft_programme(manager, people.PROGRAMME, people.JINAN)
-    policy = await programmes.draft_policy(manager, programme["id"], JINAN)
-    await programmes.confirm_policy(second, programme["id"], policy["id"])
-    for code, name, categories, cap in (
-        ("AUDIT", "审计服务专用券", ["audit"], 2),
-        ("CERT", "体系认证服务专用券", ["certification"], 2),
-        ("GENERAL", "服务通用券", [], 2),
-    ):
-        await programmes.add_voucher_type(
-            manager, programme["id"], code=code, name=name, categories=categories, face_fen=200_000, annual_win_cap=cap
-        )
-    return await programmes.publish_programme(manager, programme["id"])
-
-
+JINAN_TYPES: tuple[VoucherType, ...] = (
+    {"code": "AUDIT", "name": "审计服务专用券", "categories": ["audit"], "face_fen": 200_000, "annual_win_cap": 2},
+    {"code": "CERT", "name": "体系认证服务专用券", "categories": ["certification"], "face_fen": 200_000, "annual_win_cap": 2},
+    {"code": "GENERAL", "name": "服务通用券", "categories": [], "face_fen": 200_000, "annual_win_cap": 2},
+)
+# Each grant says its own amount and direction: the type is universal, and its face only the unit.
+ZHENGZHOU_TYPES: tuple[VoucherType, ...] = (
+    {"code": "INNOVATION", "name": "科技创新专业服务券", "categories": [], "face_fen": 100, "annual_win_cap": None},
+)
 PRODUCTS = (
     ("ISO14001环境管理体系认证", "certification", 400_000, 200_000),
     ("ISO9001质量管理体系认证", "certification", 360_000, 180_000),
@@ -120,22 +57,88 @@ SECTIONS = {
 }
 
 
-async def _institution(planter: Planter, officials: dict[str, Context], programme: ProgrammeView) -> None:
+async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
+    """Returns False, and changes nothing, where somebody else than the demonstration's administrator is in office."""
+    planter = Planter(settings, clock, ports)
+    if await row("SELECT 1 AS yes FROM memberships WHERE role = 'admin' AND state = 'active' LIMIT 1"):
+        known = await planter.known(people.ADMIN.name)
+        if known is None or await planter.membership(known, Role.ADMIN) is None:
+            return False
+    admin = await _admin(planter)
+    await _jinan(planter, admin)
+    await _zhengzhou(planter, admin)
+    return True
+
+
+async def _admin(planter: Planter) -> Context:
+    person = await planter.person(people.ADMIN.name)
+    if await planter.membership(person, Role.ADMIN) is None:
+        await accounts.appoint_first_admin(planter.context(), default_mobile(people.ADMIN.name), people.OFFICE)
+    return await planter.acting(person, Role.ADMIN)
+
+
+async def _jinan(planter: Planter, admin: Context) -> None:
+    office_id = admin.actor.organisation_id
+    assert office_id is not None
+    officials = {each.name: await planter.official(admin, each, office_id) for each in people.OFFICIALS[1:]}
+    manager, second = officials[people.MANAGER.name], officials[people.SECOND_MANAGER.name]
+    programme = await _programme(manager, second, people.PROGRAMME, people.JINAN, JINAN, JINAN_TYPES)
+    await _institution(planter, officials[people.CENTRE.name], programme)
+
+
+async def _zhengzhou(planter: Planter, admin: Context) -> None:
+    """Institutions and enterprises are not planted: the manual begins with their registration."""
+    park_id = await planter.park(admin, people.PARK, people.ZHONGYUAN)
+    office_id = await planter.office(admin, people.ZHENGZHOU_OFFICE, people.ZHENGZHOU)
+    officials = {each.name: await planter.official(admin, each, office_id, park_id) for each in people.ZHENGZHOU_OFFICIALS}
+    manager, second = officials[people.Z_MANAGER.name], officials[people.Z_SECOND_MANAGER.name]
+    await _programme(manager, second, people.ZHENGZHOU_PROGRAMME, people.ZHENGZHOU, ZHENGZHOU, ZHENGZHOU_TYPES)
+
+
+async def _programme(
+    manager: Context, second: Context, name: str, region_code: str, rules: Rules, types: tuple[VoucherType, ...]
+) -> ProgrammeView:
+    known = await row("SELECT id FROM programmes WHERE region_code = $1 AND name = $2", region_code, name)
+    programme = (
+        await programmes.get_programme(manager, known.id) if known
+        else await programmes.draft_programme(manager, name, region_code)
+    )
+    if programme["state"] == ProgrammeState.DRAFT:
+        if programme["policy_number"] is None:
+            policy = await programmes.draft_policy(manager, programme["id"], rules)
+            await programmes.confirm_policy(second, programme["id"], policy["id"])
+        there = {each["code"] for each in programme["voucher_types"]}
+        for voucher_type in types:
+            if voucher_type["code"] not in there:
+                await programmes.add_voucher_type(manager, programme["id"], **voucher_type)
+        await programmes.publish_programme(manager, programme["id"])
+    return await programmes.get_programme(manager, programme["id"])
+
+
+async def _institution(planter: Planter, centre: Context, programme: ProgrammeView) -> None:
     owner = await planter.person(people.SELLER)
+    if await planter.membership(owner, Role.OWNER) is None:
+        await _open_institution(planter, owner)
+    seller = await planter.acting(owner, Role.OWNER)
+    types = {each["code"]: each["id"] for each in programme["voucher_types"]}
+    for name, category, price, deduction in PRODUCTS:
+        if await row("SELECT 1 AS yes FROM products WHERE organisation_id = $1 AND name = $2", seller.organisation_id, name):
+            continue
+        dedicated = types["AUDIT" if category == "audit" else "CERT"]
+        form = ProductForm(name, category, price, SECTIONS, [(dedicated, deduction), (types["GENERAL"], deduction)])
+        await _list_product(centre, seller, form)
+
+
+async def _open_institution(planter: Planter, owner: Actor) -> None:
     registered = await accounts.register_organisation(
         planter.context(owner), OrganisationKind.INSTITUTION, people.INSTITUTION, with_check(people.INSTITUTION_CODE), people.SHIZHONG
     )
     async with transaction(planter.context()) as tx:  # Jinan's manual starts from institutions that are in the library
         await admit(tx, registered["organisation_id"])
-    seller = await planter.acting(owner, Role.OWNER)
     await institutions.update_profile(
-        seller, introduction="提供体系认证与审计服务。", address="济南市市中区示例路67号", website="", landline="0531-80000000", email=""
+        await planter.acting(owner, Role.OWNER), introduction="提供体系认证与审计服务。", address="济南市市中区示例路67号", website="",
+        landline="0531-80000000", email="",
     )
-    types = {each["code"]: each["id"] for each in programme["voucher_types"]}
-    for name, category, price, deduction in PRODUCTS:
-        dedicated = types["AUDIT" if category == "audit" else "CERT"]
-        form = ProductForm(name, category, price, SECTIONS, [(dedicated, deduction), (types["GENERAL"], deduction)])
-        await _list_product(officials[people.CENTRE.name], seller, form)
 
 
 async def _list_product(reviewer: Context, seller: Context, form: ProductForm) -> None:

@@ -36,7 +36,7 @@ async def _hand_out_phones(settings: Settings) -> None:
     """Whoever the seed knows has a phone: the simulator forgets them when it ends."""
     base = f"http://127.0.0.1:{settings.simulator_port}/control/phones"
     async with aiohttp.ClientSession() as http:
-        for name in (*(official.name for official in people.OFFICIALS), people.SELLER):
+        for name in people.EVERYBODY:
             await _until_it_serves(http, base, {"name": name, "platform": "wechat"})
 
 

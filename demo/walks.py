@@ -1,0 +1,120 @@
+"""What the walks through the manuals have in common: numbered steps, papers to upload, an entry, somebody who approves."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from PIL import Image
+
+from demo import people
+from demo.phones import Phone, Town, WalkFailedError
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+ID_NUMBER = "370103199003078655"
+PASSWORD = "274906"  # noqa: S105 - of an enterprise that does not exist
+
+
+def scan(title: str) -> bytes:
+    """A picture that stands for a stamped scan; another title is another file."""
+    buffer = BytesIO()
+    Image.new("RGB", (640, 400), (250, 250, 245)).save(buffer, "JPEG", comment=title.encode())
+    return buffer.getvalue()
+
+
+def paper(title: str) -> bytes:
+    """A pdf of one empty page that stands for a signed paper; another title is another file."""
+    objects = (
+        b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
+        b"<< /Title <feff%s> >>" % title.encode("utf-16-be").hex().encode(),
+    )
+    body, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, start=1):
+        places.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = (len(objects) + 1, table, len(objects) + 1, len(objects), len(body))
+    return body + b"xref\n0 %d\n%strailer\n<< /Size %d /Root 1 0 R /Info %d 0 R >>\nstartxref\n%d\n%%%%EOF\n" % end
+
+
+def yuan(fen: int) -> str:
+    return f"{fen / 100:,.2f}元"
+
+
+def local(moment: datetime) -> datetime:
+    return moment.astimezone(SHANGHAI)
+
+
+@dataclass
+class Walk:
+    """`number` makes the names and codes of this walk its own, so that it can be walked again."""
+
+    town: Town
+    number: str = field(default_factory=lambda: f"{secrets.randbelow(10**10):010d}")
+    step: int = 0
+    phones: dict[str, Phone] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        self.step += 1
+        print(f"{self.step:>3}. {text}", flush=True)
+
+    def chapter(self, title: str) -> None:
+        print(f"\n—— {title} ——", flush=True)
+
+    async def sign_in(self, *names: str) -> None:
+        for name in names:
+            self.phones[name] = await self.town.phone(name)
+            await self.phones[name].sign_in()
+
+    async def newcomer(self, name: str) -> Phone:
+        """Somebody signs in for the first time, agrees, and binds a phone."""
+        phone = await self.town.phone(name)
+        me = await phone.sign_in()
+        self.say(f"微信登录成功，账号 {me['person_id']}，还缺：{'、'.join(me['missing'])}")
+        privacy = await phone.get("/privacy")
+        await phone.post("/consents", {"document": privacy["document"], "version": privacy["version"]})
+        me = await phone.bind_phone()
+        self.say(f"同意隐私政策（{privacy['version']}），绑定手机 {me['phone']}")
+        return phone
+
+    async def register(self, phone: Phone, organisation: dict[str, Any]) -> int:
+        """The organisation's id; the phone acts for it from now on."""
+        registered = await phone.post("/organisations", organisation)
+        await phone.put("/sessions/current/membership", {"membership_id": registered["membership_id"]})
+        return int(registered["organisation_id"])
+
+    async def certify(self, phone: Phone, organisation: dict[str, Any], address: str) -> None:
+        licence = await phone.upload("business_licence", "营业执照.jpg", scan("licence"))
+        form = {
+            "enterprise_name": organisation["name"], "credit_code": organisation["credit_code"],
+            "region_code": organisation["region_code"], "address": address,
+            "legal_person_name": "张伟", "legal_person_id_number": ID_NUMBER, "contact_name": "李娜", "contact_phone": "13800138000",
+        }
+        await phone.put("/certification", {"form": form, "files": {"business_licence": [licence]}})
+        submitted = await phone.post("/certification/submission")
+        self.say(f"提交实名认证：{submitted['state']}，排队第 {submitted['queue']['position']} 位")
+        await self.approve(self.phones[people.ADMIN.name], "application", submitted["id"], "材料齐全")
+        self.say("系统管理员审核通过，企业已认证")
+
+    async def case(self, reviewer: Phone, kind: str, subject_id: int) -> Any:
+        """What waits for the reviewer about this subject, as opened from the queue."""
+        path = f"/approvals?limit=100&kind={kind}"
+        page = await reviewer.get(path)
+        while True:
+            for each in page["items"]:
+                if each["subject_id"] == subject_id:
+                    return await reviewer.get(f"/approvals/{each['id']}")
+            if page["next"] is None:
+                raise WalkFailedError(f"{reviewer.name} 的待审事项中没有 {kind} {subject_id}")
+            page = await reviewer.get(f"{path}&after={page['next']}")
+
+    async def approve(self, reviewer: Phone, kind: str, subject_id: int, remark: str) -> None:
+        case = await self.case(reviewer, kind, subject_id)
+        await reviewer.post(f"/approvals/{case['approval']['id']}/approval", {"remark": remark})
+
+    async def reject(self, reviewer: Phone, kind: str, subject_id: int, reason: str) -> None:
+        case = await self.case(reviewer, kind, subject_id)
+        await reviewer.post(f"/approvals/{case['approval']['id']}/rejection", {"reason": reason})
