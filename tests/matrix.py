@@ -146,9 +146,24 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     found.add("submitted attachment", BUYERS | {"admin"}, attachment_id=submitted)
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
     await _notice(world, me, found)
+    await _appeal(world, member, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     return found
+
+
+async def _appeal(world: World, member: dict[str, Member], found: Things) -> None:
+    """Of the other enterprise, whose certification is rejected."""
+    me = member["stranger_owner"]
+    await world.owner.execute("UPDATE organisations SET credit_code = $2 WHERE id = $1", me.organisation_id, valid("91370103MA7654321"))
+    await consent(world, me)
+    approval = await submitted_certification(world, me)
+    status, body = await world.post(f"/approvals/{approval}/rejection", {"reason": "材料不清"}, by=member["admin"])
+    assert status == 200, body
+    appealed = {"against": "application", "subject_id": body["subject_id"], "statement": "材料清晰，请复核"}
+    status, body = await world.post("/appeals", appealed, by=me)
+    assert status == 201, body
+    found.add("appeal", {f"stranger_{role}" for role in STAFF}, appeal_id=body["id"])
 
 
 async def _payout(world: World, shop: Shop, member: dict[str, Member], found: Things) -> None:
@@ -202,6 +217,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/orders/\{order_id\}/(freeze|unfreeze)$", ("order at risk",)),
     (r"/risks/\{order_id\}", ("order at risk",)),
     (r"/orders/\{order_id\}", ("order",)),
+    (r"/appeals/\{appeal_id\}", ("appeal",)),
     (r"/redemptions/\{redemption_id\}", ("redemption",)),
     (r"/payout-batches/\{batch_id\}", ("payout batch",)),
     (r"/approvals/\{approval_id\}", ("approval",)),
