@@ -19,15 +19,16 @@ async def main(names: list[str]) -> int:
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         town = Town(http, settings.public_url, f"http://127.0.0.1:{settings.simulator_port}")
+        print("等待 make run 应答……", flush=True)
+        if not await town.wakes():
+            print("连接不上：请先在另一个终端运行 make run。")
+            return 1
         for name in names:
             title, walk = WALKS[name]
-            print(f"\n════ {title} ════")
+            print(f"\n════ {title} ════", flush=True)
             try:
                 await walk(town).walk()
-            except aiohttp.ClientConnectorError:
-                print("连接不上：请先在另一个终端运行 make run。")
-                return 1
-            except WalkFailedError as error:
+            except (WalkFailedError, aiohttp.ClientConnectionError) as error:
                 print(f"\n✗ {error}")
                 return 1
             print(f"\n✓ {title}全程走完。")

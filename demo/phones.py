@@ -11,6 +11,7 @@ import aiohttp
 
 TOO_MANY = 429
 WAIT_SECONDS = 30  # for the jobs to do what the clock has made due
+START_SECONDS = 60  # for `make run` to start, which the first time makes a database
 
 
 class WalkFailedError(Exception):
@@ -30,6 +31,26 @@ class Town:
             if response.status >= 400:
                 raise WalkFailedError(f"simulator {path}: {response.status} {await response.text()}")
             return await response.json()
+
+    async def wakes(self) -> bool:
+        """Whether both answer, now or within START_SECONDS."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._answers():  # noqa: ASYNC110 - what we wait for is another process
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _answers(self) -> bool:
+        for url in (f"{self.backend}/readyz", f"{self.simulator}/control/clock"):
+            try:
+                async with self.http.get(url) as response:
+                    if not response.ok:
+                        return False
+            except aiohttp.ClientConnectorError:
+                return False
+        return True
 
     async def now(self) -> datetime:
         return datetime.fromisoformat((await self.control("/clock", method="GET"))["now"])

@@ -64,9 +64,8 @@ async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
         known = await planter.known(people.ADMIN.name)
         if known is None or await planter.membership(known, Role.ADMIN) is None:
             return False
-    admin = await _admin(planter)
-    await _jinan(planter, admin)
-    await _zhengzhou(planter, admin)
+    await plant_jinan(planter)
+    await plant_zhengzhou(planter)
     return True
 
 
@@ -77,7 +76,9 @@ async def _admin(planter: Planter) -> Context:
     return await planter.acting(person, Role.ADMIN)
 
 
-async def _jinan(planter: Planter, admin: Context) -> None:
+async def plant_jinan(planter: Planter) -> None:
+    """With the office's administrator and an institution that is open for business, where the manual starts."""
+    admin = await _admin(planter)
     office_id = admin.actor.organisation_id
     assert office_id is not None
     officials = {each.name: await planter.official(admin, each, office_id) for each in people.OFFICIALS[1:]}
@@ -86,8 +87,9 @@ async def _jinan(planter: Planter, admin: Context) -> None:
     await _institution(planter, officials[people.CENTRE.name], programme)
 
 
-async def _zhengzhou(planter: Planter, admin: Context) -> None:
+async def plant_zhengzhou(planter: Planter) -> None:
     """Institutions and enterprises are not planted: the manual begins with their registration."""
+    admin = await _admin(planter)
     park_id = await planter.park(admin, people.PARK, people.ZHONGYUAN)
     office_id = await planter.office(admin, people.ZHENGZHOU_OFFICE, people.ZHENGZHOU)
     officials = {each.name: await planter.official(admin, each, office_id, park_id) for each in people.ZHENGZHOU_OFFICIALS}

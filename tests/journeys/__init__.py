@@ -1,0 +1,68 @@
+"""The walks through the manuals, against whole families of processes with servers, ports and a clock of their own."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from settings import ROOT
+
+WALK_SECONDS = 80  # with the start of the family, which makes a database cluster
+STOP_SECONDS = 30
+# What a developer's shell may have set would lead the family to servers and platforms that are not its own.
+FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|MODE$")
+
+
+@dataclass(frozen=True)
+class Family:
+    """`python -m app run` with a var folder of its own; `log` is what it prints."""
+
+    env: dict[str, str]
+    log: Path
+
+    def walk(self, manual: str) -> str:
+        """What `python -m demo.journey` prints; it ends with 0."""
+        done = self._run("demo.journey", manual)
+        assert done.returncode == 0, f"{done.stdout}\n{self.log.read_text(errors='replace')[-8000:]}"
+        return done.stdout
+
+    def check_books(self) -> str:
+        done = self._run("app", "check-books")
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _run(self, module: str, argument: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, argument], cwd=ROOT, env=self.env, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=WALK_SECONDS, check=False,
+        )
+
+
+@contextmanager
+def family(folder: Path) -> Iterator[Family]:
+    web, simulator = _free_ports()
+    env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {
+        "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "PUBLIC_URL": f"http://127.0.0.1:{web}",
+        "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
+    }
+    log = folder / "run.log"
+    with log.open("wb") as output, subprocess.Popen(
+        [sys.executable, "-m", "app", "run"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield Family(env, log)
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
