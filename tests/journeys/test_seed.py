@@ -1,0 +1,80 @@
+"""The seed may be repeated, and adds what an earlier one did not know."""
+
+import pytest
+
+from demo import people
+from demo.planter import Planter
+from demo.seed import plant_jinan, seed
+from handlers.regions import load_regions
+from models.accounts import Role
+from tests.world import World
+
+TABLES = (
+    "persons", "identities", "consents", "organisations", "memberships", "parks", "programmes", "policies", "voucher_types",
+    "institutions", "products", "deductions", "approvals", "audit_entries",
+)
+
+
+@pytest.fixture
+async def country(world: World) -> World:
+    await load_regions()
+    return world
+
+
+async def planted(world: World) -> dict[str, object]:
+    """What there is of each city, in words."""
+    programmes = await world.owner.fetch(
+        "SELECT p.name, p.region_code, p.state, y.rules ->> 'payment_review' AS review,"
+        " (SELECT array_agg(code ORDER BY id) FROM voucher_types WHERE programme_id = p.id) AS types"
+        " FROM programmes p JOIN policies y ON y.programme_id = p.id AND y.state = 'confirmed' ORDER BY p.id"
+    )
+    roles = await world.owner.fetch(
+        "SELECT m.role, m.region_code, k.name AS park, count(*)::int AS officials FROM memberships m LEFT JOIN parks k ON k.id = m.park_id"
+        " WHERE m.role <> 'owner' GROUP BY 1, 2, 3 ORDER BY 2 NULLS FIRST, 3 NULLS FIRST, 1"
+    )
+    products = await world.value("SELECT count(*) FROM products WHERE state = 'listed'")
+    return {"programmes": [tuple(row) for row in programmes], "roles": [tuple(row) for row in roles], "products": products}
+
+
+BOTH = {
+    "programmes": [
+        (people.PROGRAMME, "370100", "published", "none", ["AUDIT", "CERT", "GENERAL"]),
+        (people.ZHENGZHOU_PROGRAMME, "410100", "published", "park", ["INNOVATION"]),
+    ],
+    "roles": [
+        ("admin", None, None, 1), ("reviewer", None, people.PARK, 1),
+        ("centre_reviewer", "370100", None, 1), ("draw_officer", "370100", None, 1), ("programme_manager", "370100", None, 2),
+        ("reviewer", "370100", None, 1), ("witness", "370100", None, 1),
+        ("centre_reviewer", "410100", None, 2), ("payout_officer", "410100", None, 2), ("programme_manager", "410100", None, 2),
+        ("reviewer", "410100", None, 1), ("risk_officer", "410100", None, 2),
+    ],
+    "products": 5,
+}
+
+
+async def test_an_empty_database_gets_both_cities(country: World) -> None:
+    assert await seed(country.settings, country.clock, country.ports)
+    assert await planted(country) == BOTH
+
+
+async def test_a_second_seed_changes_nothing(country: World) -> None:
+    await seed(country.settings, country.clock, country.ports)
+    before = await country.snapshot(*TABLES)
+    assert await seed(country.settings, country.clock, country.ports)
+    assert await country.snapshot(*TABLES) == before
+
+
+async def test_a_database_that_knew_only_jinan_gets_zhengzhou(country: World) -> None:
+    await plant_jinan(Planter(country.settings, country.clock, country.ports))
+    jinan = await country.snapshot("products", "institutions")
+    assert (await planted(country))["programmes"] == BOTH["programmes"][:1]  # type: ignore[index]
+    await seed(country.settings, country.clock, country.ports)
+    assert await planted(country) == BOTH
+    assert await country.snapshot("products", "institutions") == jinan
+
+
+async def test_a_platform_with_an_administrator_of_its_own_is_left_alone(country: World) -> None:
+    await country.official(Role.ADMIN, region_code=None)
+    before = await country.snapshot(*TABLES)
+    assert not await seed(country.settings, country.clock, country.ports)
+    assert await country.snapshot(*TABLES) == before
