@@ -75,6 +75,8 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("sessions", "device_index", Kept.INDEX, "发现同一设备代表交易双方办理", Basis.DUTY, "会话删除", 0),
     PersonalColumn("party_traits", "digest", Kept.INDEX, "发现交易双方使用同一人员、电话、地址、账户或设备", Basis.DUTY, _SETTLED,
                    _ARCHIVE_DAYS),
+    PersonalColumn("payout_lines", "bank_branch", Kept.PLAIN, "向机构划拨兑付资金（开户行）", Basis.DUTY, _SETTLED, _ARCHIVE_DAYS),
+    PersonalColumn("payout_lines", "bank_reference", Kept.PLAIN, "银行划拨流水号，用于核对", Basis.DUTY, _SETTLED, _ARCHIVE_DAYS),
     PersonalColumn("payout_lines", "bank_account", Kept.SEALED, "向机构划拨兑付资金（个体户的账户可能是个人账户）", Basis.DUTY, _SETTLED,
                    _ARCHIVE_DAYS),
 )

@@ -180,7 +180,7 @@ class PayoutLine(Table):
 
     class Meta:
         table = "payout_lines"
-        indexes = (("batch_id", "id"),)
+        indexes = (("batch_id", "id"), ("redemption_id",))
         constraints = (
             UniqueConstraint(fields=("redemption_id",), name="payout_lines_one_alive", condition="state IN ('pending','paid')"),
             CheckConstraint(check="fen > 0", name="payout_lines_positive"),
