@@ -67,7 +67,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         # One platform that hangs must not take the connections of the other. No cookies: the answer to one user's
         # log-in must not colour the next.
-        connector = aiohttp.TCPConnector(limit=100, limit_per_host=40)
+        connector = aiohttp.TCPConnector(limit=160, limit_per_host=80)
         self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
         return self
 
@@ -108,8 +108,11 @@ class Transport:
             return response.status, response.content_type, raw
 
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for each message
+
+
 def to_json(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return ENCODER.encode(body).encode()
 
 
 def as_failure(error: Exception) -> PlatformError:

@@ -16,7 +16,7 @@ from handlers.context import Context
 from handlers.paging import Page, PageView, page_of
 from handlers.ports import Message, Outcome, SendResult
 from handlers.refusals import Busy
-from handlers.transactions import rows, transaction
+from handlers.transactions import changed, rows, transaction
 from models.notices import DELIVERY_GRAPH, Channel, DeliveryState
 
 log = structlog.get_logger(__name__)
@@ -138,8 +138,7 @@ async def deliver_due(ctx: Context, limit: int = 50, pauses: Pauses | None = Non
     `limit` bounds what is in flight, and with it what goes out twice if the process is killed now.
     """
     pauses = pauses or Pauses()
-    async with transaction(ctx) as tx:
-        claimed = await tx.rows(CLAIM, ctx.now, limit, ctx.now + LEASE, pauses.resting(ctx.now))
+    claimed = await changed(CLAIM, ctx.now, limit, ctx.now + LEASE, pauses.resting(ctx.now))
     if claimed:
         results = await asyncio.gather(*(_send(ctx, delivery) for delivery in claimed))
         for delivery, result in zip(claimed, results, strict=True):
@@ -235,13 +234,12 @@ async def settle(ctx: Context, state: DeliveryState, results: Sequence[tuple[Any
     for each in verdicts:
         if each.state is not state:  # waiting on for a receipt moves nothing
             DELIVERY_GRAPH.event(state, each.state)
-    async with transaction(ctx) as tx:
-        done = await tx.row(
-            SETTLE, [delivery.id for delivery, _ in results], [delivery.attempts for delivery, _ in results],
-            [each.state for each in verdicts], [each.due_at for each in verdicts], [each.give_up_at for each in verdicts],
-            [result.provider_id for _, result in results], [_short(result.error) for _, result in results],
-            state, ctx.now, ctx.now + timedelta(hours=ctx.settings.notice_retry_hours),
-        )
+    done, = await changed(
+        SETTLE, [delivery["id"] for delivery, _ in results], [delivery["attempts"] for delivery, _ in results],
+        [each.state for each in verdicts], [each.due_at for each in verdicts], [each.give_up_at for each in verdicts],
+        [result.provider_id for _, result in results], [_short(result.error) for _, result in results],
+        state, ctx.now, ctx.now + timedelta(hours=ctx.settings.notice_retry_hours),
+    )
     if done.dead:
         log.error("notices_dead", count=done.dead)
     return int(done.settled)
