@@ -115,11 +115,15 @@ async def migrate(settings: Settings) -> None:
         await load_regions()
 
 
-async def seed(settings: Settings) -> None:
+async def seed(settings: Settings, size: str = "demo") -> None:
+    """The demonstration; `large` adds 20 parks, 200 institutions, 5,000 products and 200,000 orders."""
+    from demo.large import plant_large
     from demo.seed import seed as plant
 
     async with database(settings, "seed"), platforms(settings) as ports:
         await plant(settings, clock_of(settings), ports)
+        if size == "large":
+            await plant_large(settings, clock_of(settings), ports)
 
 
 async def first_admin(settings: Settings, phone: str) -> int:
@@ -185,7 +189,8 @@ def run_loop(main: "asyncio._CoroutineLike[object]") -> None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("web", "jobs", "migrate", "seed", "check-books", "openapi", "simulator", "run"):
+    commands.add_parser("seed", help="demonstration data").add_argument("--size", choices=("demo", "large"), default="demo")
+    for name in ("web", "jobs", "migrate", "check-books", "openapi", "simulator", "run"):
         commands.add_parser(name)
     commands.add_parser("admin", help="appoint the first administrator").add_argument("phone")
     given = parser.parse_args(arguments)
@@ -216,7 +221,7 @@ def main(arguments: list[str]) -> int:
             return asyncio.run(check_books(ready))
         if command == "admin":
             return asyncio.run(first_admin(ready, given.phone))
-        asyncio.run(migrate(ready) if command == "migrate" else seed(ready))
+        asyncio.run(migrate(ready) if command == "migrate" else seed(ready, given.size))
     return 0
 
 

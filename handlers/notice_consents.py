@@ -41,6 +41,8 @@ class Occasion(StrEnum):
     PAYMENT = "payment"              # 用券支付
     APPLICATION = "application"      # 提交申请
     ORDER_WORK = "order_work"        # 服务机构打开订单
+    CONTRACT_ORDER = "contract_order"  # 提交按合同核价的订单
+    REDEMPTION = "redemption"        # 申请兑付
     REVIEW_WORK = "review_work"      # 审核员打开待办
 
 
@@ -49,6 +51,8 @@ OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
     Occasion.PAYMENT: ("order_accepted", "order_delivered", "review_reminder"),
     Occasion.APPLICATION: ("approval_result", "reservation_received"),
     Occasion.ORDER_WORK: ("order_placed", "order_paid", "order_sent_back"),
+    Occasion.CONTRACT_ORDER: ("price_confirmed", "payment_approved", "payment_rejected"),
+    Occasion.REDEMPTION: ("price_requested", "redemption_result", "payout_result"),
     Occasion.REVIEW_WORK: ("approval_waiting",),
 }
 

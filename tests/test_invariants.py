@@ -57,7 +57,8 @@ SEAL = "INSERT INTO seals (chain, from_xid, upto_xid, rows, previous, digest, se
 CLAIM = (
     "INSERT INTO redemptions (number, order_id, programme_id, policy_id, institution_id, state, voucher_fen, actual_fen, ratio_ppm,"
     " payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, preparation, version) SELECT '{number}', id, programme_id,"
-    " policy_id, institution_id, '{state}', voucher_fen, order_fen, 600000, {payable}, voucher_fen - {payable}, '', placed_by_id, placed_at, '{{}}', 1"
+    " policy_id, institution_id, '{state}', voucher_fen, order_fen, 600000, {payable}, voucher_fen - {payable}, '', placed_by_id,"
+    " placed_at, '{{}}', 1"
     " FROM orders WHERE voucher_fen > 0 LIMIT 1"
 )
 BATCH = (

@@ -151,7 +151,7 @@ async def test_the_park_approves_and_the_vouchers_are_the_institutions_and_both_
     assert (status, body["state"]) == (200, "approved"), body
     order = await shop.show(order_id)
     assert (order["state"], order["label"], order["voucher_fen"], order["due_at"]) == ("paid", "已支付", 500, None)
-    assert order["allowed_actions"] == ["deliver"]
+    assert order["allowed_actions"] == ["deliver", "claim"]
     assert (await shop.show(order_id, by=shop.buyer))["allowed_actions"] == []
     entries = await shop.world.owner.fetch("SELECT kind, fen, institution_id FROM ledger_entries WHERE order_id = $1 ORDER BY id", order_id)
     assert [tuple(entry) for entry in entries] == [("hold", 500, None), ("commit", 500, shop.seller.organisation_id)]
@@ -345,7 +345,7 @@ async def test_a_paid_order_is_served_at_once_and_nobody_accepts_declines_or_con
     assert (await shop.act(shop.buyer, order_id, "take-back"))[1]["code"] == "order_not_cancellable"
     assert await shop.unchanged() == before
     order = await shop.ok(shop.seller, order_id, "handovers", {"summary": "受理通知书已交付"})
-    assert (order["state"], order["label"], order["allowed_actions"]) == ("delivered", "已支付", [])
+    assert (order["state"], order["label"], order["allowed_actions"]) == ("delivered", "已支付", ["claim"])
     assert (await shop.show(order_id, by=shop.buyer))["allowed_actions"] == []
     assert (await shop.act(shop.buyer, order_id, "completion"))[1]["code"] == "order_not_confirmable"
     shop.world.clock.advance(days=8)

@@ -80,9 +80,25 @@ ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState
     "accept": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "decline": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED, OrderState.PAID})),
+    "claim": (SELLER, ACTORS, frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED})),
 }
+# 申请兑付 by what a programme's policy requires (C40); `handlers/redemptions` asks the same table.
+CLAIMABLE = {
+    "paid": frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED}),
+    "completed": frozenset({OrderState.COMPLETED}),
+}
+
+
+def may_be_claimed(rules: Rules, order: Any) -> bool:
+    """`order` with its `redemption_state`: a rejected claim may be made again."""
+    return (
+        rules.claim is not None and order.state in CLAIMABLE[rules.claim.requires] and order.redemption_state in (None, "rejected")
+    )
+
+
 # What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
 KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
+    "claim": may_be_claimed,
     "settle_price": lambda rules, _: settles_prices(rules),
     "accept": lambda rules, _: rules.provider_accept,
     "decline": lambda rules, _: rules.provider_accept,

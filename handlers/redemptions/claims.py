@@ -13,7 +13,7 @@ from handlers import approvals
 from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import OrderNotFound
+from handlers.orders.views import CLAIMABLE, OrderNotFound
 from handlers.programmes import Claim
 from handlers.redemptions.views import RedemptionNotFound, RedemptionView, view_in
 from handlers.refusals import Kind, NotFound, Refusal
@@ -22,7 +22,6 @@ from handlers.wallet import SHANGHAI, shanghai_date
 from handlers.working_days import due_after
 from models.accounts import Role
 from models.approvals import ApprovalKind
-from models.orders import OrderState
 from models.redemptions import REDEMPTION_GRAPH, RedemptionState
 
 REVIEW_WORKING_DAYS = 10
@@ -105,10 +104,6 @@ INSERT INTO redemptions (number, order_id, programme_id, policy_id, institution_
 VALUES ($1,$2,$3,$4,$5,'in_review',$6,$7,$8,$9,$10,$11,$12,$13,'{}',1) RETURNING *
 """
 LOCK_ORDER = "SELECT * FROM orders WHERE id = $1 AND institution_id = $2 FOR UPDATE"
-CLAIMABLE = {
-    "paid": {OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED},
-    "completed": {OrderState.COMPLETED},
-}
 
 
 async def claim_redemption(ctx: Context, order_id: int, papers: Papers) -> RedemptionView:
