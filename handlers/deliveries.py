@@ -33,10 +33,12 @@ RECEIPTS_END = timedelta(hours=24)
 
 # Only the oldest unfinished delivery of a person may go: so a person reads things in their order, and a platform that refuses
 # two messages to one user at once (43108) never gets them.
+# coalesce, since `<> ALL` of an array that is not known yet is planned as if it let nothing through: then each claim sorts all
+# that is due, thirty times slower with five thousand waiting, instead of taking the first few of the index.
 CLAIM = """
 WITH chosen AS (
   SELECT d.id FROM deliveries d
-  WHERE d.state = 'planned' AND d.due_at <= $1 AND d.channel <> ALL($4::text[]) AND NOT EXISTS (
+  WHERE d.state = 'planned' AND d.due_at <= $1 AND NOT coalesce(d.channel = ANY($4::text[]), false) AND NOT EXISTS (
     SELECT FROM deliveries before WHERE before.person_id = d.person_id AND before.state IN ('planned', 'sending')
       AND (before.notice_id, before.step) < (d.notice_id, d.step)
   )
