@@ -162,7 +162,7 @@ class World:
         policy = await self.owner.fetchval(
             "INSERT INTO policies (programme_id, number, rules, state, made_by_id, confirmed_by_id, confirmed_at, created_at)"
             " VALUES ($1,1,$2,'confirmed',$3,$4,$5,$5) RETURNING id",
-            programme, Rules(**rules).model_dump_json(), maker, second, now,  # type: ignore[arg-type]
+            programme, Rules(**rules).model_dump_json(), maker, second, now,
         )
         types = [
             await self.owner.fetchval(
