@@ -79,7 +79,6 @@ class Transport:
         self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Send `body` as JSON in real UTF-8 (WeChat answers 40033 to escapes). Raises PlatformError."""
-        secrets = secrets_in(params, body)
         failure: PlatformError
         try:
             data = None if body is None else to_json(body)
@@ -87,7 +86,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failure = as_failure(error)
         else:
-            return understand(status, content_type, raw, secrets)
+            return understand(status, content_type, raw, secrets_in(params, body) if status >= 500 else frozenset())
         # Outside of the except block, so that the error does not carry aiohttp's, whose text is the URL with its token.
         raise failure
 
