@@ -553,7 +553,7 @@ async def test_a_membership_that_is_not_mine_now_cannot_be_acted_for(town, membe
     other = await town.enterprise()
     asked = {"others": other.membership_id, "ended": mine, "none": 999999}[membership]
     if membership == "ended":
-        await town.owner.execute("UPDATE memberships SET state = 'ended' WHERE id = $1", mine)
+        await town.owner.execute("UPDATE memberships SET state = 'ended', ended_at = created_at WHERE id = $1", mine)
     await refused(town, 404, "not_found", "PUT", "/sessions/current/membership", {"membership_id": asked}, by=boss)
 
 
@@ -686,7 +686,7 @@ async def test_what_an_owner_wanted_while_being_removed_does_not_happen(town):
     first = await town.enterprise()
     second = await town.member(first.organisation_id, Role.OWNER)
     await reachable(town, "mary", "13800138000")
-    await town.owner.execute("UPDATE memberships SET state = 'ended' WHERE id = $1", first.membership_id)
+    await town.owner.execute("UPDATE memberships SET state = 'ended', ended_at = created_at WHERE id = $1", first.membership_id)
     with pytest.raises(NotYourRole):
         await accounts.invite_member(town.context(first), "13800138000", Role.VIEWER)
     assert [one["id"] for one in (await town.get("/members", by=second))[1]["items"]] == [second.membership_id]
@@ -794,12 +794,17 @@ async def test_two_appointments_at_once_do_not_mix_roles_that_watch_each_other(t
     if not protected:
         without(monkeypatch, "handlers.accounts.organisations.LOCK_PERSON", " FOR NO KEY UPDATE", "")
     admin = await town.official(Role.ADMIN)
-    body = {"phone": "13800138000", "region_code": "370100", "office_id": await an_office(town, admin)}
-    await reachable(town, "mary", "13800138000")
-    answers = await asyncio.gather(*(
-        town.post("/officials", {**body, "role": role}, by=admin) for role in ("draw_officer", "witness")
-    ))
-    assert sorted(status for status, _ in answers) == ([201, 409] if protected else [201, 201])
+    body = {"region_code": "370100", "office_id": await an_office(town, admin)}
+    rounds = []
+    for number in range(1 if protected else 5):  # a slow connection may keep the two from meeting; not five times
+        phone = f"1380013800{number}"
+        await reachable(town, f"mary{number}", phone)
+        answers = await asyncio.gather(*(
+            town.post("/officials", {**body, "phone": phone, "role": role}, by=admin) for role in ("draw_officer", "witness")
+        ))
+        rounds.append(sorted(status for status, _ in answers))
+    assert ([201, 201] in rounds) is not protected
+    assert set(map(tuple, rounds)) <= {(201, 409), (201, 201)}
 
 
 async def test_roles_that_go_together_are_held_together(town):
