@@ -20,6 +20,7 @@ from models import database as db
 from settings import ROOT, Settings
 from tests.books import assert_books_balance
 from tests.fakes import Clock, ports
+from tests.shapes import shape
 from tests.world import World
 
 SERVERS = ROOT / "var" / "test"
@@ -39,17 +40,29 @@ def database_named(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+BUILT = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture(scope="session")
-async def database_urls(servers: EmbeddedServers) -> AsyncIterator[tuple[str, str]]:
+async def database_urls(servers: EmbeddedServers, pytestconfig: pytest.Config) -> AsyncIterator[tuple[str, str]]:
     """(owner, application) URLs of a freshly migrated database that only this run uses."""
     name = f"test_{os.getpid()}"
     admin = await asyncpg.connect(servers.owner_url)
     await admin.execute(f'CREATE DATABASE "{name}"')
     owner, application = database_named(servers.owner_url, name), database_named(servers.database_url, name)
     await db.migrate(owner, urlsplit(application).username)
+    built = await asyncpg.connect(owner)
+    pytestconfig.stash[BUILT] = await shape(built)
+    await built.close()
     yield owner, application
     await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()
+
+
+@pytest.fixture(scope="session")
+def built(database_urls: tuple[str, str], pytestconfig: pytest.Config) -> list[str]:
+    """The schema as the migrations made it. Races that take a CHECK away put it back in other words."""
+    return pytestconfig.stash[BUILT]
 
 
 @pytest.fixture(scope="session")

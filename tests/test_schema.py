@@ -20,6 +20,7 @@ from models.database import APPEND_ONLY, MIGRATION_LOCK
 from models.fields import Table
 from settings import ROOT
 from tests.conftest import database_named
+from tests.shapes import shape
 
 TABLES = sorted(
     {value for module in models.ALL for value in vars(import_module(module)).values()
@@ -45,17 +46,6 @@ WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace AND NOT EXISTS
   SELECT FROM pg_index x WHERE x.indrelid = c.conrelid AND x.indkey[0] = c.conkey[1] AND x.indisvalid
     AND (x.indpred IS NULL OR pg_get_expr(x.indpred, x.indrelid) = '(' || a.attname || ' IS NOT NULL)')
 ) ORDER BY 1
-"""
-SHAPE = """
-SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
-FROM information_schema.columns WHERE table_schema = 'public'
-UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
-FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public'
-UNION ALL SELECT 'sequence ' || sequence_name FROM information_schema.sequences WHERE sequence_schema = 'public'
-UNION ALL SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-ORDER BY 1
 """
 WAIT_FOR_LOCK = """
 SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
@@ -255,7 +245,7 @@ async def rolled_back(connection: asyncpg.Connection) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
-async def test_two_machines_wait_for_the_lock_and_make_one_schema_with_a_lock_timeout_and_a_third_changes_nothing(scratch, owner):
+async def test_two_machines_wait_for_the_lock_and_make_one_schema_with_a_lock_timeout_and_a_third_changes_nothing(scratch, built):
     await scratch.connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
     machines = [asyncio.create_task(scratch.migrate()) for _ in range(2)]
     async with asyncio.timeout(120):
@@ -266,9 +256,9 @@ async def test_two_machines_wait_for_the_lock_and_make_one_schema_with_a_lock_ti
     assert await asyncio.gather(*machines) == [(0, ""), (0, "")]
     noted = await scratch.connection.fetch("SELECT lock_timeout FROM seen.timeouts")
     assert [row["lock_timeout"] for row in noted] == ["5s"] * len(MIGRATIONS)
-    assert (await scratch.applied(), await shape(scratch.connection)) == (MIGRATIONS, await shape(owner))
+    assert (await scratch.applied(), await shape(scratch.connection)) == (MIGRATIONS, built)
     assert await scratch.migrate() == (0, "")
-    assert (await scratch.applied(), await shape(scratch.connection)) == (MIGRATIONS, await shape(owner))
+    assert (await scratch.applied(), await shape(scratch.connection)) == (MIGRATIONS, built)
 
 
 @pytest.mark.parametrize("name", MIGRATIONS)
@@ -300,11 +290,6 @@ async def walk(url: str) -> None:
             traces.append(name)
     await connection.close()
     sys.stdout.write(f"{traces}\n")
-
-
-async def shape(connection: asyncpg.Connection) -> list[str]:
-    """Everything that a migration may make, but for Tortoise's own list of them."""
-    return [row[0] for row in await connection.fetch(SHAPE) if "tortoise_migrations" not in row[0]]
 
 
 async def to(url: str, name: str) -> None:
