@@ -12,7 +12,7 @@ from models.states import Graph
 class ApplicationKind(StrEnum):
     ENTERPRISE_CERTIFICATION = "enterprise_certification"    # 企业实名认证 E02-E04
     QUALIFICATION = "qualification"                          # 服务券资格 E05-E14
-    INSTITUTION_ADMISSION = "institution_admission"          # 服务机构入库 C05-C17 (issue 2)
+    INSTITUTION_ADMISSION = "institution_admission"          # 服务机构入库 C05-C17
     APPROVED_AMOUNT = "approved_amount"                      # 服务券金额及使用方向 C24
 
 
@@ -86,8 +86,8 @@ class ApprovalKind(StrEnum):
     APPLICATION = "application"
     DISPUTE = "dispute"
     PRODUCT = "product"        # 服务产品审核
-    PAYMENT = "payment"        # 支付审核 (issue 2)
-    REDEMPTION = "redemption"  # 兑付审核 (issue 2)
+    PAYMENT = "payment"        # 支付审核 C35-C38
+    REDEMPTION = "redemption"  # 兑付审核 C39-C42
     APPEAL = "appeal"          # 申诉
 
 
