@@ -28,6 +28,8 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
+GONE = Process(0, ())
+
 
 @dataclass(frozen=True)
 class EmbeddedPostgres:
@@ -67,10 +69,11 @@ def stop_postgres(var_dir: Path) -> None:
 
 def _attach(folder: Path) -> Process | None:
     """Wait for a server that a killed process left half started or half stopped; None when it is, or comes, to an end."""
-    daemon.wait_until(lambda: _ready(folder) or not _postmasters(folder))
-    if _postmasters(folder) and not _ready(folder):
+    # One look at a time answers both questions: a server that dies between two looks would be neither ready nor gone.
+    seen = daemon.wait_until(lambda: _ready(folder) or (None if _postmasters(folder) else GONE))
+    if seen is None:
         raise EmbeddedServerError(f"PostgreSQL runs but does not become ready: {daemon.end_of(folder / 'server.log')}")
-    return _ready(folder)
+    return None if seen is GONE else seen
 
 
 def _launch(folder: Path) -> Process:

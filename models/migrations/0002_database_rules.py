@@ -3,10 +3,13 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-FORWARD = """
+FORWARD = r"""
 -- A queue's index holds what waits, not what is done.
 CREATE INDEX events_waiting ON events (id) WHERE opened_at IS NULL;
-CREATE INDEX deliveries_waiting ON deliveries (due_at) WHERE state IN ('planned', 'sending', 'accepted');
+CREATE INDEX deliveries_planned ON deliveries (due_at, notice_id) WHERE state = 'planned';
+CREATE INDEX deliveries_leased ON deliveries (leased_until) WHERE state = 'sending';
+CREATE INDEX deliveries_receipts ON deliveries (due_at) WHERE state = 'accepted';
+CREATE INDEX deliveries_dead ON deliveries (id) WHERE state = 'dead';
 CREATE INDEX deliveries_in_turn ON deliveries (person_id, notice_id) WHERE state IN ('planned', 'sending');
 CREATE INDEX notices_unread ON notices (person_id, id) WHERE read_at IS NULL;
 CREATE INDEX lots_to_expire ON lots (expires_at) WHERE available_fen > 0;
@@ -20,14 +23,29 @@ CREATE INDEX approvals_open ON approvals (role, submitted_at, id) WHERE state = 
 CREATE INDEX attachments_unfinished ON attachments (created_at) WHERE state = 'uploading';
 CREATE INDEX ledger_entries_order ON ledger_entries (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX reviews_counted ON reviews (institution_id, grade) WHERE NOT is_system;
+CREATE INDEX ledger_entries_of_institutions ON ledger_entries (institution_id, at, id) WHERE institution_id IS NOT NULL;
+CREATE INDEX organisations_suspended ON organisations (id) WHERE suspended_at IS NOT NULL;
+CREATE INDEX institutions_to_expire ON institutions (valid_until) WHERE state = 'admitted' AND valid_until IS NOT NULL;
+CREATE INDEX institutions_to_resume ON institutions (suspended_until) WHERE state = 'suspended';
+CREATE INDEX orders_to_scan ON orders (id) WHERE scanned_state IS DISTINCT FROM state OR scanned_at < delivered_at;
+CREATE INDEX handovers_by_text ON handovers (md5(regexp_replace(normalize(summary, NFKC), '\s', '', 'g')))
+  WHERE char_length(summary) >= 10;
+-- Who must be told of a case: a few hundred officials among a million members.
+CREATE INDEX memberships_officials ON memberships (role) WHERE state = 'active' AND role NOT IN ('owner', 'handler', 'finance', 'viewer');
+CREATE INDEX events_supersedable ON events (subject, subject_id) WHERE kind IN ('order_paid', 'order_delivered', 'review_reminder');
 CREATE INDEX identities_by_union ON identities (platform, union_id) WHERE union_id IS NOT NULL;
 
 -- Search: any Chinese substring is an AND of its bigrams; price and newness sort without reading the table.
 CREATE INDEX products_terms ON products USING gin (terms) WHERE state = 'listed';
 CREATE INDEX products_listed_price ON products (price_fen, id) WHERE state = 'listed';
-CREATE INDEX products_listed_newest ON products (listed_at DESC, id DESC) WHERE state = 'listed';
+CREATE INDEX products_listed_newest ON products (listed_at DESC, id DESC) INCLUDE (organisation_id) WHERE state = 'listed';
 CREATE INDEX products_listed_category ON products (category, price_fen, id) WHERE state = 'listed';
 CREATE INDEX products_listed_region ON products (region_code, price_fen, id) WHERE state = 'listed';
+CREATE INDEX products_recommended ON products (category, listed_at DESC) WHERE state = 'listed' AND is_recommended;
+ALTER TABLE products ALTER COLUMN haystack SET DEFAULT '';
+
+-- The lines of a draw are compressed already.
+ALTER TABLE draw_lists ALTER COLUMN lines SET STORAGE EXTERNAL;
 
 -- Hot rows are updated in place.
 ALTER TABLE lots SET (fillfactor = 80);
@@ -67,10 +85,14 @@ ALTER TABLE deliveries RESET (fillfactor);
 ALTER TABLE payment_passwords RESET (fillfactor);
 ALTER TABLE orders RESET (fillfactor);
 ALTER TABLE lots RESET (fillfactor);
-DROP INDEX products_listed_region, products_listed_category, products_listed_newest, products_listed_price, products_terms;
+ALTER TABLE draw_lists ALTER COLUMN lines SET STORAGE EXTENDED;
+ALTER TABLE products ALTER COLUMN haystack DROP DEFAULT;
+DROP INDEX products_recommended, products_listed_region, products_listed_category, products_listed_newest, products_listed_price, products_terms;
 DROP INDEX identities_by_union, reviews_counted, ledger_entries_order, attachments_unfinished, approvals_open, reservations_chosen,
   rounds_alive, orders_disputed, orders_to_review, orders_unpaid, lots_to_remind, lots_to_expire, notices_unread,
-  deliveries_in_turn, deliveries_waiting, events_waiting;
+  deliveries_in_turn, deliveries_dead, deliveries_receipts, deliveries_leased, deliveries_planned, events_waiting, events_supersedable,
+  memberships_officials, handovers_by_text, orders_to_scan, institutions_to_resume, institutions_to_expire, organisations_suspended,
+  ledger_entries_of_institutions;
 """
 
 
