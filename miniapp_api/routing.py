@@ -65,7 +65,7 @@ def _of(name: str, kind: OrganisationKind, *roles: Role) -> Permission:
     return Permission(name, frozenset({kind}), frozenset(roles))
 
 
-OFFICE_ROLES = frozenset(Role) - MEMBER_ROLES - {Role.SYSTEM}
+OFFICE_ROLES = frozenset(Role) - MEMBER_ROLES - {Role.CONSULTANT, Role.SYSTEM}
 
 
 class Who:
@@ -80,6 +80,10 @@ class Who:
     INSTITUTION = _of("服务机构成员", OrganisationKind.INSTITUTION, *MEMBER_ROLES)
     INSTITUTION_ACTOR = _of("服务机构负责人、经办人", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER)
     INSTITUTION_OWNER = _of("服务机构负责人", OrganisationKind.INSTITUTION, Role.OWNER)
+    CONSULTANT = _of("服务顾问", OrganisationKind.INSTITUTION, Role.CONSULTANT)
+    INSTITUTION_OR_CONSULTANT = _of(
+        "服务机构负责人、经办人、服务顾问", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER, Role.CONSULTANT,
+    )
     MEMBER = Permission(
         "企业或服务机构成员", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset(MEMBER_ROLES)
     )

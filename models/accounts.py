@@ -11,7 +11,8 @@ from models.states import Graph
 
 class Platform(StrEnum):
     WECHAT = "wechat"      # the mini-program; openid
-    DINGTALK = "dingtalk"  # the mini-program inside DingTalk; userid of one corporation
+    DINGTALK = "dingtalk"  # the mini-program inside DingTalk, and its robot; userid of one corporation
+    WECHAT_OA = "wechat_oa"  # the Official Account; openid of a follower, another one than the mini-program's
 
 
 class OrganisationKind(StrEnum):
@@ -25,6 +26,7 @@ class Role(StrEnum):
     HANDLER = "handler"                      # 经办人
     FINANCE = "finance"                      # 财务
     VIEWER = "viewer"                        # 只读
+    CONSULTANT = "consultant"                # 服务顾问: represents an institution, is none of its staff (D07-D11)
     REVIEWER = "reviewer"                    # 审核员 (jurisdiction: park, county, city or province)
     CENTRE_REVIEWER = "centre_reviewer"      # 创新协同中心审核员: institutions and their products (C17, C22)
     PAYOUT_OFFICER = "payout_officer"        # 财政兑付员

@@ -14,6 +14,8 @@ class ApplicationKind(StrEnum):
     QUALIFICATION = "qualification"                          # 服务券资格 E05-E14
     INSTITUTION_ADMISSION = "institution_admission"          # 服务机构入库 C05-C17
     APPROVED_AMOUNT = "approved_amount"                      # 服务券金额及使用方向 C24
+    SUPERMARKET_CERTIFICATION = "supermarket_certification"  # 认证成为超市平台的服务机构 D03
+    ASSOCIATION_MEMBERSHIP = "association_membership"        # 企业发展服务促进会会员 D04
 
 
 class ApplicationState(StrEnum):
@@ -89,6 +91,9 @@ class ApprovalKind(StrEnum):
     PAYMENT = "payment"        # 支付审核 C35-C38
     REDEMPTION = "redemption"  # 兑付审核 C39-C42
     APPEAL = "appeal"          # 申诉
+    CONSULTANT = "consultant"  # 顾问认证审核 D09
+    FILING = "filing"          # 备案审核 D18, D21
+    REVIEW = "review"          # 评价内容审核, where the platform's check gave no verdict
 
 
 class ApprovalState(StrEnum):

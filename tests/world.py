@@ -143,6 +143,16 @@ class World:
         organisation = await self.organisation(OrganisationKind.INSTITUTION, certified=certified, region_code=region_code)
         return await self.member(organisation, role)
 
+    async def consultant(self, institution: Member) -> tuple[int, Member]:
+        """(consultant id, who it is signed in): somebody who represents the institution."""
+        member = await self.member(institution.organisation_id, Role.CONSULTANT)
+        found: int = await self.owner.fetchval(
+            "INSERT INTO consultants (institution_id, person_id, membership_id, display_name, state, version, created_at, updated_at)"
+            " VALUES ($1,$2,$3,'张顾问','active',1,$4,$4) RETURNING id",
+            institution.organisation_id, member.person_id, member.membership_id, self.clock.now(),
+        )
+        return found, member
+
     async def official(self, role: Role, *, region_code: str | None = JINAN, park_id: int | None = None) -> Member:
         office = await self.organisation(OrganisationKind.OFFICE, region_code=JINAN)
         return await self.member(office, role, region_code=None if park_id else region_code, park_id=park_id)
