@@ -30,7 +30,7 @@ journey: $(RUNS)  ## walk the manuals of Jinan and Zhengzhou against a running `
 	@$(BIN)/python -m demo.journey
 
 test: $(TESTS)  ## all tests on real PostgreSQL and Valkey; T=orders for one word
-	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py)
+	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py,-n 2 --dist loadfile)
 
 soak: $(TESTS)  ## the long forms: more rounds, more kills, more examples
 	@$(BIN)/python -m pytest -m soak
