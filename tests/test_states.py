@@ -17,7 +17,7 @@ TERMINAL = {
     "appeal": {"upheld", "overturned"},
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
-    "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
+    "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
