@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     # --- development only: refused in production -----------------------------------------------------------------------
     clock_file: Path | None = None  # 8 bytes, a float64 of seconds that this system's time is ahead
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8090
+    simulator_smtp_port: Annotated[int, Field(ge=0, le=65535)] = 8025
 
     @field_validator(*SCHEMES)
     @classmethod

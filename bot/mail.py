@@ -114,7 +114,7 @@ def compose(message: Message, sender: Address, public_url: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answer comes back
     mail["X-Auto-Response-Suppress"] = "All"   # the same for Exchange
     mail["Content-Language"] = "zh-CN"
-    text = "\n\n".join(filter(None, (message.title, message.body, link, FOOTER)))
+    text = "\n\n".join(filter(None, (plain(message.title), message.body, link, FOOTER)))
     mail.set_content(text + "\n", cte="base64")
     mail.add_alternative(html_of(message, link), subtype="html", cte="base64")
     return mail
@@ -135,7 +135,7 @@ def link_of(message: Message, public_url: str) -> str | None:
 
 def html_of(message: Message, link: str | None) -> str:
     button = BUTTON.format(link=escape(link)) if link else ""
-    return HTML.format(title=escape(message.title), body=escape(message.body), button=button, footer=escape(FOOTER))
+    return HTML.format(title=escape(plain(message.title)), body=escape(message.body), button=button, footer=escape(FOOTER))
 
 
 # --- what the server says ------------------------------------------------------------------------------------------------------

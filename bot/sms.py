@@ -24,13 +24,14 @@ ACTION, VERSION, SERVICE = "SendSms", "2021-01-11", "sms"
 CONTENT_TYPE = "application/json; charset=utf-8"
 PARAMETER_CHARACTERS_MAX = 32
 
-# Kind -> the facts that fill {1}, {2}, ... of its template, among the fields of its text. The same words stand in the runbook, for
-# whoever has the templates approved.
-PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "approval_result": ("subject", "result"),
-    "order_frozen": ("order_number", "progress"),
-    "payout_result": ("order_number", "result"),
+# Kind -> its template as it is handed in for approval, and which facts fill {1}, {2}, ..., among the fields of its text.
+SHORT_TEXTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "approval_result": ("您提交的{1}{2}，请登录企服券小程序查看。", ("subject", "result")),
+    "order_frozen": ("订单{1}{2}，请登录企服券小程序查看。", ("order_number", "progress")),
+    "payout_result": ("订单{1}的兑付资金{2}，请登录企服券小程序查看。", ("order_number", "result")),
 }
+TEXTS: Mapping[str, str] = {kind: text for kind, (text, _) in SHORT_TEXTS.items()}
+PARAMETERS: Mapping[str, tuple[str, ...]] = {kind: facts for kind, (_, facts) in SHORT_TEXTS.items()}
 
 # About this number: it gets no more for now, the others do. Seconds to wait; the rules are the account's, these are the usual ones.
 READER_LIMITS: Mapping[str, float] = {

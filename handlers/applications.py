@@ -11,7 +11,7 @@ from handlers.approvals import DECIDERS, Decision, DecisionIncomplete, open_appr
 from handlers.context import Context
 from handlers.moves import move
 from handlers.outside import tell_outside
-from handlers.personal import blind_index, open_sealed, seal
+from handlers.personal import blind_index, mailbox_index, open_sealed, seal
 from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -305,7 +305,7 @@ async def decide_application(
 async def _tell_the_given_mailbox(ctx: Context, tx: Transaction, decided: Any, rules: KindRules, reason: str | None) -> None:
     """The conclusion goes to the e-mail in the form as well (D06), unless it is that of somebody who is told by e-mail anyway."""
     email = open_sealed(ctx.settings, decided.contact_email) if decided.contact_email else None
-    if email is None or await tx.value(TOLD_ANYWAY, decided.organisation_id, blind_index(ctx.settings, email)):
+    if email is None or await tx.value(TOLD_ANYWAY, decided.organisation_id, mailbox_index(ctx.settings, email)):
         return
     tell_outside(
         tx, "approval_result", email=email, subject="application", subject_id=decided.id, result=str(decided.state),

@@ -11,9 +11,9 @@ from typing import Any, TypedDict
 from handlers.accounts.consents import require_consent
 from handlers.context import Context
 from handlers.outside import is_email, tell_outside
-from handlers.personal import blind_index, mask_email, open_sealed, seal
+from handlers.personal import blind_index, mailbox_index, mask_email, open_sealed, seal
 from handlers.refusals import Kind, Refusal
-from handlers.transactions import Transaction, row, transaction
+from handlers.transactions import row, transaction
 from models.notices import DELIVERY_GRAPH, Channel, DeliveryState
 from settings import Settings
 
@@ -107,7 +107,7 @@ async def ask_for_code(ctx: Context, email: str) -> MailboxView:
         raise EmailOff
     if not is_email(email):
         raise EmailWrong
-    index, code = blind_index(ctx.settings, email), f"{secrets.randbelow(10**6):06d}"
+    index, code = mailbox_index(ctx.settings, email), f"{secrets.randbelow(10**6):06d}"
     async with transaction(ctx) as tx:
         await require_consent(tx)
         person = await tx.row(LOCK_PERSON, ctx.person_id)
