@@ -18,7 +18,7 @@ TERMINAL = {
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
-    "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
+    "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
