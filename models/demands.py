@@ -141,7 +141,7 @@ class Demand(Table):
 
 
 class DemandResponse(Table):
-    """What one institution does about one demand. `is_addressed`: the enterprise chose it; the others take one of three places.
+    """What one institution does about one demand. `is_chosen`: the enterprise chose it; the others take one of three places.
 
     The product that the institution offers, at which price, stands here until the enterprise orders it.
     """
@@ -149,7 +149,7 @@ class DemandResponse(Table):
     demand = reference("Demand")
     institution = reference("Organisation")
     state = state(ResponseState)
-    is_addressed = fields.BooleanField()
+    is_chosen = fields.BooleanField()
     place = fields.SmallIntField(null=True)
     notified_at = moment()
     remind_at = moment(null=True)  # when it is reminded unless it has looked; null when that is over
@@ -157,7 +157,7 @@ class DemandResponse(Table):
     viewed_by = reference("Person", null=True)
     taken_at = moment(null=True)
     taken_by = reference("Person", null=True)
-    contacted_at = moment(null=True)
+    reached_at = moment(null=True)
     outcome_at = moment(null=True)
     remark = chars(500, null=True)
     product = reference("Product", null=True)
@@ -172,7 +172,7 @@ class DemandResponse(Table):
             UniqueConstraint(fields=("demand_id", "place"), name="demand_responses_places_once", condition="place IS NOT NULL"),
             CheckConstraint(check=f"place BETWEEN 1 AND {TAKERS_MAX}", name="demand_responses_places_are_few"),
             CheckConstraint(
-                check="(place IS NOT NULL) = (taken_at IS NOT NULL AND NOT is_addressed)", name="demand_responses_take_a_place",
+                check="(place IS NOT NULL) = (taken_at IS NOT NULL AND NOT is_chosen)", name="demand_responses_take_a_place",
             ),
             CheckConstraint(
                 check="(state IN ('notified','viewed','passed')) = (taken_at IS NULL) AND (taken_at IS NULL) = (taken_by_id IS NULL)",
@@ -183,7 +183,7 @@ class DemandResponse(Table):
                 name="demand_responses_viewed_by_somebody",
             ),
             CheckConstraint(
-                check="remind_at IS NULL OR (state = 'notified' AND is_addressed)", name="demand_responses_remind_the_addressed",
+                check="remind_at IS NULL OR (state = 'notified' AND is_chosen)", name="demand_responses_remind_the_chosen",
             ),
             CheckConstraint(
                 check="state NOT IN ('signed','declined','no_contact','converted_to_order') OR outcome_at IS NOT NULL",

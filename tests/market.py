@@ -1,5 +1,6 @@
 """An enterprise that asks and institutions that answer: what the tests of demands begin with."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,8 @@ class Market:
 
     async def posted(self, **changes: Any) -> int:
         """Addressed to the seller unless said otherwise."""
-        target = {} if "target" in changes else {"target": "institution", "target_id": self.seller.organisation_id}
-        status, body = await self.ask(**target, **changes)
+        seller: dict[str, Any] = {"target": "institution", "target_id": self.seller.organisation_id}
+        status, body = await self.ask(**({} if "target" in changes else seller) | changes)
         assert status == 201, body
         return int(body["id"])
 
@@ -88,7 +89,7 @@ class Market:
     async def told(self, kind: str) -> list[tuple[int | None, int | None, dict[str, Any]]]:
         """Events of a kind as (organisation, person, data), oldest first."""
         found = await self.world.owner.fetch("SELECT organisation_id, person_id, data FROM events WHERE kind = $1 ORDER BY id", kind)
-        return [(row["organisation_id"], row["person_id"], row["data"]) for row in found]
+        return [(row["organisation_id"], row["person_id"], json.loads(row["data"])) for row in found]
 
     async def unchanged(self) -> dict[str, Any]:
         return await self.world.snapshot(*TABLES)

@@ -1,6 +1,5 @@
 """需求对接 (D14-D16): whom a demand reaches, what the enterprise may do with it, and what it is told."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from handlers.transactions import transaction
 from models.accounts import Role
 from tests.applications import file
 from tests.market import CONTACT, DEMAND, Market, open_market
+from tests.shop import Shop
 from tests.world import JINAN, SHIZHONG, World
 
 LIXIA = "370102"
@@ -142,7 +142,7 @@ async def test_the_second_wave_stays_at_home_when_three_have_taken_it_up(market,
 
 @pytest.mark.parametrize("target", ["institution", "consultant", "product"])
 async def test_who_cannot_be_asked_now_is_refused_as_who_does_not_exist(market, world, target):
-    consultant_id, consultant = await world.consultant(market.seller)
+    consultant_id, _ = await world.consultant(market.seller)
     await world.owner.execute("UPDATE products SET state = 'approved', listed_at = NULL WHERE id = $1", market.shop.product_id)
     await world.owner.execute("UPDATE consultants SET state = 'ended', membership_id = NULL, ended_at = $2 WHERE id = $1",
                               consultant_id, world.clock.now())
@@ -151,7 +151,6 @@ async def test_who_cannot_be_asked_now_is_refused_as_who_does_not_exist(market, 
     answers = [await market.ask(target=target, target_id=asked) for asked in (hidden, 10**15)]
     assert [(status, body["code"], body["data"]) for status, body in answers] == [(409, "addressee_not_available", {})] * 2
     assert await market.unchanged() == before
-    assert consultant.organisation_id == market.seller.organisation_id
 
 
 BAD: list[tuple[dict[str, Any], int, str]] = [
@@ -219,12 +218,12 @@ async def test_the_contact_is_sealed_and_in_no_notice_answer_or_audit_row(market
     await market.taken()
     await world.sweep(open_events)
     row = await world.one("SELECT contact_name, contact_phone FROM demands")
-    assert "13853112345".encode() not in row["contact_phone"]
+    assert b"13853112345" not in row["contact_phone"]
     for table in ("events", "notices", "audit_entries", "idempotency_keys"):
         text = await world.value(f"SELECT string_agg(t::text, '') FROM {table} t")
         assert "13853112345" not in text
         assert "李小红" not in text
-        assert "13853112345".encode().hex() not in text
+        assert b"13853112345".hex() not in text
 
 
 # --- one's own -------------------------------------------------------------------------------------------------------------------
@@ -232,7 +231,7 @@ async def test_the_contact_is_sealed_and_in_no_notice_answer_or_audit_row(market
 
 async def test_the_list_is_ones_own_newest_first_and_by_state(market, world):
     demands = [await market.posted(), await market.taken(), await market.posted(target="open")]
-    status, body = await world.get("/demands?limit=2", by=market.buyer)
+    _, body = await world.get("/demands?limit=2", by=market.buyer)
     assert [each["id"] for each in body["items"]] == demands[:0:-1]
     _, rest = await world.get(f"/demands?limit=2&after={body['next']}", by=market.buyer)
     assert ([each["id"] for each in rest["items"]], rest["next"]) == ([demands[0]], None)
@@ -240,7 +239,7 @@ async def test_the_list_is_ones_own_newest_first_and_by_state(market, world):
     assert [(each["id"], each["taken"]) for each in taken["items"]] == [(demands[1], 1)]
     stranger = await world.enterprise()
     assert (await world.get("/demands", by=stranger))[1]["items"] == []
-    assert (await world.get(f"/demands/{demands[0]}", by=stranger)) == (await world.get(f"/demands/{10**15}", by=stranger)) or True
+    assert (await world.get(f"/demands/{demands[0]}", by=stranger))[0] == 404
 
 
 async def test_a_demand_is_changed_while_nobody_has_taken_it_up_and_who_looked_hears_of_it(market, world):
@@ -337,7 +336,7 @@ async def test_files_go_with_a_demand_to_who_has_opened_it(market, world):
 
     async def download(by: Any) -> int:
         async with world.client.get(f"/api/v1/attachments/{sheet}", headers={"Authorization": f"Bearer {by.token}"}) as response:
-            return response.status
+            return int(response.status)
 
     assert [await download(by) for by in (market.buyer, market.seller, rival)] == [200, 404, 404]
     assert (await market.received(demand))["attachment_ids"] == []
@@ -353,25 +352,6 @@ async def test_files_go_with_a_demand_to_who_has_opened_it(market, world):
 
 
 # --- alternatives ----------------------------------------------------------------------------------------------------------------
-
-
-async def ranked(market: Market) -> list[int]:
-    """Five others, best first: here and liked, here, here and slow to answer, in the city, in the province."""
-    world, programme = market.world, market.shop.programme
-    slow, here, liked = await market.rival(), await market.rival(), await market.rival()
-    city, province = await market.rival(region_code=LIXIA), await market.rival(region_code=QINGDAO)
-    await market.rival(region_code="410103")
-    await market.rival(category="legal")
-    await world.owner.execute(
-        "INSERT INTO orders (number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name, product_version,"
-        " category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, state, agreement_version, placed_by_id,"
-        " placed_at, paid_at, completed_at, reviewed_at, use_year, use_nth) SELECT repeat('7', 24), $1, $2, $3, $4, id, name, 1,"
-        " category, jsonb_build_object($6::text, 1), 1, 1, 1, 0, 'closed', '', $5, $7, NULL, NULL, NULL, NULL, NULL"
-        " FROM products WHERE organisation_id = $4 AND false",
-        programme.id, programme.policy_id, market.buyer.organisation_id, liked.organisation_id, market.buyer.person_id,
-        str(programme.audit), world.clock.now(),
-    )
-    return [each.organisation_id for each in (liked, here, slow, city, province)]
 
 
 async def test_nobody_took_it_up_so_three_others_are_offered_and_it_is_forwarded_with_one_call(market, world):
@@ -393,7 +373,7 @@ async def test_nobody_took_it_up_so_three_others_are_offered_and_it_is_forwarded
     ids = [city.organisation_id, here.organisation_id]
     status, body = await world.post(f"/demands/{demand}/forwarding", {"institution_ids": ids}, by=market.buyer)
     assert status == 200, body
-    assert [(each["institution_id"], each["is_addressed"]) for each in body["answers"]] == [
+    assert [(each["institution_id"], each["is_chosen"]) for each in body["answers"]] == [
         (market.seller.organisation_id, True), (here.organisation_id, True), (city.organisation_id, True)]
     assert {one for one, _, _ in (await market.told("demand_posted"))[told:]} == set(ids)
     status, body = await world.post(f"/demands/{demand}/forwarding", {"institution_ids": ids}, by=market.buyer)
@@ -424,15 +404,12 @@ async def test_after_four_more_days_the_next_ones_are_offered(market, world):
 
 async def test_better_reviews_come_first_in_the_same_district(market, world):
     plain, liked = await market.rival(), await market.rival()
-    order = await market.shop.completed()
-    await world.owner.execute("UPDATE orders SET institution_id = $2 WHERE id = $1", order, liked.organisation_id)
-    await world.owner.execute("UPDATE orders SET reviewed_at = $2 WHERE id = $1", order, world.clock.now())
-    await world.owner.execute("UPDATE ledger_entries SET institution_id = $2 WHERE order_id = $1 AND institution_id IS NOT NULL",
-                              order, liked.organisation_id) if False else None
-    await world.owner.execute(
-        "INSERT INTO reviews (order_id, enterprise_id, institution_id, product_id, is_system, grade, text, platform_text, reviewed_by_id,"
-        " reviewed_at) SELECT id, enterprise_id, institution_id, product_id, false, 'good', '', '', placed_by_id, $2 FROM orders"
-        " WHERE id = $1", order, world.clock.now())
+    product = await world.product(liked, market.shop.programme)
+    shop = Shop(world, market.buyer, liked, market.shop.programme, product)
+    order = await shop.completed()
+    review = {"grade": "good", "text": "", "platform_stars": 5, "platform_text": ""}
+    status, body = await world.post(f"/orders/{order}/review", review, by=market.buyer)
+    assert status in (200, 201), body
     demand = await market.posted()
     world.clock.advance(days=7)
     await world.sweep(offer_alternatives)
@@ -453,7 +430,7 @@ async def test_who_knew_of_an_open_demand_takes_it_up_without_a_place_when_it_is
     assert status == 200, body
     chosen = next(each for each in (market.seller, *rivals) if each.organisation_id == offered[0])
     await market.ok(chosen, demand, "taking")
-    row = await world.one("SELECT is_addressed, place FROM demand_responses WHERE demand_id = $1 AND institution_id = $2",
+    row = await world.one("SELECT is_chosen, place FROM demand_responses WHERE demand_id = $1 AND institution_id = $2",
                           demand, chosen.organisation_id)
     assert tuple(row) == (True, None)
 
@@ -494,4 +471,3 @@ async def test_an_ended_consultant_can_do_nothing_more_even_if_nobody_reassigned
     assert (await world.get(f"/institution/demands/{demand}", by=consultant))[0] == 404
     assert (await world.get("/institution/demands", by=consultant))[1]["items"] == []
     assert await market.unchanged() == before
-    assert timedelta(0) < WAVE_EVERY

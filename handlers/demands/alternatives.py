@@ -48,10 +48,10 @@ FROM (
   CROSS JOIN LATERAL (SELECT (count(*) FILTER (WHERE grade = 'good') + 1.0) / (count(*) + 2) AS liked
                       FROM reviews WHERE institution_id = o.id AND NOT is_system) v
   CROSS JOIN LATERAL (SELECT (count(taken_at) + 1.0) / (count(*) + 2) AS answers
-                      FROM demand_responses WHERE institution_id = o.id AND is_addressed) a
+                      FROM demand_responses WHERE institution_id = o.id AND is_chosen) a
   WHERE starts_with(o.region_code, left($4::text, 2)) AND {SERVES} AND NOT EXISTS (SELECT 1 FROM related WHERE related.id = o.id)
     AND NOT EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = $3::bigint AND r.institution_id = o.id
-                    AND (r.is_addressed OR r.state = 'passed'))
+                    AND (r.is_chosen OR r.state = 'passed'))
     AND NOT EXISTS (SELECT 1 FROM demand_alternatives t WHERE t.demand_id = $3::bigint AND t.institution_id = o.id)
   ORDER BY here DESC, near DESC, liked DESC, answers DESC, o.id LIMIT $5::int
 ) ranked
@@ -64,7 +64,7 @@ WHERE t.demand_id = $1 AND t.institution_id = $2 FOR SHARE OF o
 """
 # An institution that knew of an open demand has now been chosen: it takes no place, and its two days begin.
 ADDRESS = """
-UPDATE demand_responses SET is_addressed = true, notified_at = CASE WHEN state = 'notified' THEN $3 ELSE notified_at END,
+UPDATE demand_responses SET is_chosen = true, notified_at = CASE WHEN state = 'notified' THEN $3 ELSE notified_at END,
   remind_at = CASE WHEN state = 'notified' THEN $4::timestamptz END
 WHERE demand_id = $1 AND institution_id = $2 RETURNING state
 """

@@ -109,7 +109,7 @@ async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
         _refuse_closed(ctx, demand)
         await refuse_related(tx, demand.enterprise_id, ctx.organisation_id)
         response = await _undecided(ctx, tx, response)
-        place = None if response.is_addressed else await _free_place(tx, demand_id)
+        place = None if response.is_chosen else await _free_place(tx, demand_id)
         await move(tx, RESPONSE_GRAPH, response, R.TAKEN, taken_at=ctx.now, taken_by_id=ctx.person_id, place=place)
         if demand.state == DemandState.OPEN:
             await move(tx, DEMAND_GRAPH, demand, DemandState.TAKEN, taken_at=ctx.now, updated_at=ctx.now, alternatives_at=None)
@@ -137,7 +137,7 @@ async def contact_made(ctx: Context, demand_id: int) -> ReceivedView:
     async with transaction(ctx) as tx:
         _, response = await lock_received(ctx, tx, demand_id)
         _refuse_step(response, R.CONTACTED)
-        await move(tx, RESPONSE_GRAPH, response, R.CONTACTED, contacted_at=ctx.now)
+        await move(tx, RESPONSE_GRAPH, response, R.CONTACTED, reached_at=ctx.now)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 

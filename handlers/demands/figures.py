@@ -37,7 +37,7 @@ class OwnFiguresView(AnswerFiguresView):
 FIGURES = """
 SELECT o.id, count(r.id) AS received, count(r.viewed_at) AS viewed, count(r.taken_at) AS taken,
   count(*) FILTER (WHERE r.state = 'passed') AS passed,
-  count(*) FILTER (WHERE r.is_addressed) AS addressed, count(r.taken_at) FILTER (WHERE r.is_addressed) AS addressed_taken,
+  count(*) FILTER (WHERE r.is_chosen) AS addressed, count(r.taken_at) FILTER (WHERE r.is_chosen) AS addressed_taken,
   (percentile_disc(0.5) WITHIN GROUP (ORDER BY floor(extract(epoch FROM r.viewed_at - r.notified_at) / 60)))::int AS view_minutes,
   (percentile_disc(0.5) WITHIN GROUP (ORDER BY floor(extract(epoch FROM r.taken_at - r.notified_at) / 60)))::int AS take_minutes,
   count(*) FILTER (WHERE r.state = 'signed') AS signed, count(*) FILTER (WHERE r.state = 'declined') AS declined,

@@ -103,7 +103,7 @@ INSERT INTO demands (enterprise_id, target, institution_id, consultant_id, produ
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open', 1, $14, $15, $15, $16, $17, $18) RETURNING *
 """
 ANSWERABLE = """
-INSERT INTO demand_responses (demand_id, institution_id, state, is_addressed, notified_at, remind_at)
+INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at, remind_at)
 VALUES ($1, $2, 'notified', true, $3, $4)
 """
 EDIT = """

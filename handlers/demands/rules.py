@@ -68,7 +68,7 @@ INSERT INTO events (kind, organisation_id, person_id, subject, subject_id, data,
 SELECT $2, r.institution_id, c.person_id, 'demand', d.id, $3::jsonb, $4
 FROM demands d JOIN demand_responses r ON r.demand_id = d.id
 LEFT JOIN consultants c ON c.id = d.consultant_id AND c.institution_id = r.institution_id AND c.state = 'active'
-WHERE d.id = $1 AND r.state <> 'passed' AND (r.is_addressed OR r.state <> 'notified')
+WHERE d.id = $1 AND r.state <> 'passed' AND (r.is_chosen OR r.state <> 'notified')
 """
 
 

@@ -24,7 +24,7 @@ WITH related AS MATERIALIZED ({RELATED}), chosen AS (
     AND NOT EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = $3::bigint AND r.institution_id = o.id)
   ORDER BY md5($3::bigint::text || ':' || o.id), o.id LIMIT $5::int
 ), made AS (
-  INSERT INTO demand_responses (demand_id, institution_id, state, is_addressed, notified_at)
+  INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at)
   SELECT $3::bigint, id, 'notified', false, $6::timestamptz FROM chosen
   ON CONFLICT (demand_id, institution_id) DO NOTHING RETURNING institution_id
 )

@@ -28,10 +28,10 @@ class AnswerView(TypedDict):
     institution_id: int
     institution: str
     state: ResponseState
-    is_addressed: bool
+    is_chosen: bool
     viewed_at: datetime | None
     taken_at: datetime | None
-    contacted_at: datetime | None
+    reached_at: datetime | None
     outcome_at: datetime | None
     remark: str | None
     offer: OfferView | None
@@ -100,7 +100,7 @@ class ReceivedCardView(TypedDict):
     demand_state: DemandState
     close_reason: CloseReason | None
     state: ResponseState
-    is_addressed: bool
+    is_chosen: bool
     consultant: str | None
     notified_at: datetime
     viewed_at: datetime | None
@@ -118,7 +118,7 @@ class ReceivedView(ReceivedCardView):
     places_left: int | None
     viewed_by_id: int | None
     taken_by_id: int | None
-    contacted_at: datetime | None
+    reached_at: datetime | None
     outcome_at: datetime | None
     remark: str | None
     offer: OfferView | None
@@ -143,7 +143,7 @@ ARRAY(SELECT o.id FROM orders o WHERE o.demand_id = r.demand_id AND o.institutio
 ANSWERS = f"""
 SELECT r.*, i.name AS institution_name, p.name AS product_name, {ORDERS}
 FROM demand_responses r JOIN organisations i ON i.id = r.institution_id LEFT JOIN products p ON p.id = r.product_id
-WHERE r.demand_id = $1 AND (r.is_addressed OR r.taken_at IS NOT NULL) ORDER BY r.taken_at, r.id
+WHERE r.demand_id = $1 AND (r.is_chosen OR r.taken_at IS NOT NULL) ORDER BY r.taken_at, r.id
 """
 ALTERNATIVES = """
 SELECT t.*, o.name, o.region_code FROM demand_alternatives t JOIN organisations o ON o.id = t.institution_id
@@ -222,8 +222,8 @@ def _demand(ctx: Context, demand: Any, answers: list[Any], alternatives: list[An
 def _answer(answer: Any) -> AnswerView:
     return {
         "institution_id": answer.institution_id, "institution": answer.institution_name, "state": ResponseState(answer.state),
-        "is_addressed": answer.is_addressed, "viewed_at": answer.viewed_at, "taken_at": answer.taken_at,
-        "contacted_at": answer.contacted_at, "outcome_at": answer.outcome_at, "remark": answer.remark, "offer": _offer(answer),
+        "is_chosen": answer.is_chosen, "viewed_at": answer.viewed_at, "taken_at": answer.taken_at,
+        "reached_at": answer.reached_at, "outcome_at": answer.outcome_at, "remark": answer.remark, "offer": _offer(answer),
         "order_ids": answer.order_ids,
     }
 
@@ -265,7 +265,7 @@ def _received_card(found: Any) -> ReceivedCardView:
         "title": found.title, "category": found.category, "category_title": CATEGORIES[found.category],
         "region_code": found.region_code, "budget_fen": found.budget_fen, "demand_state": DemandState(found.demand_state),
         "close_reason": found.close_reason and CloseReason(found.close_reason), "state": ResponseState(found.state),
-        "is_addressed": found.is_addressed, "consultant": found.consultant_name, "notified_at": found.notified_at,
+        "is_chosen": found.is_chosen, "consultant": found.consultant_name, "notified_at": found.notified_at,
         "viewed_at": found.viewed_at, "taken_at": found.taken_at, "expires_at": found.expires_at,
     }
 
@@ -274,8 +274,8 @@ def _received(found: Any) -> ReceivedView:
     opened = found.viewed_at is not None
     return {
         **_received_card(found), "text": found.text if opened else None, "attachment_ids": found.attachment_ids if opened else [],
-        "wanted_by": found.wanted_by, "version": found.version, "places_left": None if found.is_addressed else found.places_left,
-        "viewed_by_id": found.viewed_by_id, "taken_by_id": found.taken_by_id, "contacted_at": found.contacted_at,
+        "wanted_by": found.wanted_by, "version": found.version, "places_left": None if found.is_chosen else found.places_left,
+        "viewed_by_id": found.viewed_by_id, "taken_by_id": found.taken_by_id, "reached_at": found.reached_at,
         "outcome_at": found.outcome_at, "remark": found.remark, "offer": _offer(found), "order_ids": found.order_ids,
         "settled_here": found.settled_with_id == found.institution_id,
     }
