@@ -39,6 +39,11 @@ PAGES: Mapping[str, str] = {
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",
     "institution_standing": "pages/index/index",
+    "demand_posted": "pages/demands/show",
+    "demand_reminder": "pages/demands/show",
+    "demand_alternatives": "pages/demands/show",
+    "demand_answered": "pages/demands/show",
+    "demand_closed": "pages/demands/show",
 }
 HOME = "pages/index/index"
 PUBLISHED_PAGES = frozenset({HOME, *PAGES.values()})

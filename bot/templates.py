@@ -29,6 +29,11 @@
     system_review_made    系统评价通知      service, order_number, time, hint
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+    demand_posted         新需求通知        subject, enterprise (脱敏), time, reply_by (处理时限)
+    demand_reminder       需求待查看提醒    subject, category, time, hint
+    demand_alternatives   需求推荐机构通知  subject, count, time, hint
+    demand_answered       需求进展通知      subject, institution, answer (已接单|已推荐产品), time
+    demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -45,6 +50,7 @@ from bot.values import FORMATTERS, HAN
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
+DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
@@ -124,6 +130,16 @@ def table() -> Iterator[Template]:
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
+    yield template("demand_posted", "新需求通知", "需求名称 thing subject", "需求企业 thing enterprise", "时间 time time",
+                   "处理时限 date reply_by")
+    yield template("demand_reminder", "需求待查看提醒", "需求名称 thing subject", "服务类型 thing category", "时间 time time",
+                   "温馨提示 thing hint")
+    yield template("demand_alternatives", "需求推荐机构通知", "需求名称 thing subject", "推荐机构数 number count", "时间 time time",
+                   "温馨提示 thing hint")
+    yield template("demand_answered", "需求进展通知", "需求名称 thing subject", "服务机构 thing institution",
+                   ("进展 phrase answer", DEMAND_ANSWERS), "时间 time time")
+    yield template("demand_closed", "需求关闭通知", "需求名称 thing subject", ("关闭原因 phrase closing", DEMAND_CLOSINGS),
+                   "时间 time time")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

@@ -83,7 +83,8 @@ class StoredFile:
 
 
 # $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
-# side of the order it was handed over for, and reviewers of an application, a product or a dispute that it belongs to.
+# side of the order it was handed over for, reviewers of an application, a product or a dispute that it belongs to, and institutions
+# that have opened its demand ($6: the membership of a consultant, who sees what is addressed to them).
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
@@ -111,6 +112,12 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
     WHERE a.state <> 'withdrawn' AND {REACH}
   )
   OR EXISTS (
+    SELECT 1 FROM demand_files n JOIN demand_responses r ON r.demand_id = n.demand_id JOIN demands d ON d.id = n.demand_id
+    LEFT JOIN consultants c ON c.id = d.consultant_id AND c.state = 'active'
+    WHERE n.attachment_id = f.id AND r.institution_id = $4 AND r.viewed_at IS NOT NULL
+      AND ($1::text IS DISTINCT FROM 'consultant' OR c.membership_id = $6)
+  )
+  OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
       AND a.state <> 'withdrawn' AND {REACH}
   )
@@ -128,6 +135,7 @@ AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM demand_files n WHERE n.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
@@ -138,6 +146,7 @@ SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM redemption_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM appeal_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM demand_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """
@@ -264,7 +273,7 @@ async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
 
 async def open_file(ctx: Context, attachment_id: int) -> StoredFile:
     """Raises NotFound for what is not there, not finished, or not for this person."""
-    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id)
+    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id, ctx.actor.membership_id)
     if found is None:
         raise NotFound
     return StoredFile(found.display_name, found.media_type, found.size, ctx.ports.storage.get(found.storage_key))

@@ -22,8 +22,11 @@ REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "dec
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
+ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
+CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
 WORDS: Mapping[str, Mapping[str, str]] = {
+    "answer": ANSWERS, "closing": CLOSINGS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
 
@@ -52,6 +55,7 @@ def text(title: str, body: str, page: str, fields: str, roles: frozenset[Role] =
     return Text(title, body, page, {name: fact or name for name, _, fact in pairs}, roles, hint)
 
 
+DEMAND = "pages/demands/show?id={subject_id}"
 ORDER, REVIEW = "pages/orders/show?id={subject_id}", "pages/orders/review?id={subject_id}"
 REDEMPTION = "pages/redemptions/show?id={subject_id}"
 ORDER_FIELDS = "order_number=number service "
@@ -165,10 +169,37 @@ TEXTS: Mapping[str, Text] = {
         "系统已自动评价", "订单 {number}「{service}」逾期未评价，已由系统自动评价，不计入机构得分。", REVIEW,
         ORDER_FIELDS + "time hint", hint="不计入机构得分",
     ),
+    "demand_posted": text(
+        "新需求", "您有一条来自企业用户的新需求「{title}」[，服务类型：{category}][，来自 {enterprise}][，请于 {reply_by} 前处理]。",
+        DEMAND, "subject=title enterprise time reply_by",
+    ),
+    "demand_reminder": text(
+        "需求尚未查看", "需求「{title}」已超过两个工作日未查看，请尽快处理；逾四个工作日无人接单的，平台将向企业推荐其他机构。", DEMAND,
+        "subject=title category time hint", hint="请尽快查看并答复企业",
+    ),
+    "demand_alternatives": text(
+        "为您推荐其他机构", "需求「{title}」暂无机构接单，已为您推荐 {count} 家同类机构，可一键转发。", DEMAND,
+        "subject=title count time hint", hint="可一键转发给推荐的机构",
+    ),
+    "demand_answered": text(
+        "需求进展：{answer}", "「{institution}」对您的需求「{title}」{answer}[：{service}，报价 {price} 元]。", DEMAND,
+        "subject=title institution answer time",
+    ),
+    "demand_closed": text(
+        "需求已关闭", "需求「{title}」已关闭（{closing}）。", DEMAND, "subject=title closing time",
+    ),
 }
 
 # The same template for another situation: what decides is the event's reason.
 VARIANTS: Mapping[tuple[str, str], Text] = {
+    ("demand_posted", "changed"): text(
+        "需求已更新", "企业更新了需求「{title}」[，服务类型：{category}]，请查看最新内容。", DEMAND,
+        "subject=title enterprise time reply_by",
+    ),
+    ("demand_posted", "reassigned"): text(
+        "顾问的需求转由机构处理", "需求「{title}」原由已解除关联的顾问处理，现由本机构处理[，请于 {reply_by} 前处理]。", DEMAND,
+        "subject=title enterprise time reply_by",
+    ),
     ("order_delivered", "for_information"): text(
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",

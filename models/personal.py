@@ -81,6 +81,8 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     _institution("address", Kept.PLAIN, "机构对外公布的办公地址", Basis.PUBLISHED),
     _institution("latitude", Kept.PLAIN, "机构办公地址的地图位置", Basis.PUBLISHED),
     _institution("longitude", Kept.PLAIN, "机构办公地址的地图位置", Basis.PUBLISHED),
+    PersonalColumn("demands", "contact_name", Kept.SEALED, "机构接单后与企业联系", Basis.CONSENT, "需求关闭", 180),
+    PersonalColumn("demands", "contact_phone", Kept.SEALED, "机构接单后与企业联系，接单前不展示", Basis.CONSENT, "需求关闭", 180),
     PersonalColumn("sessions", "device_index", Kept.INDEX, "发现同一设备代表交易双方办理", Basis.DUTY, "会话删除", 0),
     PersonalColumn("party_traits", "digest", Kept.INDEX, "发现交易双方使用同一人员、电话、地址、账户或设备", Basis.DUTY, _SETTLED,
                    _ARCHIVE_DAYS),

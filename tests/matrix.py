@@ -17,6 +17,7 @@ from miniapp_api.routing import MUTATING, OFFICE_ROLES, Operation, PathParameter
 from models.accounts import OrganisationKind, Role
 from tests.applications import PDF, consent, file, picture, submitted_certification, valid
 from tests.lottery import Lottery, Officials, opened, plan, reserve
+from tests.market import DEMAND, Market
 from tests.shop import Shop, open_shop
 from tests.test_redemptions import Treasury
 from tests.world import JINAN, SHIZHONG, Member, World
@@ -147,6 +148,7 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
     await _notice(world, me, found)
     await _appeal(world, member, found)
+    await _demand(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     return found
@@ -164,6 +166,13 @@ async def _appeal(world: World, member: dict[str, Member], found: Things) -> Non
     status, body = await world.post("/appeals", appealed, by=me)
     assert status == 201, body
     found.add("appeal", {f"stranger_{role}" for role in STAFF}, appeal_id=body["id"])
+
+
+async def _demand(world: World, shop: Shop, found: Things) -> None:
+    """Of the buyer to the seller, who has taken it up."""
+    demand = await Market(shop).taken()
+    found.add("posted demand", BUYERS, demand_id=demand)
+    found.add("received demand", SELLERS, demand_id=demand)
 
 
 async def _payout(world: World, shop: Shop, member: dict[str, Member], found: Things) -> None:
@@ -219,6 +228,8 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/orders/\{order_id\}", ("order",)),
     (r"/appeals/\{appeal_id\}", ("appeal",)),
     (r"/redemptions/\{redemption_id\}", ("redemption",)),
+    (r"/institution/demands/\{demand_id\}", ("received demand",)),
+    (r"/demands/\{demand_id\}", ("posted demand",)),
     (r"/payout-batches/\{batch_id\}", ("payout batch",)),
     (r"/approvals/\{approval_id\}", ("approval",)),
     (r"/attachments/\{attachment_id\}", ("attachment", "submitted attachment")),
@@ -291,6 +302,7 @@ SAMPLES = (  # one of these fits every pattern of the bodies; a new pattern that
     "1:1", "AUDIT", "https://example.com", "a@example.com", "/", "",
 )
 FITTING: dict[str, dict[str, Any]] = {  # where the smallest body that the schema allows is refused before anything is looked up
+    "edit_demand": DEMAND | {"version": 1},
     "put_public_values": {"values": [{"source": "x", "value": "1"}]},
 }
 

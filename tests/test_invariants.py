@@ -10,6 +10,7 @@ from handlers.invariants import INVARIANTS
 from handlers.reviews import review_due
 from settings import ROOT
 from tests.lottery import drawn
+from tests.market import open_market
 from tests.shop import open_shop
 from tests.test_products import create
 from tests.world import World
@@ -169,6 +170,14 @@ BREAKS = {
     ),
     "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
+    "demands_are_known_to_whom_they_are_addressed": "UPDATE demand_responses SET is_chosen = false",
+    "demands_have_few_takers_that_were_not_chosen": "UPDATE demand_responses SET place = 1, is_chosen = false",
+    "demands_taken_have_a_taker": "UPDATE demands SET taken_at = NULL",
+    "demands_settled_were_taken_by_that_institution": "UPDATE demands SET settled_with_id = enterprise_id",
+    "demands_closed_remind_nobody": "UPDATE demand_responses SET remind_at = notified_at",
+    "demands_converted_have_their_order": "UPDATE orders SET demand_id = NULL",
+    "demands_answered_count_once": "DELETE FROM score_events",
+    "demand_contacts_were_seen_after_taking": "UPDATE demand_responses SET taken_at = taken_at + interval '1 day'",
     "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
     "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
 }
@@ -196,6 +205,7 @@ async def eventful(world: World) -> None:
     await lottery.publicise()
     await lottery.finalise()
     await contracted(world)
+    await asked(world)
 
 
 async def contracted(world: World) -> None:
@@ -207,6 +217,17 @@ async def contracted(world: World) -> None:
     world.clock.advance(days=1)
     assert (await shop.decide(approved, "approval"))[0] == 200
     assert (await shop.decide(rejected, "rejection", "合同未盖章"))[0] == 200
+
+
+async def asked(world: World) -> None:
+    """A demand that became an order and is settled."""
+    market = await open_market(world)
+    demand = await market.taken()
+    assert (await world.get(f"/institution/demands/{demand}/contact", by=market.seller))[0] == 200
+    assert (await market.offer(demand))[0] == 200
+    assert (await market.shop.place(demand_id=demand))[0] == 201
+    settled = {"institution_id": market.seller.organisation_id}
+    assert (await world.post(f"/demands/{demand}/closing", settled, by=market.buyer))[0] == 200
 
 
 async def test_every_invariant_has_a_break_that_it_finds(world: World) -> None:

@@ -19,6 +19,7 @@ TERMINAL = {
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
     "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
+    "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
@@ -34,7 +35,7 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"},
+    "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"},
 }
 
 

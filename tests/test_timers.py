@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers import attachments, deliveries, housekeeping, notices, orders, payment_passwords, reminders, reviews, wallet
+from handlers import attachments, deliveries, demands, housekeeping, notices, orders, payment_passwords, reminders, reviews, wallet
 from handlers.accounts import signing_in
 from handlers.context import Context
 from handlers.draws import close_due_rounds, draw_due_rounds
@@ -17,6 +17,7 @@ from handlers.transactions import transaction
 from models.reviews import Grade
 from settings import Settings
 from tests.lottery import Lottery, announced
+from tests.market import Market, open_market
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
 
@@ -145,6 +146,35 @@ timer("results are published", publicise_due_rounds)(of_round("publicity_at", 5)
 timer("rounds are drawn", draw_due_rounds)(of_round("draw_at", 4))
 
 
+# --- demands ---------------------------------------------------------------------------------------------------------
+
+
+async def market_at(world: World, start: datetime) -> Market:
+    world.clock.set(start)
+    return await open_market(world)
+
+
+def of_demand(table: str, column: str, days: int) -> Arrange:
+    """The instant itself is proved in tests/test_demand_timers.py, against the calendar."""
+    async def arrange(world: World, moment: datetime) -> datetime:
+        await (await market_at(world, moment - timedelta(days=days))).posted()
+        found: datetime = await world.value(f"SELECT {column} FROM {table}")
+        return found
+    return arrange
+
+
+timer("a demand is reminded of after two working days", demands.remind_unviewed)(of_demand("demand_responses", "remind_at", 4))
+timer("others are offered after four working days", demands.offer_alternatives)(of_demand("demands", "alternatives_at", 7))
+timer("a demand that nobody takes up is over after thirty days", demands.expire_due)(of_demand("demands", "expires_at", 30))
+
+
+@timer("the next wave of an open demand", demands.spread_due)
+async def wave(world: World, moment: datetime) -> datetime:
+    await (await market_at(world, moment - timedelta(minutes=1))).posted(target="open")
+    await world.owner.execute("UPDATE demands SET spread_at = $1", moment)
+    return moment
+
+
 # --- housekeeping ----------------------------------------------------------------------------------------------------
 
 
@@ -259,8 +289,15 @@ async def replaceable(world: World, moment: datetime) -> Try:
     return lambda: reviews.review_order(world.context(shop.buyer), order_id, Grade.BAD, "", 0, "")
 
 
+async def takeable(world: World, moment: datetime) -> Try:
+    """A demand can be taken up for thirty days, whether or not the sweep has come by."""
+    market = await market_at(world, moment - timedelta(days=30))
+    demand = await market.posted()
+    return lambda: demands.take_demand(world.context(market.seller), demand)
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("door", [session, replaceable])
+@pytest.mark.parametrize("door", [session, replaceable, takeable])
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, early: bool) -> None:
     attempt = await door(world, MOMENTS[day])

@@ -40,6 +40,7 @@ class OrderView(TypedDict):
     institution: str
     institution_id: int
     product_id: int
+    demand_id: int | None
     product_name: str
     category: str
     category_title: str
@@ -133,7 +134,7 @@ def view(ctx: Context, order: Any) -> OrderView:
         "label": label(order, rules_known(order.policy_id), order.redemption_state),
         "tab": tab_of(order.state, order.redemption_state), "remark": remark(order), "close_reason": order.close_reason,
         "enterprise": order.enterprise_name, "institution": order.institution_name, "institution_id": order.institution_id,
-        "product_id": order.product_id, "product_name": order.product_name, "category": order.category,
+        "product_id": order.product_id, "demand_id": order.demand_id, "product_name": order.product_name, "category": order.category,
         "category_title": CATEGORIES.get(order.category, order.category), "content": order.content,
         "list_price_fen": order.list_price_fen, "order_fen": order.order_fen, "max_voucher_fen": order.max_voucher_fen,
         "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen, "offline_fen": order.order_fen - order.voucher_fen,
