@@ -28,6 +28,7 @@
     system_review_made    系统评价通知      service, order_number, time, hint
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+    review_digest         待审日报通知      waiting, time (最早提交), hint
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -122,6 +123,7 @@ def table() -> Iterator[Template]:
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
+    yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

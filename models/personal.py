@@ -57,6 +57,7 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("persons", "phone_index", Kept.INDEX, "确保一个手机号只属于一人，并按手机号查找", Basis.CONSENT, _CLOSED, 0),
     PersonalColumn("identities", "open_id", Kept.PLAIN, "平台登录与消息送达（平台内的化名标识）", Basis.CONTRACT, _CLOSED, 0),
     PersonalColumn("identities", "union_id", Kept.PLAIN, "识别同一平台下多个应用的同一用户", Basis.CONTRACT, _CLOSED, 0),
+    PersonalColumn("dialogues", "private", Kept.SEALED, "办理中的会话步骤里的个人信息（如邀请顾问的姓名、手机号）", Basis.CONSENT, "会话结束", 1),
     _application("contact_name", "审核中与申报单位联系"),
     _application("contact_phone", "审核中与申报单位联系"),
     _application("legal_person_name", "核验申报单位法定代表人"),
