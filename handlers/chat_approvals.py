@@ -59,9 +59,7 @@ def version_of(approval: Any) -> str:
 
 async def chat_case(ctx: Context, approval_id: int) -> ChatCaseView:
     """A case as a card shows it. Raises NotFound, also for what is outside the jurisdiction."""
-    found = await row(ONE, *reach_of(ctx.actor), approval_id)
-    if found is None:
-        raise NotFound
+    found = await read_case(ctx, approval_id)
     case = await approvals.open_case(ctx, approval_id)
     extra = await row(EXTRA, approval_id)
     history = case["history"]
@@ -72,6 +70,14 @@ async def chat_case(ctx: Context, approval_id: int) -> ChatCaseView:
         "files": len(case["facts"].get("files", [])), "turns": len(history) + 1,
         "last_reason": next((past["reason"] for past in history if past["reason"]), None),
     }
+
+
+async def read_case(ctx: Context, approval_id: int) -> Any:
+    """Raises NotFound."""
+    found = await row(ONE, *reach_of(ctx.actor), approval_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _needs_app(kind: str, form_kind: str | None) -> bool:
@@ -89,9 +95,7 @@ async def decide_in_chat(ctx: Context, approval_id: int, version: str, decision:
 
     A case is never changed while it is open without a new turn, so what was looked at here is what is decided there.
     """
-    found = await row(ONE, *reach_of(ctx.actor), approval_id)
-    if found is None:
-        raise NotFound
+    found = await read_case(ctx, approval_id)
     extra = await row(EXTRA, approval_id)
     if _needs_app(found.kind, extra.form_kind):
         raise DecisionNeedsApp

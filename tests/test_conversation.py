@@ -1,16 +1,16 @@
 """What an enterprise hears when it asks the bot; that strangers hear nothing; that a payment password leaves no trace."""
 
 import logging
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import pytest
 
 from bot.talk import Said
-from models.accounts import OrganisationKind, Platform, Role
+from models.accounts import Role
 from tests.lottery import announced
 from tests.shop import PASSWORD, open_shop
 from tests.talking import Speaker, everything_said
-from tests.world import Member, World
+from tests.world import World
 
 TABLES = ("orders", "reservations", "lots", "ledger_entries", "reviews", "events", "audit_entries", "dialogues", "idempotency_keys",
           "statement_links", "approvals")
@@ -37,7 +37,9 @@ async def test_who_has_left_the_organisation_is_nobody_for_it(world: World):
     await shop.lot(200_000)
     speaker = Speaker(world, shop.buyer)
     assert "2,000" in await speaker.say("余额")
-    await world.owner.execute("UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", shop.buyer.membership_id, world.clock.now())
+    await world.owner.execute(
+        "UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", shop.buyer.membership_id, world.clock.now()
+    )
     assert "没有听懂" in await speaker.say("余额")
     assert "不能办理「我的券包」" in await speaker.menu("wallet")
 
@@ -189,8 +191,8 @@ async def test_nothing_asked_makes_a_dialogue_or_an_audit_row(world: World):
     await announced(world)
     speaker = Speaker(world, shop.buyer)
     before = await world.snapshot(*TABLES)
-    for text in ("余额", "我的订单", "预约记录", "中签了吗", "为什么不能约", "资格申请", "进度查询", "申诉", "待办", "公告", "帮助", "转人工",
-                 "找审计", "今天天气怎么样", "余额账单"):
+    for text in ("余额", "我的订单", "预约记录", "中签了吗", "为什么不能约", "资格申请", "进度查询", "申诉", "待办", "公告", "帮助",
+                 "转人工", "找审计", "今天天气怎么样", "余额账单"):
         assert await speaker.say(text)
     assert await world.snapshot(*TABLES) == before
 
