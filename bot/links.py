@@ -44,9 +44,20 @@ PAGES: Mapping[str, str] = {
     "demand_alternatives": "pages/demands/show",
     "demand_answered": "pages/demands/show",
     "demand_closed": "pages/demands/show",
+    "review_digest": "pages/todo/index",
 }
 HOME = "pages/index/index"
-PUBLISHED_PAGES = frozenset({HOME, *PAGES.values()})
+# Where the answers of the bot lead (bot/phrases/intents.toml, bot/topics).
+TALK_PAGES = frozenset({
+    "pages/wallet/index", "pages/rounds/index", "pages/reservations/index", "pages/reservations/show", "pages/draws/show",
+    "pages/products/index", "pages/products/show", "pages/orders/index", "pages/orders/show", "pages/orders/price", "pages/orders/review",
+    "pages/statements/index", "pages/appeals/index", "pages/qualifications/index", "pages/applications/index", "pages/demands/index",
+    "pages/demands/new", "pages/redemptions/index", "pages/redemptions/new", "pages/consultants/index", "pages/consultants/invite",
+    "pages/consultants/institution", "pages/consultants/badge", "pages/scores/index", "pages/approvals/index", "pages/approvals/show",
+    "pages/spot-checks/index", "pages/reports/index", "pages/payouts/index", "pages/payouts/show", "pages/budgets/index",
+    "pages/todo/index", "pages/me/identities", "pages/me/binding", "pages/help/index", "pages/rounds/show", "pages/applications/show",
+})
+PUBLISHED_PAGES = frozenset({HOME, *PAGES.values(), *TALK_PAGES})
 # "可见字符" of getwxacodeunlimit; `%` is not among them, so a scene cannot be percent-encoded.
 SCENE = re.compile(r"[A-Za-z0-9!#$&'()*+,/:;=?@\-._~]{1,32}")
 SCENE_RESERVED = "scancode_time"

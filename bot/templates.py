@@ -34,6 +34,7 @@
     demand_alternatives   需求推荐机构通知  subject, count, time, hint
     demand_answered       需求进展通知      subject, institution, answer (已接单|已推荐产品), time
     demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
+    review_digest         待审日报通知      waiting, time (最早提交), hint
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -140,6 +141,7 @@ def table() -> Iterator[Template]:
                    ("进展 phrase answer", DEMAND_ANSWERS), "时间 time time")
     yield template("demand_closed", "需求关闭通知", "需求名称 thing subject", ("关闭原因 phrase closing", DEMAND_CLOSINGS),
                    "时间 time time")
+    yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

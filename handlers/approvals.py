@@ -38,6 +38,12 @@ class OriginalReviewer(Refusal):
     kind, code, title = Kind.FORBIDDEN, "original_reviewer", "须由原审核人以外的人员办理"
 
 
+class Recused(Refusal):
+    """Somebody who has stepped aside (handlers/recusals.py) stays aside."""
+
+    kind, code, title = Kind.FORBIDDEN, "recused", "您已回避该事项"
+
+
 class AlreadyDecided(Refusal):
     kind, code, title = Kind.CONFLICT, "already_decided", "该事项已办结"
 
@@ -219,7 +225,7 @@ async def open_case(ctx: Context, approval_id: int) -> CaseView:
 async def decide(
     ctx: Context, approval_id: int, decision: Decision, *, reason: str | None = None, data: Mapping[str, Any] | None = None
 ) -> ApprovalView:
-    """Decide an open case, once. Raises NotFound, OwnCase, OriginalReviewer, AlreadyDecided, ReasonNeeded,
+    """Decide an open case, once. Raises NotFound, OwnCase, OriginalReviewer, Recused, AlreadyDecided, ReasonNeeded,
     and what the kind's decider refuses.
     """
     reason, given = _reason(decision, reason), data or {}
@@ -242,6 +248,8 @@ async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> An
         raise OwnCase
     if ctx.person_id in seen.data.get("not_by", ()):
         raise OriginalReviewer
+    if ctx.person_id in seen.data.get("recused", ()):
+        raise Recused
     await tx.row(LOCK.format(SUBJECTS[seen.subject]), seen.subject_id)
     await tx.row(LOCK.format("approvals"), approval_id)
     approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it

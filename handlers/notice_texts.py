@@ -69,6 +69,10 @@ TEXTS: Mapping[str, Text] = {
         "有新的事项待审核", "「{title}」待审核[，申请方：{applicant}][，请于 {due_at} 前办结]。", "pages/approvals/show?id={subject_id}",
         "subject=title applicant time queue",
     ),
+    "review_digest": text(
+        "待审日报", "您有 {waiting} 项待审[，其中 {late} 项已超期][，最早提交于 {oldest}]。请及时办理。", "pages/todo/index",
+        "waiting time=oldest hint", hint="请及时办理",
+    ),
     "application_received": text(
         "收到新的申请", "收到「{title}」[，申请方：{applicant}]。", "pages/approvals/show?id={subject_id}",
         "subject=title applicant time hint", hint="请及时处理",

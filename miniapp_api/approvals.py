@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handlers import approvals, enterprises, qualifications  # noqa: F401 - the kinds of application register themselves
+from handlers import approvals, enterprises, qualifications, recusals  # noqa: F401 - the kinds of application register themselves
 from handlers.approvals import (
     REASON_MAX,
     AlreadyDecided,
@@ -14,6 +14,7 @@ from handlers.approvals import (
     OriginalReviewer,
     OwnCase,
     ReasonNeeded,
+    Recused,
 )
 from handlers.context import Context
 from handlers.orders import OrderFrozen
@@ -27,7 +28,7 @@ api = Api("approvals", "审核")
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX, description="原因，申请人可见")]
 REFUSALS = (
     OwnCase, OriginalReviewer, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile,
-    NotPrepared, SecondPersonNeeded, OrderNotClaimable,
+    NotPrepared, SecondPersonNeeded, OrderNotClaimable, Recused,
 )
 
 
@@ -79,3 +80,9 @@ async def return_approval(ctx: Context, approval_id: int, body: ReturnBody) -> a
 @api.post("/approvals/{approval_id}/rejection", title="审核拒绝", who=Who.REVIEWER, refusals=REFUSALS)
 async def reject_approval(ctx: Context, approval_id: int, body: RejectionBody) -> approvals.ApprovalView:
     return await approvals.decide(ctx, approval_id, Decision.REJECT, reason=body.reason)
+
+
+@api.post("/approvals/{approval_id}/recusal", title="申请回避", who=Who.REVIEWER, refusals=(AlreadyDecided, ReasonNeeded, Recused))
+async def recuse(ctx: Context, approval_id: int, body: RejectionBody) -> approvals.ApprovalView:
+    """回避后不能再办理该事项，由其他审核人员办理。"""
+    return await recusals.recuse(ctx, approval_id, body.reason)

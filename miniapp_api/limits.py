@@ -51,6 +51,8 @@ POLICIES: Mapping[str, Policy] = {
     "login": Policy(RateLimitItemPerMinute(30), By.IP),
     # Five wrong tries lock the password anyway (PostgreSQL); this only keeps argon2 from eating a core.
     "password": Policy(RateLimitItemPerMinute(10), By.SESSION),
+    # A link from a chat is opened once; who tries others guesses among 2^192.
+    "link": Policy(RateLimitItemPerMinute(30), By.IP),
     # The longest form has 12 attachments; nobody picks 30 files in a minute by hand.
     "upload": Policy(RateLimitItemPerMinute(30), By.SESSION),
     # Two changes per second for a minute is no finger. Each process counts for itself: asking Redis would take a sixth of the

@@ -2,7 +2,27 @@
 
 ALL = [
     f"models.{word}" for word in (
-        "accounts", "appeals", "approvals", "attachments", "audit", "consultants", "demands", "institutions", "jobs", "notices", "orders",
-        "payment_passwords", "products", "programmes", "redemptions", "regions", "reservations", "reviews", "risks", "scores", "wallet",
+        "accounts",
+        "appeals",
+        "approvals",
+        "attachments",
+        "audit",
+        "consultants",
+        "demands",
+        "dialogues",
+        "institutions",
+        "jobs",
+        "notices",
+        "orders",
+        "payment_passwords",
+        "products",
+        "programmes",
+        "redemptions",
+        "regions",
+        "reservations",
+        "reviews",
+        "risks",
+        "scores",
+        "wallet",
     )
 ]

@@ -65,6 +65,7 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("deliveries", "secrets", Kept.SEALED, "通知中仅收件人可见的链接或验证码", Basis.DUTY, "消息送达或放弃", 7),
     PersonalColumn("identities", "open_id", Kept.PLAIN, "平台登录与消息送达（平台内的化名标识）", Basis.CONTRACT, _CLOSED, 0),
     PersonalColumn("identities", "union_id", Kept.PLAIN, "识别同一平台下多个应用的同一用户", Basis.CONTRACT, _CLOSED, 0),
+    PersonalColumn("dialogues", "private", Kept.SEALED, "办理中的会话步骤里的个人信息（如邀请顾问的姓名、手机号）", Basis.CONSENT, "会话结束", 1),
     _application("contact_name", "审核中与申报单位联系"),
     _application("contact_phone", "审核中与申报单位联系"),
     _application("contact_email", "向申报单位发送审核结论"),

@@ -1,0 +1,51 @@
+"""What everybody may ask: 帮助, 人工客服, 公示公告, 切换身份, 待办."""
+
+from bot.answering import Talk, answers, day, say
+from bot.conversation_help import examples
+from bot.talk import Reply
+from handlers import rounds, todo
+from handlers.paging import Page
+
+SHOWN = 5
+ROUND_STATES = {"announced": "即将开放", "open": "预约中", "closed": "预约已截止", "committed": "待摇号", "drawn": "待公示",
+                "publicity": "公示中", "final": "已发券", "voided": "已作废"}
+
+
+@answers("help")
+async def show_help(talk: Talk) -> list[Reply]:
+    return talk.tell("general.help", examples=examples(talk.ctx))
+
+
+@answers("human")
+async def human(talk: Talk) -> list[Reply]:
+    return talk.tell("general.human")
+
+
+@answers("announcements")
+async def announcements(talk: Talk) -> list[Reply]:
+    found = (await rounds.list_rounds(talk.ctx, programme_id=None, open_only=False, page=Page(limit=20)))["items"]
+    shown = [one for one in found if one["state"] != "draft"][:SHOWN]
+    if not shown:
+        return talk.tell("announcements.none")
+    lines = [say("announcements.line", name=one["name"], state=ROUND_STATES[str(one["state"])], opens=day(one["opens_at"]),
+                 closes=day(one["closes_at"]), publicity=day(one["publicity_at"])) for one in shown]
+    return talk.tell("announcements.some", lines="\n".join(lines))
+
+
+@answers("todo")
+async def to_do(talk: Talk) -> list[Reply]:
+    """What waits, by kind; a reviewer's with a card for each of the oldest cases. In a group numbers only."""
+    found = await todo.list_todos(talk.ctx)
+    if not found["count"]:
+        return talk.tell("todo.none")
+    lines = []
+    for one in found["items"]:
+        lines.append(say("todo.line", title=one["title"], count=one["count"], late=one["late"] or "", due=day(one["due_at"])))
+        if not talk.saying.in_group:
+            lines += [say("todo.item", title=item["title"], due=day(item["due_at"])) for item in one["items"][:3]]
+    replies = talk.tell("todo.some", count=found["count"], lines="\n".join(lines), page=found["items"][0]["page"])
+    if talk.group == "reviewer":
+        from bot.topics.approving import first_cards
+
+        replies += await first_cards(talk)
+    return replies

@@ -1,0 +1,206 @@
+"""待办: what waits for the acting membership, by kind, the earliest deadline first. One statement for each side, whatever there is."""
+
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from handlers.approvals import REACH, reach_of
+from handlers.context import Context
+from handlers.regions import prefix_of
+from handlers.transactions import rows
+from models.accounts import MEMBER_ROLES, OrganisationKind, Role
+
+SHOWN = 5  # of each kind; `count` says how many there are
+EXPIRES_WITHIN = timedelta(days=7)
+
+
+class TaskView(TypedDict):
+    id: int
+    title: str
+    due_at: datetime | None
+    page: str
+
+
+class TodoView(TypedDict):
+    """One kind of what waits. `due_at`: of the most urgent; null where nothing but the counterpart waits. `late`: how many are overdue."""
+
+    kind: str
+    title: str
+    count: int
+    late: int
+    due_at: datetime | None
+    page: str
+    items: list[TaskView]
+
+
+class TodosView(TypedDict):
+    """`count`: all of it together."""
+
+    count: int
+    items: list[TodoView]
+
+
+# kind -> what it is called, where its list is, where one of it is.
+ORDERS, ORDER = "pages/orders/index", "pages/orders/show?id={}"
+KINDS: dict[str, tuple[str, str, str]] = {
+    "unpaid": ("待支付的订单", ORDERS, ORDER),
+    "to_confirm": ("待确认完成的订单", ORDERS, ORDER),
+    "to_review": ("待评价的订单", ORDERS, "pages/orders/review?id={}"),
+    "to_take_back": ("机构逾期未接单，可撤回的订单", ORDERS, ORDER),
+    "form_returned": ("退回补正的申请", "pages/applications/index", "pages/applications/show?id={}"),
+    "appeal_returned": ("退回补充的申诉", "pages/appeals/index", "pages/appeals/show?id={}"),
+    "expiring": ("七天内到期的服务券", "pages/wallet/index", "pages/wallet/index"),
+    "to_price": ("待核价的订单", ORDERS, ORDER),
+    "to_accept": ("待接单的订单", ORDERS, ORDER),
+    "to_deliver": ("服务中的订单", ORDERS, ORDER),
+    "rework": ("退回返工的订单", ORDERS, ORDER),
+    "claim_returned": ("退回修改的兑付申请", "pages/redemptions/index", "pages/redemptions/show?id={}"),
+    "to_decide": ("待审事项", "pages/approvals/index", "pages/approvals/show?id={}"),
+    "to_pay_out": ("待划拨的兑付申请", "pages/payouts/index", "pages/payouts/index"),
+    "batch_to_check": ("待复核的兑付批次", "pages/payouts/index", "pages/payouts/show?id={}"),
+    "batch_to_answer": ("待登记银行回单的批次", "pages/payouts/index", "pages/payouts/show?id={}"),
+    "round_to_confirm": ("待确认的预约批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "round_to_finish": ("公示期满、待发券的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "consultant_form": ("待填写或补正的顾问资料", "pages/consultants/institution", "pages/consultants/institution"),
+}
+
+# Each part: kind, id, title, due. The deadline of a review is the system's (E36); what is frozen waits for nobody here.
+ENTERPRISE = """
+WITH mine AS MATERIALIZED (
+  SELECT o.*, p.rules FROM orders o JOIN policies p ON p.id = o.policy_id
+  WHERE o.enterprise_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
+    AND (o.state IN ('unpaid', 'pay_rejected', 'delivered', 'paid') OR o.state = 'completed' AND o.reviewed_at IS NULL)
+)
+SELECT 'unpaid' AS kind, id, product_name AS title, due_at FROM mine WHERE state IN ('unpaid', 'pay_rejected')
+UNION ALL SELECT 'to_confirm', id, product_name, NULL FROM mine WHERE state = 'delivered' AND rules->>'completion' = 'buyer_confirm'
+UNION ALL SELECT 'to_review', id, product_name,
+  greatest(completed_at, clock_from) + make_interval(days => (rules->>'auto_review_after_days')::int)
+  FROM mine WHERE state = 'completed' AND (rules->>'review')::boolean
+UNION ALL SELECT 'to_take_back', id, product_name, NULL FROM mine WHERE state = 'paid' AND due_at <= $2
+UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
+UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
+UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
+  WHERE l.organisation_id = $1 AND l.available_fen > 0 AND l.expires_at > $2 AND l.expires_at <= $3 GROUP BY t.name, l.expires_at
+"""
+INSTITUTION = """
+WITH mine AS MATERIALIZED (
+  SELECT o.*, p.rules FROM orders o JOIN policies p ON p.id = o.policy_id
+  WHERE o.institution_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL AND o.state IN ('awaiting_price', 'paid', 'accepted')
+)
+SELECT 'to_price' AS kind, id, product_name AS title, due_at FROM mine WHERE state = 'awaiting_price'
+UNION ALL SELECT 'to_accept', id, product_name, due_at FROM mine WHERE state = 'paid' AND (rules->>'provider_accept')::boolean
+UNION ALL SELECT 'to_deliver', id, product_name, NULL FROM mine WHERE rework_count = 0
+  AND (state = 'accepted' OR state = 'paid' AND NOT (rules->>'provider_accept')::boolean)
+UNION ALL SELECT 'rework', id, product_name, NULL FROM mine WHERE rework_count > 0 AND state = 'accepted'
+UNION ALL SELECT 'claim_returned', r.id, o.product_name, NULL FROM redemptions r JOIN orders o ON o.id = r.order_id
+  WHERE r.institution_id = $1 AND r.state = 'returned'
+UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
+UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
+"""
+REVIEWER = f"SELECT 'to_decide' AS kind, a.id, a.title, a.due_at FROM approvals a WHERE {REACH} AND a.state = 'open'"
+# $1: what the region codes of the officer's programmes begin with; $2: who must not check what they made.
+PAYOUT_OFFICER = """
+SELECT 'to_pay_out' AS kind, r.id, r.number AS title, NULL::timestamptz AS due_at
+  FROM redemptions r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state = 'pre_redeemed' AND r.payable_fen > 0
+UNION ALL SELECT 'batch_to_check', b.id, b.number, NULL FROM payout_batches b JOIN programmes p ON p.id = b.programme_id
+  WHERE starts_with(p.region_code, $1) AND b.state = 'draft' AND b.made_by_id <> $2
+UNION ALL SELECT 'batch_to_answer', b.id, b.number, NULL FROM payout_batches b JOIN programmes p ON p.id = b.programme_id
+  WHERE starts_with(p.region_code, $1) AND b.state = 'confirmed'
+"""
+MANAGER = """
+SELECT 'round_to_confirm' AS kind, r.id, r.name AS title, r.opens_at AS due_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state = 'draft' AND r.made_by_id <> $2
+UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
+"""
+CONSULTANT = """
+SELECT 'consultant_form' AS kind, c.id, o.name AS title, NULL::timestamptz AS due_at FROM consultants c
+JOIN organisations o ON o.id = c.institution_id WHERE c.person_id = $1 AND c.state IN ('filling', 'returned')
+"""
+# What a part says, gathered: one row for each kind, its first five in the order of their deadlines.
+GATHERED = """
+SELECT kind, count(*) AS count, count(*) FILTER (WHERE due_at <= {now}) AS late, min(due_at) AS due_at,
+  jsonb_agg(jsonb_build_object('id', id, 'title', title, 'due_at', due_at) ORDER BY place) FILTER (WHERE place <= {shown}) AS items
+FROM (SELECT t.*, row_number() OVER (PARTITION BY kind ORDER BY due_at NULLS LAST, id) AS place FROM ({parts}) t) told
+GROUP BY kind
+"""
+FORM_TITLES = {
+    "enterprise_certification": "企业实名认证", "qualification": "服务券资格申请", "institution_admission": "服务机构入库申请",
+    "approved_amount": "服务券金额及使用方向", "supermarket_certification": "超市平台服务机构认证",
+    "association_membership": "促进会会员申请", "product": "服务产品", "payment": "支付审核", "redemption": "兑付审核", "freeze": "订单核实",
+}
+
+
+async def list_todos(ctx: Context) -> TodosView:
+    """Whoever has no organisation, or a role for which nothing waits, has nothing to do."""
+    asked = _asked(ctx)
+    if asked is None:
+        return {"count": 0, "items": []}
+    parts, args = asked
+    now = f"${len(args) + 1}::timestamptz"
+    found = {each.kind: each for each in await rows(GATHERED.format(parts=parts, now=now, shown=SHOWN), *args, ctx.now)}
+    items = [_view(kind, found[kind]) for kind in KINDS if kind in found]
+    return {"count": sum(item["count"] for item in items), "items": items}
+
+
+def _asked(ctx: Context) -> tuple[str, tuple[object, ...]] | None:
+    """The statement of a role and its parameters."""
+    actor = ctx.actor
+    if actor.organisation_id is None:
+        return None
+    if actor.role is Role.CONSULTANT:
+        return CONSULTANT, (ctx.person_id,)
+    if actor.role in MEMBER_ROLES:
+        if actor.organisation_kind is OrganisationKind.INSTITUTION:
+            return INSTITUTION, (ctx.organisation_id,)
+        return ENTERPRISE, (ctx.organisation_id, ctx.now, ctx.now + EXPIRES_WITHIN)
+    if actor.role in {Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN}:
+        return REVIEWER, reach_of(actor)
+    if actor.role is Role.PAYOUT_OFFICER:
+        return PAYOUT_OFFICER, (prefix_of(actor.region_code) if actor.region_code else "-", ctx.person_id)
+    if actor.role is Role.PROGRAMME_MANAGER:
+        return MANAGER, (prefix_of(actor.region_code) if actor.region_code else "-", ctx.person_id, ctx.now)
+    return None
+
+
+def _view(kind: str, found: Any) -> TodoView:
+    title, page, one = KINDS[kind]
+    items: list[TaskView] = [
+        {"id": item["id"], "title": FORM_TITLES.get(item["title"], item["title"]),
+         "due_at": datetime.fromisoformat(item["due_at"]) if item["due_at"] else None, "page": one.format(item["id"])}
+        for item in found["items"]
+    ]
+    return {"kind": kind, "title": title, "count": found["count"], "late": found["late"], "due_at": found["due_at"], "page": page,
+            "items": items}
+
+
+# --- numbers of a queue -----------------------------------------------------------------------------------------------------------
+
+
+class QueueReportView(TypedDict):
+    """The queue of the official's role and jurisdiction: now, today, and since the first of the month (Asia/Shanghai)."""
+
+    waiting: int
+    late: int
+    oldest_at: datetime | None
+    came_today: int
+    decided_today: int
+    decided_this_month: int
+    late_this_month: int
+
+
+REPORT = f"""
+SELECT count(*) FILTER (WHERE a.state = 'open') AS waiting, count(*) FILTER (WHERE a.state = 'open' AND a.due_at <= $4) AS late,
+  min(a.submitted_at) FILTER (WHERE a.state = 'open') AS oldest_at,
+  count(*) FILTER (WHERE a.submitted_at >= $5) AS came_today,
+  count(*) FILTER (WHERE a.decided_by_id IS NOT NULL AND a.decided_at >= $5) AS decided_today,
+  count(*) FILTER (WHERE a.decided_by_id IS NOT NULL AND a.decided_at >= $6) AS decided_this_month,
+  count(*) FILTER (WHERE a.decided_by_id IS NOT NULL AND a.decided_at >= $6 AND a.decided_at > a.due_at) AS late_this_month
+FROM approvals a WHERE {REACH} AND (a.state = 'open' OR a.decided_at >= $6 OR a.submitted_at >= $5)
+"""
+
+
+async def report_queue(ctx: Context, today: datetime, month: datetime) -> QueueReportView:
+    """`today` and `month`: their first instants."""
+    found = (await rows(REPORT, *reach_of(ctx.actor), ctx.now, today, month))[0]
+    return {name: found[name] for name in QueueReportView.__annotations__}  # type: ignore[return-value]
