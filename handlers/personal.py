@@ -151,6 +151,12 @@ def mask_account(number: str) -> str:
     return _tail(number, 4)
 
 
+def mask_email(address: str) -> str:
+    """z****@example.com."""
+    name, _, host = address.rpartition("@")
+    return f"{name[:1]}****@{host}" if len(name) > 1 else f"****@{host}"
+
+
 def _tail(text: str, shown: int) -> str:
     # A short value with its end shown would be the whole value.
     return "****" + (text[-shown:] if len(text) >= 2 * shown else "")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handlers import approvals, enterprises, qualifications  # noqa: F401 - the kinds of application register themselves
+from handlers import approvals, enterprises, qualifications, supermarkets  # noqa: F401 - the kinds of application register themselves
 from handlers.approvals import (
     REASON_MAX,
     AlreadyDecided,

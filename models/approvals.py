@@ -59,6 +59,7 @@ class Application(Table):
     legal_person_name = Sealed(null=True)
     legal_person_id_number = Sealed(null=True)
     bank_account = Sealed(null=True)
+    contact_email = Sealed(null=True)
     applied_by = reference("Person")
     submitted_at = moment(null=True)
     decided_at = moment(null=True)

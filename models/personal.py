@@ -62,6 +62,7 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     _application("legal_person_name", "核验申报单位法定代表人"),
     _application("legal_person_id_number", "核验申报单位法定代表人"),
     _application("bank_account", "核验收款账户"),
+    _application("contact_email", "以邮件告知审核结论"),
     _institution("contact_name", Kept.SEALED, "订单与兑付事项联系", Basis.CONSENT),
     _institution("contact_phone", Kept.SEALED, "订单与兑付事项联系，不对外展示", Basis.CONSENT),
     _institution("bank_account", Kept.SEALED, "服务券兑付收款", Basis.DUTY, _ARCHIVE_DAYS),
