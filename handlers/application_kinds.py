@@ -19,9 +19,8 @@ from models.approvals import ApplicationKind
 
 # Personal fields of any form: sealed columns of `applications`, and how each is shown.
 MASKS: Mapping[str, Callable[[str], str]] = {
-    "contact_name": mask_name, "contact_phone": mask_phone, "legal_person_name": mask_name,
+    "contact_name": mask_name, "contact_phone": mask_phone, "contact_email": mask_email, "legal_person_name": mask_name,
     "legal_person_id_number": mask_id_number, "bank_account": mask_account,
-    "contact_email": mask_email,
 }
 
 

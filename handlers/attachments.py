@@ -128,6 +128,7 @@ AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM filing_files g WHERE g.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
@@ -138,6 +139,7 @@ SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM redemption_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM appeal_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM filing_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """

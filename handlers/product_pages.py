@@ -53,7 +53,9 @@ class FavouriteView(TypedDict):
 
 
 PICTURES = "SELECT attachment_id FROM pictures WHERE product_id = $1 AND NOT in_text ORDER BY position"
-SHOWN = f"SELECT {CARD}, p.sections, p.content, p.parameters FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'"
+SHOWN = f"""
+SELECT {CARD}, p.sections, p.content, p.parameters FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'
+"""
 GRADES = """
 SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,
   count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,

@@ -209,8 +209,8 @@ def view_card(product: Any) -> ProductCardView:
     """`product`: a row of CARD, read by index: an attribute costs ten times as much, and a page reads hundreds."""
     category, price_fen, voucher_fen = product["category"], product["price_fen"], product["max_voucher_fen"] or 0
     return {
-        "id": product["id"], "kind": product["kind"], "service_number": product["service_number"], "name": product["name"], "category": category,
-        "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],
+        "id": product["id"], "kind": product["kind"], "service_number": product["service_number"], "name": product["name"],
+        "category": category, "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],
         "price_fen": price_fen, "max_voucher_fen": voucher_fen,
         "offline_fen": None if price_fen is None else price_fen - voucher_fen,
         "is_recommended": product["is_recommended"], "institution_id": product["organisation_id"],

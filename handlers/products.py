@@ -57,7 +57,8 @@ class FindingsView(TypedDict):
 INSERT = """
 INSERT INTO products (service_number, organisation_id, name, category, content, region_code, price_fen, state, sections, takes_vouchers,
                       is_recommended, terms, version, created_at, updated_at, parameters)
-SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, $7, false, '{}', 1, $8, $8, $9
+SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, $7, false, '{}', 1, $8, $8,
+  $9
 FROM organisations WHERE id = $1 RETURNING id
 """
 LIST = """

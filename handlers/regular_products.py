@@ -40,8 +40,8 @@ class RegularProductExists(Refusal):
 
 STANDARD = "SELECT * FROM standard_products WHERE id = $1 FOR SHARE"
 INSERT = """
-INSERT INTO products (service_number, organisation_id, kind, standard_id, name, category, region_code, price_fen, state, sections, parameters,
-                      takes_vouchers, is_recommended, terms, version, created_at, updated_at)
+INSERT INTO products (service_number, organisation_id, kind, standard_id, name, category, region_code, price_fen, state, sections,
+                      parameters, takes_vouchers, is_recommended, terms, version, created_at, updated_at)
 SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, 'regular', $2, $3, $4, region_code, $5, 'draft', $6, $7, false, false,
        '{}', 1, $8, $8
 FROM organisations WHERE id = $1 RETURNING *
@@ -130,7 +130,7 @@ def _checked(standard: Any, given: Sequence[ParameterView]) -> list[ParameterVie
     """In the order of the list, with its units. Raises ParametersWrong."""
     values: Mapping[str, str] = {parameter["name"]: parameter["value"] for parameter in given}
     asked = {parameter["name"]: parameter for parameter in standard.parameters}
-    wrong: set[str] = {name for name in values if name not in asked or (asked[name]["choices"] and values[name] not in asked[name]["choices"])}
+    wrong = {name for name, value in values.items() if name not in asked or value not in (asked[name]["choices"] or (value,))}
     wrong |= {name for name, parameter in asked.items() if parameter["required"] and name not in values}
     if wrong or len(values) != len(given):
         raise ParametersWrong(names=sorted(wrong))

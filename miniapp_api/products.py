@@ -8,6 +8,7 @@ from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
 from handlers.products_checks import OutsideScopes, ProductDuplicate, ScopeUnsupported, SectionsIncomplete
 from handlers.products_content import PICTURES_MAX, CategoryUnknown, DeductionNotAllowed, ParametersWrong, PictureUnknown
+from handlers.products_views import ProductRowView, ProductView
 from handlers.refusals import ChangedMeanwhile
 from handlers.regions import OutsideJurisdiction
 from handlers.regular_products import StandardWithdrawn
@@ -170,7 +171,7 @@ async def withdraw_recommendation(ctx: Context, product_id: int) -> product_sear
 
 
 @api.get("/institution/products", title="本机构的服务产品", who=Who.INSTITUTION)
-async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[products.ProductRowView]:
+async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[ProductRowView]:
     return await products.list_own_products(ctx, query.state, query.kind, query.page())
 
 
@@ -178,12 +179,12 @@ async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[p
     "/institution/products", title="添加服务产品", who=Who.INSTITUTION_ACTOR, status=201, body_max_bytes=FORM_BYTES,
     refusals=WRONG_DRAFT,
 )
-async def create_product(ctx: Context, body: ProductBody) -> products.ProductView:
+async def create_product(ctx: Context, body: ProductBody) -> ProductView:
     return await products.create_product(ctx, body.form())
 
 
 @api.get("/institution/products/{product_id}", title="本机构的一个服务产品", who=Who.INSTITUTION)
-async def get_own_product(ctx: Context, product_id: int) -> products.ProductView:
+async def get_own_product(ctx: Context, product_id: int) -> ProductView:
     return await products.get_own_product(ctx, product_id)
 
 
@@ -191,13 +192,13 @@ async def get_own_product(ctx: Context, product_id: int) -> products.ProductView
     "/institution/products/{product_id}", title="修改服务产品", who=Who.INSTITUTION_ACTOR, body_max_bytes=FORM_BYTES,
     refusals=(ChangedMeanwhile, products.RegularProduct, *WRONG_DRAFT),
 )
-async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> products.ProductView:
+async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> ProductView:
     """任何状态均可编辑。审核中的先退出审核；已通过的继续有效，修改内容提交并审核通过后生效。"""
     return await products.edit_product(ctx, product_id, body.version, body.form())
 
 
 @api.delete("/institution/products/{product_id}", title="删除服务产品", who=Who.INSTITUTION_ACTOR)
-async def delete_product(ctx: Context, product_id: int) -> products.ProductView:
+async def delete_product(ctx: Context, product_id: int) -> ProductView:
     return await products.delete_product(ctx, product_id)
 
 
@@ -210,7 +211,7 @@ async def get_product_findings(ctx: Context, product_id: int) -> products.Findin
 @api.put(
     "/institution/products/{product_id}/pictures", title="更换产品图片", who=Who.INSTITUTION_ACTOR, refusals=(PictureUnknown,)
 )
-async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody) -> products.ProductView:
+async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody) -> ProductView:
     """立即生效。"""
     return await products.set_pictures(ctx, product_id, list(body.picture_ids))
 
@@ -219,17 +220,18 @@ async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody
     "/institution/products/{product_id}/amendment", title="放弃修改", who=Who.INSTITUTION_ACTOR,
     refusals=(products.ProductStateWrong,),
 )
-async def discard_product_amendment(ctx: Context, product_id: int) -> products.ProductView:
+async def discard_product_amendment(ctx: Context, product_id: int) -> ProductView:
     return await products.discard_amendment(ctx, product_id)
 
 
 @api.put(
     "/institution/products/{product_id}/submission", title="提交审核", who=Who.INSTITUTION_ACTOR,
     refusals=(
-        products.ProductStateWrong, products.RegularProduct, SectionsIncomplete, OutsideScopes, ScopeUnsupported, ProductDuplicate, *WRONG_DRAFT, *NOT_OPEN,
+        products.ProductStateWrong, products.RegularProduct, SectionsIncomplete, OutsideScopes, ScopeUnsupported, ProductDuplicate,
+        *WRONG_DRAFT, *NOT_OPEN,
     ),
 )
-async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
+async def submit_product(ctx: Context, product_id: int) -> ProductView:
     return await products.submit_product(ctx, product_id)
 
 
@@ -237,7 +239,7 @@ async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
     "/institution/products/{product_id}/submission", title="撤回审核", who=Who.INSTITUTION_ACTOR,
     refusals=(products.ProductStateWrong,),
 )
-async def withdraw_product(ctx: Context, product_id: int) -> products.ProductView:
+async def withdraw_product(ctx: Context, product_id: int) -> ProductView:
     return await products.withdraw_product(ctx, product_id)
 
 
@@ -245,12 +247,12 @@ async def withdraw_product(ctx: Context, product_id: int) -> products.ProductVie
     "/institution/products/{product_id}/listing", title="上架", who=Who.INSTITUTION_ACTOR,
     refusals=(products.ProductStateWrong, OutsideScopes, StandardWithdrawn, *NOT_OPEN),
 )
-async def list_product(ctx: Context, product_id: int) -> products.ProductView:
+async def list_product(ctx: Context, product_id: int) -> ProductView:
     return await products.list_product(ctx, product_id)
 
 
 @api.delete(
     "/institution/products/{product_id}/listing", title="下架", who=Who.INSTITUTION_ACTOR, refusals=(products.ProductStateWrong,)
 )
-async def unlist_product(ctx: Context, product_id: int) -> products.ProductView:
+async def unlist_product(ctx: Context, product_id: int) -> ProductView:
     return await products.unlist_product(ctx, product_id)

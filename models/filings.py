@@ -1,4 +1,4 @@
-"""备案: transactions and public-benefit activities that an institution or its consultant files, and what is odd about them (D17, D18, D21)."""
+"""备案: transactions and public-benefit activities that institutions file, and what is odd about them (D17, D18, D21)."""
 
 from enum import StrEnum
 
@@ -122,14 +122,17 @@ class Filing(Table):
             CheckConstraint(check="part IS NULL OR part IN ('host','organiser','supporter')", name="filings_part_known"),
             CheckConstraint(check="state NOT IN ('returned','rejected') OR reason IS NOT NULL", name="filings_refused_with_reason"),
             CheckConstraint(
-                check="(revoke_reason IS NULL) = (revoke_proposed_at IS NULL) AND (revoke_reason IS NULL) = (revoke_proposed_by_id IS NULL)",
+                check="(revoke_reason IS NULL) = (revoke_proposed_at IS NULL)"
+                " AND (revoke_reason IS NULL) = (revoke_proposed_by_id IS NULL)",
                 name="filings_revocation_has_reason",
             ),
             CheckConstraint(
                 check="(state = 'revoked') = (revoked_at IS NOT NULL AND revoked_by_id IS NOT NULL AND revoke_reason IS NOT NULL)",
                 name="filings_revoked_by_somebody",
             ),
-            CheckConstraint(check="revoked_by_id IS DISTINCT FROM revoke_proposed_by_id OR revoked_by_id IS NULL", name="filings_four_eyes"),
+            CheckConstraint(
+                check="revoked_by_id IS NULL OR revoked_by_id IS DISTINCT FROM revoke_proposed_by_id", name="filings_four_eyes",
+            ),
         )
 
 
