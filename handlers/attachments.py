@@ -22,6 +22,7 @@ from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
 
 UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
+CONSULTANT_SLOTS = frozenset({"filing_evidence"})  # what a consultant, who is of nobody's staff, hands in for the institution
 LOOKING = asyncio.Semaphore(2)  # pictures in memory at a time, of 20 MB at most: a process lives with 150 MB
 UNFINISHED_AFTER = timedelta(hours=24)  # no upload takes as long; a storage that was away for a night is back
 
@@ -82,7 +83,8 @@ class StoredFile:
     chunks: AsyncIterator[bytes]
 
 
-# $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
+# $4 the acting organisation, $5 the attachment, $6 the acting membership (a consultant sees the own filings'). Whoever may not see it
+# finds nothing: its organisation's members, the other
 # side of the order it was handed over for, and reviewers of an application, a product or a dispute that it belongs to.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
@@ -109,6 +111,10 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
                    UNION SELECT redemption_id FROM invoices WHERE attachment_id = f.id) used
     JOIN approvals a ON a.subject = 'redemption' AND a.subject_id = used.redemption_id
     WHERE a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
+    SELECT 1 FROM filing_files g JOIN filings w ON w.id = g.filing_id JOIN consultants c ON c.id = w.consultant_id
+    WHERE g.attachment_id = f.id AND $1::text = 'consultant' AND w.institution_id = $4 AND c.membership_id = $6
   )
   OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
@@ -169,7 +175,7 @@ class _Reading:
 
 async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIterator[bytes]) -> AttachmentView:
     """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles."""
-    if ctx.actor.role is Role.VIEWER:
+    if ctx.actor.role is Role.VIEWER or (ctx.actor.role is Role.CONSULTANT and slot_name not in CONSULTANT_SLOTS):
         raise NotYourRole
     if (slot := SLOTS.get(slot_name)) is None:
         raise FileSlotUnknown
@@ -266,7 +272,7 @@ async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
 
 async def open_file(ctx: Context, attachment_id: int) -> StoredFile:
     """Raises NotFound for what is not there, not finished, or not for this person."""
-    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id)
+    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id, ctx.actor.membership_id)
     if found is None:
         raise NotFound
     return StoredFile(found.display_name, found.media_type, found.size, ctx.ports.storage.get(found.storage_key))

@@ -154,7 +154,7 @@ async def leave_too(_ctx: Context, tx: Transaction, certification: Any) -> None:
 def _is_to_be_made(certification: Any, membership: Any) -> bool:
     if membership is None or membership.state == ApplicationState.WITHDRAWN:
         return True
-    return bool(membership.state == ApplicationState.REJECTED and membership.created_at < certification.created_at)
+    return bool(membership.state == ApplicationState.REJECTED and membership.id < certification.id)
 
 
 async def _submit_like(ctx: Context, tx: Transaction, certification: Any, membership: Any) -> None:
@@ -165,7 +165,7 @@ async def _submit_like(ctx: Context, tx: Transaction, certification: Any, member
 
 
 async def _take_back_with(tx: Transaction, certification: Any, membership: Any) -> None:
-    if membership is None or membership.created_at < certification.created_at or membership.decided_at is not None:
+    if membership is None or membership.id < certification.id or membership.decided_at is not None:
         return
     if membership.state in {*EDITABLE, ApplicationState.SUBMITTED}:
         await take_back(tx, membership)

@@ -28,7 +28,7 @@ class Wanted(StrEnum):
         return ApplicationKind(self.value.replace("-", "_"))
 
 
-@api.get("/programmes/{programme_id}/zone", title="企业用户的地域范围", who=Who.ANYONE)
+@api.get("/programmes/{programme_id}/zone", title="企业用户的地域范围", who=Who.SIGNED_IN)
 async def get_zone(ctx: Context, programme_id: int) -> zones.ZoneView:
     """范围内的企业可成为企业用户；范围外的以普通用户身份浏览。服务机构不限地域。"""
     return await zones.get_zone(ctx, programme_id)

@@ -41,7 +41,6 @@ class CreditsView(TypedDict):
     participants: int
 
 
-LOCK_INSTITUTION = "SELECT id FROM institutions WHERE organisation_id = $1 FOR NO KEY UPDATE"
 CONSULTANT_PERSON = "SELECT person_id FROM consultants WHERE id = $1"
 # $1-$3 of REACH: whoever was asked to decide on it, or a colleague.
 WITHIN = f"EXISTS (SELECT 1 FROM approvals a WHERE a.subject = 'filing' AND a.subject_id = f.id AND {REACH})"
@@ -96,8 +95,7 @@ async def decide_filing(
 
 
 async def _acknowledge(tx: Transaction, filing: Any, acknowledged: Sequence[str]) -> list[str]:
-    """What stands now, also what came up since the submission; other approvals of the institution wait. Raises DecisionIncomplete."""
-    await tx.run(LOCK_INSTITUTION, filing.institution_id)
+    """What stands now, also what came up since the submission. Raises DecisionIncomplete."""
     found = await flags.look_at(tx, filing)
     if unseen := sorted(found.keys() - set(acknowledged)):
         raise DecisionIncomplete(items=[flag_view(kind, found[kind], is_acknowledged=False) for kind in unseen])

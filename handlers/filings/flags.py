@@ -1,7 +1,7 @@
 """What is odd about a filing, looked for before it counts: rules that anybody can read, with their facts (D17, D18, F02, F03).
 
 A flag refuses nothing by itself. A reviewer who approves has acknowledged each; what has come up since the submission is found again
-at the decision, behind a lock on the institution, so that two approvals at once see each other.
+at the decision. What waits says as much as what counts: so of two filings the one decided later sees the other, without a lock.
 """
 
 from collections.abc import Iterable, Mapping

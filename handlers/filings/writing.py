@@ -108,8 +108,10 @@ WHERE o.id = $1 AND o.institution_id = $2 AND o.paid_at IS NOT NULL
 """
 KNOWN = "SELECT id FROM organisations WHERE kind = 'enterprise' AND credit_code = $1"
 INSTITUTION = "SELECT id, credit_code, region_code, park_id FROM organisations WHERE id = $1"
+# $4: a consultant, who links what they uploaded or what is linked already; null for the institution's staff.
 OWN_FILES = """
-SELECT id, sha256 FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = $3 AND state = 'stored' FOR KEY SHARE
+SELECT id, sha256 FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = $3 AND state = 'stored'
+  AND ($4::bigint IS NULL OR uploaded_by_id = $4 OR id IN (SELECT attachment_id FROM filing_files WHERE filing_id = $5)) FOR KEY SHARE
 """
 PUT_FILES = """
 WITH gone AS (DELETE FROM filing_files WHERE filing_id = $1 AND NOT (attachment_id = ANY($2::bigint[])))
@@ -300,7 +302,9 @@ async def _in_common(ctx: Context, tx: Transaction, form: TransactionForm | Acti
 
 async def _link_files(ctx: Context, tx: Transaction, filing: Any, attachment_ids: Sequence[int]) -> None:
     wanted = sorted(set(attachment_ids))
-    own = {file.id: file.sha256 for file in await tx.rows(OWN_FILES, wanted, ctx.organisation_id, EVIDENCE_SLOT)}
+    uploader = ctx.person_id if ctx.actor.role is Role.CONSULTANT else None
+    found = await tx.rows(OWN_FILES, wanted, ctx.organisation_id, EVIDENCE_SLOT, uploader, filing.id)
+    own = {file.id: file.sha256 for file in found}
     if len(own) != len(wanted) or len(wanted) > EVIDENCE_MAX:
         raise FilingWrong(items=[_problem("attachment_ids", f"附件不存在或不属于此项，最多 {EVIDENCE_MAX} 个")])
     await tx.run(PUT_FILES, filing.id, wanted, [own[number] for number in wanted])
