@@ -84,8 +84,8 @@ class StoredFile:
 
 
 # $4 the acting organisation, $5 the attachment, $6 the acting membership (a consultant sees the own filings'). Whoever may not see it
-# finds nothing: its organisation's members, the other
-# side of the order it was handed over for, and reviewers of an application, a product or a dispute that it belongs to.
+# finds nothing: its organisation's members, the other side of the order it was handed over for, and reviewers of an application, a
+# product or a dispute that it belongs to.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (

@@ -90,18 +90,18 @@ class RevocationBody(Body):
 # --- the institution and its consultants ------------------------------------------------------------------------------
 
 
-@api.get("/institution/filings", title="本机构的备案", who=Who.INSTITUTION_OR_CONSULTANT)
+@api.get("/institution/filings", title="本机构的备案", who=Who.INSTITUTION_AND_CONSULTANTS)
 async def list_own_filings(ctx: Context, query: FilingsQuery) -> PageView[filings.FilingView]:
     """含每项是否计分；顾问只看到自己的备案。"""
     return await filings.list_filings(ctx, query.kind, query.state, query.page())
 
 
-@api.get("/institution/filings/{filing_id}", title="备案详情", who=Who.INSTITUTION_OR_CONSULTANT)
+@api.get("/institution/filings/{filing_id}", title="备案详情", who=Who.INSTITUTION_AND_CONSULTANTS)
 async def get_own_filing(ctx: Context, filing_id: int) -> filings.FilingView:
     return await filings.get_filing(ctx, filing_id)
 
 
-@api.get("/institution/filing-credits", title="备案加分情况", who=Who.INSTITUTION_OR_CONSULTANT)
+@api.get("/institution/filing-credits", title="备案加分情况", who=Who.INSTITUTION_AND_CONSULTANTS)
 async def get_filing_credits(ctx: Context) -> filings.CreditsView:
     return await filings.credits_of(ctx)
 

@@ -84,6 +84,7 @@ class Who:
     INSTITUTION_OR_CONSULTANT = _of(
         "服务机构负责人、经办人、服务顾问", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER, Role.CONSULTANT,
     )
+    INSTITUTION_AND_CONSULTANTS = _of("服务机构成员、服务顾问", OrganisationKind.INSTITUTION, *MEMBER_ROLES, Role.CONSULTANT)
     MEMBER = Permission(
         "企业或服务机构成员", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset(MEMBER_ROLES)
     )

@@ -73,18 +73,18 @@ STANDARD: dict[str, Any] = {
 }
 
 
-async def open_supermarket(world: World) -> Supermarket:
+async def open_supermarket(world: World, region_code: str = SIP, admin: Member | None = None) -> Supermarket:
     await load_regions()
     maker, second, now = (await world.person())[0], (await world.person())[0], world.clock.now()
     programme = await world.owner.fetchval(
         "INSERT INTO programmes (name, region_code, state, made_by_id, created_at) VALUES ('园区企业服务超市',$1,'published',$2,$3)"
-        " RETURNING id", SIP, maker, now,
+        " RETURNING id", region_code, maker, now,
     )
     await world.owner.execute(
         "INSERT INTO policies (programme_id, number, rules, state, made_by_id, confirmed_by_id, confirmed_at, created_at)"
         " VALUES ($1,1,$2,'confirmed',$3,$4,$5,$5)", programme, SUZHOU.model_dump_json(), maker, second, now,
     )
-    return Supermarket(world, programme, await world.official(Role.ADMIN, region_code=SIP))
+    return Supermarket(world, programme, admin or await world.official(Role.ADMIN, region_code=region_code))
 
 
 async def applying(world: World, region_code: str = SIP) -> Member:

@@ -176,7 +176,7 @@ async def test_what_cannot_be_is_not_filed(world: World, office: Office) -> None
     before = await world.snapshot(*TABLES)
     for changes, field in (
         ({"enterprise_code": own_code}, "enterprise_code"), ({"enterprise_code": CODE[:-1] + "0"}, "enterprise_code"),
-        ({"enterprise_name": None}, "enterprise_name"), ({"amount_fen": None}, "amount_fen"), 
+        ({"enterprise_name": None}, "enterprise_name"), ({"amount_fen": None}, "amount_fen"),
         ({"happened_on": "2026-03-03"}, "happened_on"),
         ({"order_id": order}, "order_id"), ({"product_id": shop.product_id}, "product_id"),
         ({"consultant_id": office.consultant_id + 99}, "consultant_id"), ({"attachment_ids": [foreign]}, "attachment_ids"),
@@ -309,8 +309,10 @@ async def test_the_fourth_of_a_pair_in_thirty_days_is_flagged_and_counts_only_wh
     assert {fact["who"] for fact in flags[0]["facts"]} == {"济南示例制造有限公司"}
 
     before = await world.snapshot(*TABLES)
-    for verb, body in (("approval", {}), ("filing-approval", {"acknowledged": ["same_evidence"]})):
-        status, problem = await office.decide(fourth, verb, **body)
+    for answer in (
+        await office.decide(fourth), await office.decide(fourth, "filing-approval", acknowledged=["same_evidence"]),
+    ):
+        status, problem = answer
         assert (status, problem["code"]) == (422, "decision_incomplete")
         assert [item["kind"] for item in problem["data"]["items"]] == ["pair_often"]
     assert await world.snapshot(*TABLES) == before

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from demo import people
+from demo.planter import Planter
+from demo.seed import STANDARD_LIST, plant_suzhou
 from handlers.notices import open_events
 from handlers.personal import open_sealed
+from handlers.regions import load_regions
 from models.accounts import Role
 from tests.applications import valid
 from tests.library import admitted, photo
@@ -308,3 +312,17 @@ async def test_both_are_submitted_in_one_commit_or_neither(world: World) -> None
     assert await world.value("SELECT count(*) FROM applications") == 2
     xids = await world.owner.fetch("SELECT DISTINCT xmin::text FROM approvals")
     assert len(xids) == 1
+
+
+# --- the demonstration ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_demonstrations_supermarket_is_planted_once(world: World) -> None:
+    await load_regions()
+    planter = Planter(world.settings, world.clock, world.ports)
+    for _ in range(2):
+        await plant_suzhou(planter)
+        found = await world.one("SELECT id, region_code, state FROM programmes WHERE name = $1", people.SUZHOU_PROGRAMME)
+        assert (found["region_code"], found["state"]) == (SIP, "published")
+        _, page = await world.get(f"/programmes/{found['id']}/standard-products")
+        assert [one["name"] for one in page["items"]] == [name for _, name, _, _ in STANDARD_LIST]
