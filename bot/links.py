@@ -30,6 +30,7 @@ PAGES: Mapping[str, str] = {
     "order_closed": "pages/orders/show",
     "order_frozen": "pages/orders/show",
     "risk_proposed": "pages/risks/show",
+    "filing_revoked": "pages/index/index",
     "appeal_result": "pages/appeals/show",
     "redemption_result": "pages/redemptions/show",
     "payout_result": "pages/redemptions/show",

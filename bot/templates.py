@@ -22,6 +22,7 @@
     digest                未读消息汇总      count, time, hint
     order_frozen          订单核实通知      order_number, service, progress, time
     risk_proposed         订单核查提醒      order_number, service, time, hint
+    filing_revoked        备案撤销通知      subject, reason, time
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
     redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
     payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
@@ -118,6 +119,7 @@ def table() -> Iterator[Template]:
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
     yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")
     yield order("risk_proposed", "订单核查提醒", "时间 time time", "温馨提示 thing hint")
+    yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
     yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
                    "说明 thing reason")
     yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")

@@ -123,17 +123,22 @@ async def submit(ctx: Context, kind: ApplicationKind, programme_id: int | None =
         if application.state not in EDITABLE:
             raise ApplicationNotEditable(state=application.state)
         await _refuse_unless_right(ctx, tx, rules, application)
-        return tx.reply(await application_view(ctx, await _put_before_reviewers(ctx, tx, rules, application)))
+        submitted = await put_before_reviewers(ctx, tx, rules, application)
+        if rules.on_submitted is not None:
+            await rules.on_submitted(ctx, tx, submitted)
+        return tx.reply(await application_view(ctx, submitted))
 
 
 async def withdraw(ctx: Context, kind: ApplicationKind, programme_id: int | None = None) -> ApplicationView:
     """Give up an application that is not decided. Raises NotFound, ApplicationNotWithdrawable."""
+    rules = KINDS[kind]
     async with transaction(ctx) as tx:
         application = await _lock_alive(ctx, tx, kind, programme_id)
         if application.state not in WITHDRAWABLE or application.decided_at is not None:
             raise ApplicationNotWithdrawable(state=application.state)
-        await withdraw_approval(tx, "application", application.id)
-        withdrawn = await move(tx, APPLICATION_GRAPH, application, ApplicationState.WITHDRAWN, updated_at=ctx.now)
+        withdrawn = await take_back(tx, application)
+        if rules.on_withdrawn is not None:
+            await rules.on_withdrawn(ctx, tx, withdrawn)
         return tx.reply(await application_view(ctx, withdrawn))
 
 
@@ -154,7 +159,7 @@ async def amend(
         await _refuse_unless_right(ctx, tx, rules, after)
         changed = _changed_fields(ctx, before, after)
         if _needs_review(await rules.requalify(tx, after), rules, changed):
-            after = await _put_before_reviewers(ctx, tx, rules, after)
+            after = await put_before_reviewers(ctx, tx, rules, after)
         else:
             after = await tx.row("UPDATE applications SET form_version = $2 WHERE id = $1 RETURNING *", after.id, rules.form_version)
             tx.record("application.updated", "application", after.id, fields=sorted(changed))
@@ -240,16 +245,22 @@ async def _refuse_unless_right(ctx: Context, tx: Transaction, rules: KindRules, 
     _refuse_if([*problems, *missing] or await rules.compare(tx, case))
 
 
-async def _put_before_reviewers(ctx: Context, tx: Transaction, rules: KindRules, application: Any) -> Any:
+async def take_back(tx: Transaction, application: Any) -> Any:
+    """Out of the queue, if it is there, and over. `application`: locked and not decided."""
+    await withdraw_approval(tx, "application", application.id)
+    return await move(tx, APPLICATION_GRAPH, application, ApplicationState.WITHDRAWN, updated_at=tx.ctx.now)
+
+
+async def put_before_reviewers(ctx: Context, tx: Transaction, rules: KindRules, application: Any) -> Any:
     submitted = await move(
         tx, APPLICATION_GRAPH, application, ApplicationState.SUBMITTED, submitted_at=ctx.now, updated_at=ctx.now, reason=None,
         form_version=rules.form_version,
     )
-    organisation = await tx.row(ORGANISATION, submitted.organisation_id)
+    region_code, park_id = await rules.place(tx, submitted, await tx.row(ORGANISATION, submitted.organisation_id))
     await open_approval(
         tx, kind=ApprovalKind.APPLICATION, title=rules.title, subject="application", subject_id=submitted.id,
-        organisation_id=submitted.organisation_id, role=rules.role, region_code=organisation.region_code or submitted.form["region_code"],
-        park_id=organisation.park_id, submitted_by=ctx.person_id, due_at=due_after(ctx.now, rules.working_days),
+        organisation_id=submitted.organisation_id, role=rules.role, region_code=region_code, park_id=park_id,
+        submitted_by=ctx.person_id, due_at=due_after(ctx.now, rules.working_days),
         data=await _submitted(ctx, tx, rules, submitted),
     )
     return submitted

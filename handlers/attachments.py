@@ -22,6 +22,7 @@ from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
 
 UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
+CONSULTANT_SLOTS = frozenset({"filing_evidence"})  # what a consultant, who is of nobody's staff, hands in for the institution
 LOOKING = asyncio.Semaphore(2)  # pictures in memory at a time, of 20 MB at most: a process lives with 150 MB
 UNFINISHED_AFTER = timedelta(hours=24)  # no upload takes as long; a storage that was away for a night is back
 
@@ -82,9 +83,9 @@ class StoredFile:
     chunks: AsyncIterator[bytes]
 
 
-# $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
-# side of the order it was handed over for, reviewers of an application, a product or a dispute that it belongs to, and institutions
-# that have opened its demand ($6: the membership of a consultant, who sees what is addressed to them).
+# $4 the acting organisation, $5 the attachment, $6 the acting membership (a consultant sees the own filings' and what is addressed
+# to them). Whoever may not see it finds nothing: its organisation's members, the other side of the order it was handed over for,
+# reviewers of an application, a product or a dispute that it belongs to, and institutions that have opened its demand.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
@@ -118,6 +119,10 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
       AND ($1::text IS DISTINCT FROM 'consultant' OR c.membership_id = $6)
   )
   OR EXISTS (
+    SELECT 1 FROM filing_files g JOIN filings w ON w.id = g.filing_id JOIN consultants c ON c.id = w.consultant_id
+    WHERE g.attachment_id = f.id AND $1::text = 'consultant' AND w.institution_id = $4 AND c.membership_id = $6
+  )
+  OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
       AND a.state <> 'withdrawn' AND {REACH}
   )
@@ -136,6 +141,7 @@ AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM demand_files n WHERE n.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM filing_files g WHERE g.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
@@ -147,6 +153,7 @@ SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM appeal_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM demand_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM filing_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """
@@ -176,7 +183,7 @@ class _Reading:
 
 async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIterator[bytes]) -> AttachmentView:
     """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles."""
-    if ctx.actor.role is Role.VIEWER:
+    if ctx.actor.role is Role.VIEWER or (ctx.actor.role is Role.CONSULTANT and slot_name not in CONSULTANT_SLOTS):
         raise NotYourRole
     if (slot := SLOTS.get(slot_name)) is None:
         raise FileSlotUnknown

@@ -158,4 +158,7 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _photos("business_photos", "业绩开展照片"),
     FileSlot("contracts", "合同协议附件", (PDF,), 5 * MEGABYTE, 5),
     _paper("client_list", "上年度服务企业名单", has_template=False),
+    # The supermarket (D03, D17, D21).
+    _photos("institution_logo", "机构标识", 1),
+    _document("filing_evidence", "备案证明材料", max_files=10),
 )}

@@ -149,6 +149,9 @@ TEXTS: Mapping[str, Text] = {
         "订单建议核查", "订单 {number}「{service}」的风险信号合计 {score} 分，建议冻结核查。", "pages/risks/show?id={subject_id}",
         ORDER_FIELDS + "time hint", hint="请查看信号后处理",
     ),
+    "filing_revoked": text(
+        "备案已撤销", "备案「{title}」经核实不实，已撤销并不再计分[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
+    ),
     "appeal_result": text(
         "申诉结果：{outcome}", "「{title}」{outcome}。[说明：{reason}。]", "pages/appeals/show?id={subject_id}",
         "subject=title outcome time reason",
@@ -227,6 +230,7 @@ OUTSIDE: Mapping[str, Text] = {
 PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
+    ("approval_result", "filing"): "pages/index/index",
 }
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.

@@ -88,6 +88,10 @@ class Who:
     MEMBER = Permission(
         "企业或服务机构成员", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset(MEMBER_ROLES)
     )
+    MEMBER_OR_CONSULTANT = Permission(
+        "企业或服务机构成员、服务顾问", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}),
+        frozenset({*MEMBER_ROLES, Role.CONSULTANT}),
+    )
     OWNER = Permission(
         "企业或服务机构负责人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset({Role.OWNER})
     )

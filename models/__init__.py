@@ -10,6 +10,7 @@ ALL = [
         "consultants",
         "demands",
         "dialogues",
+        "filings",
         "institutions",
         "jobs",
         "notices",
@@ -23,6 +24,7 @@ ALL = [
         "reviews",
         "risks",
         "scores",
+        "standard_products",
         "wallet",
     )
 ]

@@ -19,6 +19,7 @@ from tests.applications import PDF, consent, file, picture, submitted_certificat
 from tests.lottery import Lottery, Officials, opened, plan, reserve
 from tests.market import DEMAND, Market
 from tests.shop import Shop, open_shop
+from tests.supermarket import evidence, open_supermarket
 from tests.test_redemptions import Treasury
 from tests.world import JINAN, SHIZHONG, Member, World
 
@@ -151,6 +152,7 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     await _demand(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
+    await _supermarket(world, shop, member, found)
     return found
 
 
@@ -185,6 +187,32 @@ async def _payout(world: World, shop: Shop, member: dict[str, Member], found: Th
     await treasury.approved()
     found.add("payout batch", {"payout_officer"}, batch_id=await treasury.batch())
     found.add("redemption", SELLERS | {"centre_reviewer"}, redemption_id=await treasury.claimed())
+
+
+async def _supermarket(world: World, shop: Shop, member: dict[str, Member], found: Things) -> None:
+    """In Jinan, whose officials are those of this scene: the seller is certified, offers a regular product, and has filed."""
+    market = await open_supermarket(world, JINAN, member["admin"])
+    seller = shop.seller
+    await world.owner.execute("UPDATE organisations SET credit_code = $2 WHERE id = $1", seller.organisation_id, valid("91370103MB1234567"))
+    await consent(world, seller)
+    application = await market.submitted(seller, region_code=SHIZHONG)
+    assert (await market.decide(application, "approval"))[0] == 200
+    found.add("supermarket", SELLERS, programme_id=market.id)
+    found.add("no supermarket", set(), programme_id=await world.value("SELECT min(id) FROM programmes WHERE state = 'draft'"))
+    standard = await market.standard()
+    found.add("standard product", {"admin"}, programme_id=market.id, standard_id=standard)
+    body = {"standard_id": standard, "parameters": [{"name": "服务期限", "value": "12"}]}
+    status, product = await world.post("/institution/regular-products", body, by=seller)
+    assert status == 201, product
+    found.add("regular product", SELLERS, product_id=product["id"])
+    paper = await evidence(world, seller)
+    body = {"happened_on": "2026-02-10", "enterprise_code": valid("91370103MC0000001"), "enterprise_name": "济南示例制造有限公司",
+            "amount_fen": 3_000_000, "attachment_ids": [paper]}
+    status, filing = await world.post("/institution/transaction-filings", body, by=seller)
+    assert status == 201, filing
+    assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
+    found.add("own filing", SELLERS, filing_id=filing["id"])
+    found.add("filed", {"admin"}, filing_id=filing["id"])
 
 
 async def _notice(world: World, me: Member, found: Things) -> None:
@@ -235,6 +263,15 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/attachments/\{attachment_id\}", ("attachment", "submitted attachment")),
     (r"/pictures/\{picture_id\}", ("private picture",)),
     (r"/institution/products/\{product_id\}", ("own product",)),
+    (r"/institution/regular-products/\{product_id\}", ("regular product",)),
+    (r"/institution/(filings|transaction-filings|activity-filings)/\{filing_id\}", ("own filing",)),
+    (r"/filings/\{filing_id\}", ("filed",)),
+    (r"/standard-products/\{standard_id\}", ("standard product",)),
+    (r"(GET|POST) /programmes/\{programme_id\}/standard-products", ("no supermarket",)),
+    (r"/programmes/\{programme_id\}/zone", ("no supermarket",)),
+    (r"PUT /programmes/\{programme_id\}/\{wanted\}$", ("no supermarket",)),
+    (r"/programmes/\{programme_id\}/\{wanted\}", ("supermarket",)),
+    (r"/supermarket-forms/\{wanted\}$", ()),
     (r"/products/\{product_id\}", ("listed product", "draft product")),
     (r"/institutions/\{institution_id\}", ("institution", "no institution")),
     (r"/members/\{membership_id\}", ("membership",)),
@@ -267,7 +304,7 @@ NOTHING = {
 # Not there for its owners either, in this scene.
 NOT_YET = {
     "download_draw_bundle": "the list is not committed", "approve_amount": "the case is of another kind",
-    "rule_dispute": "the case is of another kind",
+    "rule_dispute": "the case is of another kind", "approve_filing": "the case is of another kind",
 }
 
 

@@ -9,10 +9,14 @@ from handlers.audit import check_books
 from handlers.invariants import INVARIANTS
 from handlers.reviews import review_due
 from settings import ROOT
+from tests.applications import valid
 from tests.lottery import drawn
 from tests.market import open_market
 from tests.shop import open_shop
+from tests.supermarket import open_supermarket
+from tests.test_filings import Office
 from tests.test_products import create
+from tests.test_regular_products import offer
 from tests.world import World
 from tests.zhengzhou import open_contract_shop
 
@@ -142,6 +146,16 @@ BREAKS = {
     "draws_keep_the_published_list": "UPDATE draw_lists SET lines = lines || '0'",
     "one_ticket_for_each_enterprise": "UPDATE reservations SET organisation_id = 1",
     "tickets_are_of_their_programme": "UPDATE rounds SET programme_id = programme_id + 1",
+    "filings_approved_count_once": "UPDATE score_events SET revoked_at = happened_at WHERE subject = 'filing'",
+    "filings_in_review_have_one_open_approval": "DELETE FROM approvals WHERE subject = 'filing' AND state = 'open'",
+    "filings_count_after_their_flags_were_seen": "UPDATE filing_flags SET acknowledged_by_id = NULL",
+    "filings_file_an_order_once": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
+    "filings_of_an_order_say_what_it_says": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
+    "filings_were_revoked_by_a_second_person": "UPDATE filings SET revoked_at = updated_at WHERE state = 'approved'",
+    "products_regular_are_what_the_list_says": "UPDATE products SET name = '自己的名称' WHERE kind = 'regular'",
+    "memberships_of_the_association_are_of_a_supermarket": (
+        "UPDATE applications SET programme_id = NULL WHERE kind = 'supermarket_certification'"
+    ),
     "approvals_open_wait_for_something": "UPDATE products SET state = 'approved' WHERE state = 'in_review'",
     "what_waits_has_an_open_approval": "DELETE FROM approvals",
     "approvals_are_decided_by_somebody_else": "UPDATE approvals SET state = 'approved', decided_at = submitted_at",
@@ -206,6 +220,18 @@ async def eventful(world: World) -> None:
     await lottery.finalise()
     await contracted(world)
     await asked(world)
+    await filed(world)
+
+
+async def filed(world: World) -> None:
+    """An institution of a supermarket with a regular product, a filing that counts with a flag seen, and one in review."""
+    market = await open_supermarket(world)
+    member = await market.certified()
+    assert (await offer(world, member, await market.standard()))[0] == 201
+    office = Office(world, member, await world.consultant(member), [market.admin])
+    await office.approved()
+    await office.approved(enterprise_code=valid("91370103MC0000009"))
+    await office.submitted(amount_fen=7)
 
 
 async def contracted(world: World) -> None:

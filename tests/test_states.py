@@ -15,6 +15,7 @@ every_graph = pytest.mark.parametrize("graph", GRAPHS, ids=[graph.word for graph
 TERMINAL = {
     "application": {"withdrawn"},  # a right appeal leads out of a rejection (F10)
     "appeal": {"upheld", "overturned"},
+    "filing": {"withdrawn", "revoked"},  # a right appeal leads out of a rejection (F10)
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
@@ -35,7 +36,7 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"},
+    "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
 }
 
 
