@@ -11,8 +11,8 @@ from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
 from bot.redis_client import connect
 from bot.transport import Transport
 from bot.wechat import WeChat
-from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Login, Sender
+from bot.wechat_gateway import WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
+from handlers.ports import ContentCheck, Login, Sender
 from settings import Settings
 
 
@@ -24,6 +24,7 @@ class Gateways:
     dingtalk: DingTalk
     logins: dict[str, Login]
     senders: dict[str, Sender]
+    content_check: ContentCheck
 
 
 @asynccontextmanager
@@ -57,4 +58,5 @@ def assemble(
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
             "dingtalk_notice": DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id),
         },
+        content_check=WeChatContentCheck(wechat),
     )

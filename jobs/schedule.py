@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from handlers import (
     attachments,
     audit,
+    content_checks,
     deliveries,
     draws,
     housekeeping,
@@ -14,8 +15,10 @@ from handlers import (
     reminders,
     resealing,
     reviews,
+    reviews_mutual,
     risk_signals,
     rounds,
+    scores,
     wallet,
 )
 from handlers.accounts import signing_in
@@ -49,6 +52,10 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("orders.remind_unconfirmed", minute, fulfilment.remind_unconfirmed),
         Entry("reviews.review", at_once, reviews.review_due),
         Entry("reviews.remind", minute, reviews.remind_unreviewed),
+        Entry("reviews.reveal", at_once, reviews_mutual.reveal_due),
+        Entry("content_checks.check", at_once, content_checks.check_due),
+        Entry("scores.count", at_once, scores.count_events),
+        Entry("scores.decay", minute, scores.decay_scores),
         Entry("reminders.remind_expiring", minute, reminders.remind_expiring),
         Entry("institutions.expire", minute, institutions_standing.expire_due),
         Entry("institutions.resume", minute, institutions_standing.resume_due),

@@ -2,7 +2,8 @@
 
 ALL = [
     f"models.{word}" for word in (
-        "accounts", "appeals", "approvals", "attachments", "audit", "consultants", "institutions", "jobs", "notices", "orders",
-        "payment_passwords", "products", "programmes", "redemptions", "regions", "reservations", "reviews", "risks", "scores", "wallet",
+        "accounts", "appeals", "approvals", "attachments", "audit", "consultants", "content_checks", "institutions", "jobs", "notices",
+        "orders", "payment_passwords", "products", "programmes", "redemptions", "regions", "reservations", "reviews", "risks", "scores",
+        "wallet",
     )
 ]

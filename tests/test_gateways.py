@@ -22,7 +22,6 @@ from bot.redis_client import connect
 from bot.templates import TEMPLATES, simulator_templates
 from bot.tokens import Grant, TokenStore, usable_seconds
 from bot.transport import PlatformError, Transport
-from bot.wechat import Verdict
 from handlers.ports import (
     Login,
     LoginRefusedError,
@@ -32,6 +31,8 @@ from handlers.ports import (
     PlatformUser,
     Sender,
     SendResult,
+    Suggest,
+    Verdict,
 )
 from simulator.app import create_app
 
@@ -721,16 +722,16 @@ async def test_a_link_ends_within_thirty_days(ours, platforms):
 
 
 @pytest.mark.parametrize(("text", "verdict"), [
-    ("服务很好", Verdict.PASS), ("加微信详谈", Verdict.REVIEW), ("代开发票", Verdict.RISKY),
+    ("服务很好", Suggest.PASS), ("加微信详谈", Suggest.REVIEW), ("代开发票", Suggest.RISKY),
 ])
 async def test_the_verdict_on_a_text_is_in_the_result_and_not_in_errcode(ours, platforms, text, verdict):
     key = await platforms.person("张三")
-    assert await ours.wechat.check_text(key, 2, text) is verdict
+    assert (await ours.wechat.check_text(key, 2, text)).suggest is verdict
 
 
 async def test_a_verdict_that_nobody_knows_is_one_for_a_human(ours, platforms):
     await platforms.befall("*/msg_sec_check", status=200, json={"errcode": 0, "result": {"suggest": "new"}})
-    assert await ours.wechat.check_text("o", 2, "文字") is Verdict.REVIEW
+    assert await ours.wechat.check_text("o", 2, "文字") == Verdict(Suggest.REVIEW)
 
 
 async def test_a_text_of_somebody_who_left_two_hours_ago_is_neither_passed_nor_blocked(ours, platforms):
