@@ -131,12 +131,17 @@ async def _changed(tx: Transaction, check: Any, text: str) -> Any:
 async def check_due(ctx: Context, limit: int = 50) -> int:
     """Sweep: ask the platform about what waits, a batch at once. Returns how many it asked about."""
     async with transaction(ctx) as tx:
-        room = PER_MINUTE_MAX - await tx.value(ASKED_LATELY, ctx.now - timedelta(minutes=1))
-        due = await tx.rows(CLAIM, ctx.now, max(0, min(limit, room)), ctx.now + LEASE)
+        due = await _claim(tx, limit)
     verdicts = await asyncio.gather(*(ctx.ports.content_check.check(one.open_id, COMMENT_SCENE, one.text) for one in due))
     for one, verdict in zip(due, verdicts, strict=True):
         await take_verdict(ctx, one, verdict)
     return len(due)
+
+
+async def _claim(tx: Transaction, limit: int) -> list[Any]:
+    now = tx.ctx.now
+    room = PER_MINUTE_MAX - await tx.value(ASKED_LATELY, now - timedelta(minutes=1))
+    return await tx.rows(CLAIM, now, max(0, min(limit, room)), now + LEASE)
 
 
 async def take_verdict(ctx: Context, asked: Any, verdict: Verdict) -> None:

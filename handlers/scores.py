@@ -133,10 +133,9 @@ def _facts(locked: Sequence[Any], events: Sequence[Any]) -> dict[str, dict[str, 
     ids = {(score.institution_id, score.consultant): str(score.id) for score in locked}
     found: dict[str, dict[str, dict[str, int]]] = {}
     for event in events:
-        kind = ScoreKind(event.kind)
         for consultant in {0, event.consultant}:
-            part = found.setdefault(ids[event.institution_id, consultant], {}).setdefault(OF_KIND[kind].name, {})
-            part[kind] = part.get(kind, 0) + (-1 if event.revoked else 1)
+            part = found.setdefault(ids[event.institution_id, consultant], {}).setdefault(OF_KIND[ScoreKind(event.kind)].name, {})
+            part[event.kind] = part.get(event.kind, 0) + (-1 if event.revoked else 1)
     return found
 
 
