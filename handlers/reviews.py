@@ -10,7 +10,7 @@ from handlers.orders.policy import rules_of_order
 from handlers.orders.views import OrderNotFound, is_window_over, lock_own_order, may
 from handlers.refusals import Kind, Refusal
 from handlers.reviews_lists import ReviewView, show_review
-from handlers.reviews_mutual import reveal_if_both
+from handlers.reviews_mutual import is_revealed, reveal_if_both
 from handlers.scores import count_review
 from handlers.transactions import Transaction, transaction
 from models.reviews import Grade
@@ -47,6 +47,8 @@ async def review_order(
         if not may(ctx, order, "review"):
             await _refuse_unless_systems(ctx, tx, order)
         is_blind = (await rules_of_order(tx, order.policy_id)).mutual_review
+        if is_blind and await is_revealed(tx, order):
+            raise OrderNotReviewable(reason="window_closed")
         review = await tx.row(
             INSERT, order.id, order.enterprise_id, order.institution_id, order.product_id, grade.value, text, platform_stars,
             platform_text, ctx.person_id, ctx.now, is_blind,

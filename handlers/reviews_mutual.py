@@ -33,6 +33,12 @@ BOTH_IN = """
 SELECT EXISTS (SELECT 1 FROM reviews WHERE order_id = $1 AND NOT is_system)
   AND EXISTS (SELECT 1 FROM enterprise_reviews WHERE order_id = $1)
 """
+# What a sweep has revealed is revealed, also to a request that began a microsecond before the window's end.
+IS_REVEALED = """
+SELECT EXISTS (SELECT 1 FROM reviews WHERE order_id = $1 AND revealed_at IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM enterprise_reviews WHERE order_id = $1 AND revealed_at IS NOT NULL)
+"""
+MARK = "UPDATE orders SET enterprise_reviewed_at = $2 WHERE id = $1"
 REVEAL = "UPDATE {table} SET is_blind = false, revealed_at = $2 WHERE order_id = $1 AND is_blind RETURNING *"
 # A frozen order is passed by; its window goes on when it is free (`clock_from`).
 DUE = """
@@ -48,10 +54,12 @@ async def review_enterprise(ctx: Context, order_id: int, grade: Grade, text: str
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "review_enterprise"):
             raise EnterpriseNotReviewable(reason=await _why_not(ctx, tx, order))
+        if await is_revealed(tx, order):
+            raise EnterpriseNotReviewable(reason="window_closed")
         review = await tx.row(
             INSERT, order.id, order.enterprise_id, order.institution_id, grade.value, text, ctx.person_id, ctx.now
         )
-        await tx.run("UPDATE orders SET enterprise_reviewed_at = $2 WHERE id = $1", order.id, ctx.now)
+        await tx.run(MARK, order.id, ctx.now)
         tx.record("order.enterprise_reviewed", "enterprise_review", review.id, after=grade.value, order_id=order.id)
         await content_checks.ask(tx, "enterprise_review", review.id, text)
         await reveal_if_both(tx, order)
@@ -64,6 +72,11 @@ async def _why_not(ctx: Context, tx: Transaction, order: Any) -> str:
     if order.state != OrderState.COMPLETED:
         return "not_completed"
     return "reviewed" if order.enterprise_reviewed_at is not None else "window_closed" if is_window_over(ctx, order) else "not_completed"
+
+
+async def is_revealed(tx: Transaction, order: Any) -> bool:
+    """Whether one side's words are out: then the other has none. The order is locked."""
+    return bool(await tx.value(IS_REVEALED, order.id))
 
 
 async def reveal_if_both(tx: Transaction, order: Any) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from handlers import reviews, reviews_mutual
 from models.accounts import Role
+from models.reviews import Grade
+from tests.races import without
+from tests.referee import COMMIT, Referee
 from tests.shop import Shop, open_shop
 from tests.world import Member, World
 
@@ -248,3 +251,55 @@ async def test_a_viewer_of_the_institution_reads_and_does_not_write(shop):
     assert len(await items(shop, "/institution/reviews/received", viewer)) == 1
     status, body = await shop.world.post(f"/reviews/{review_id}/reply", {"text": "已改进"}, by=viewer)
     assert (status, body["code"]) == (403, "not_your_role")
+
+
+# --- at the same instant ------------------------------------------------------------------------------------------------
+
+
+async def both_at_once(shop: Shop, referee: Referee) -> tuple[int, int, int]:
+    """Both sides review at the same instant; how many of the two are shown, how much counts, and how many are told."""
+    order_id, world = await shop.completed(), shop.world
+    await referee.race(
+        lambda: reviews.review_order(world.context(shop.buyer), order_id, Grade.BAD, "慢", 0, ""),
+        lambda: reviews_mutual.review_enterprise(world.context(shop.seller), order_id, Grade.GOOD, "好"),
+        hold=("handlers.reviews.lock_own_order", "handlers.reviews_mutual.lock_own_order", COMMIT),
+    )
+    found = await world.one(
+        "SELECT (SELECT count(*) FROM reviews WHERE order_id = $1 AND NOT is_blind)"
+        " + (SELECT count(*) FROM enterprise_reviews WHERE order_id = $1 AND NOT is_blind),"
+        " (SELECT count(*) FROM score_events e JOIN reviews r ON e.subject = 'review' AND r.id = e.subject_id WHERE r.order_id = $1),"
+        " (SELECT count(*) FROM events WHERE kind = 'review_revealed' AND subject_id = $1)", order_id,
+    )
+    return found[0], found[1], found[2]
+
+
+@pytest.fixture
+def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
+    found = Referee(world.owner, monkeypatch)
+    for module in ("reviews", "reviews_mutual"):
+        found.hold_after(f"handlers.{module}.lock_own_order")
+    return found
+
+
+async def test_two_reviews_at_the_same_instant_reveal_each_other_once(shop, referee):
+    for number in range(20):
+        assert await both_at_once(shop, referee) == (2, 1, 2), number
+
+
+async def test_without_the_lock_neither_would_see_the_other(shop, referee, monkeypatch):
+    without(monkeypatch, "handlers.orders.views.LOCK_OWN", " FOR UPDATE OF o", "")
+    without(monkeypatch, "handlers.reviews_mutual.MARK", "WHERE id = $1", "WHERE id = $1 AND false")
+    assert await both_at_once(shop, referee) == (0, 0, 0)
+    await shop.world.owner.execute("DELETE FROM enterprise_reviews")
+
+
+async def test_a_review_that_began_before_the_end_and_came_after_the_reveal_is_too_late(shop):
+    order_id = await shop.completed()
+    await shop.ok(shop.seller, order_id, "enterprise-review", THEIRS)
+    shop.world.clock.advance(days=14)
+    assert await shop.world.sweep(reviews_mutual.reveal_due) == 1
+    shop.world.clock.advance(microseconds=-1)
+    before = await shop.unchanged()
+    status, body = await shop.act(shop.buyer, order_id, "review", MINE)
+    assert (status, body["data"]["reason"]) == (409, "window_closed")
+    assert await shop.unchanged() == before
