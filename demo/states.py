@@ -9,7 +9,7 @@ from models.states import Graph
 # What people call each machine and its states; tests/test_states.py wants every one of them.
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
-    "consultant": "服务顾问", "delivery": "消息投递",
+    "consultant": "服务顾问", "content_check": "内容审核", "delivery": "消息投递",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
@@ -22,6 +22,7 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "approval": {"open": "待审", "approved": "通过", "returned": "退回补正", "rejected": "拒绝", "withdrawn": "申请人撤回"},
     "appeal": {"in_review": "审核中", "returned": "待补充", "upheld": "维持原决定", "overturned": "撤销原决定"},
+    "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
     "delivery": {
         "planned": "待发送", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达", "no_consent": "用户未订阅",

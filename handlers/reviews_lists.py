@@ -83,60 +83,62 @@ REPLY = """
 LEFT JOIN review_replies p ON p.{column} = r.id LEFT JOIN content_checks q ON q.subject = 'review_reply' AND q.subject_id = p.id
 """
 COLUMNS = "k.state AS check_state, k.reason AS check_reason, p.text AS reply_text, p.replied_at, q.state AS reply_state"
-REVIEWS = f"SELECT r.*, {COLUMNS} FROM reviews r {JOIN.format(subject='review', id='r.id')} {REPLY.format(column='review_id')}"
+# {page}: which reviews, and no more of them than are shown: only those are joined.
+REVIEWS = f"""
+SELECT r.*, {COLUMNS} FROM (SELECT * FROM reviews {{page}}) r
+{JOIN.format(subject='review', id='r.id')} {REPLY.format(column='review_id')} ORDER BY r.id DESC
+"""
 PARTIES = """
 JOIN orders o ON o.id = r.order_id JOIN organisations e ON e.id = r.enterprise_id JOIN organisations i ON i.id = r.institution_id
 """
 RECEIVED = f"""
 SELECT r.*, {COLUMNS}, o.number, o.product_name, e.name AS enterprise
-FROM reviews r {JOIN.format(subject='review', id='r.id')} {REPLY.format(column='review_id')} {PARTIES}
-WHERE r.institution_id = $1 AND NOT r.is_blind AND r.id < $2 ORDER BY r.id DESC LIMIT $3
+FROM (SELECT * FROM reviews {{page}}) r
+{JOIN.format(subject='review', id='r.id')} {REPLY.format(column='review_id')} {PARTIES} ORDER BY r.id DESC
 """
 ENTERPRISE_REVIEWS = f"""
 SELECT r.*, {COLUMNS}, o.number, o.product_name, e.name AS enterprise, i.name AS institution
-FROM enterprise_reviews r {JOIN.format(subject='enterprise_review', id='r.id')} {REPLY.format(column='enterprise_review_id')} {PARTIES}
+FROM (SELECT * FROM enterprise_reviews {{page}}) r
+{JOIN.format(subject='enterprise_review', id='r.id')} {REPLY.format(column='enterprise_review_id')} {PARTIES} ORDER BY r.id DESC
 """
 WAITING = """
 SELECT o.id, o.number, o.product_name, e.name AS enterprise, o.completed_at, greatest(o.completed_at, o.clock_from) AS clock_from
 FROM orders o JOIN policies y ON y.id = o.policy_id JOIN organisations e ON e.id = o.enterprise_id
 WHERE o.institution_id = $1 AND o.state = 'completed' AND o.enterprise_reviewed_at IS NULL AND (y.rules->>'mutual_review')::boolean
   AND greatest(o.completed_at, o.clock_from) > coalesce(o.frozen_at, $2::timestamptz) - $3::interval AND o.id < $4
-ORDER BY o.id DESC LIMIT $5
+ORDER BY o.id DESC LIMIT {limit}
 """
 
 
 async def show_review(tx: Transaction, review_id: int, reader: int | None = None) -> ReviewView:
     """`reader`: an organisation; without one, the enterprise that wrote it."""
-    review = await tx.row(f"{REVIEWS} WHERE r.id = $1", review_id)
+    review = await tx.row(REVIEWS.format(page="WHERE id = $1"), review_id)
     return view_review(review, review.enterprise_id if reader is None else reader)
 
 
 async def show_enterprise_review(tx: Transaction, review_id: int, reader: int | None = None) -> EnterpriseReviewView:
-    review = await tx.row(f"{ENTERPRISE_REVIEWS} WHERE r.id = $1", review_id)
+    review = await tx.row(ENTERPRISE_REVIEWS.format(page="WHERE id = $1"), review_id)
     return view_enterprise_review(review, review.institution_id if reader is None else reader)
 
 
 async def list_reviews(_ctx: Context, institution_id: int, product_id: int | None, page: Page) -> PageView[ReviewView]:
     """Public: the reviews of an institution or one of its products, newest first; the system's are marked as such."""
-    found = await rows(
-        f"{REVIEWS} WHERE r.institution_id = $1 AND ($2::bigint IS NULL OR r.product_id = $2) AND NOT r.is_blind AND r.id < $3"
-        " ORDER BY r.id DESC LIMIT $4", institution_id, product_id, _before(page), page.limit + 1,
-    )
+    cut = _cut(f"institution_id = $1 AND NOT is_blind{'' if product_id is None else ' AND product_id = $3'}", page)
+    found = await rows(REVIEWS.format(page=cut), institution_id, _before(page), *([] if product_id is None else [product_id]))
     return page_of(found, page, lambda review: view_review(review, None), lambda review: [review.id])
 
 
 async def list_given(ctx: Context, page: Page) -> PageView[ReviewView]:
     """What one's own enterprise wrote, also what is blind or not checked yet."""
-    found = await rows(
-        f"{REVIEWS} WHERE r.enterprise_id = $1 AND NOT r.is_system AND r.id < $2 ORDER BY r.id DESC LIMIT $3",
-        ctx.organisation_id, _before(page), page.limit + 1,
-    )
+    cut = _cut("enterprise_id = $1 AND NOT is_system", page)
+    found = await rows(REVIEWS.format(page=cut), ctx.organisation_id, _before(page))
     return page_of(found, page, lambda review: view_review(review, ctx.organisation_id), lambda review: [review.id])
 
 
 async def list_received(ctx: Context, page: Page) -> PageView[ReceivedReviewView]:
     """我收到的评价 of one's own institution (D20)."""
-    found = await rows(RECEIVED, ctx.organisation_id, _before(page), page.limit + 1)
+    cut = _cut("institution_id = $1 AND NOT is_blind", page)
+    found = await rows(RECEIVED.format(page=cut), ctx.organisation_id, _before(page))
     return page_of(found, page, lambda review: _received(ctx, review), lambda review: [review.id])
 
 
@@ -147,7 +149,7 @@ def _received(ctx: Context, review: Any) -> ReceivedReviewView:
 
 async def list_waiting(ctx: Context, page: Page) -> PageView[WaitingReviewView]:
     """待评价: the orders whose enterprise one's own institution may still review (D19)."""
-    found = await rows(WAITING, ctx.organisation_id, ctx.now, MUTUAL_WINDOW, _before(page), page.limit + 1)
+    found = await rows(WAITING.format(limit=page.limit + 1), ctx.organisation_id, ctx.now, MUTUAL_WINDOW, _before(page))
     return page_of(found, page, _waiting, lambda order: [order.id])
 
 
@@ -158,19 +160,22 @@ def _waiting(order: Any) -> WaitingReviewView:
 
 async def list_enterprise_given(ctx: Context, page: Page) -> PageView[EnterpriseReviewView]:
     """对企业的评价 by one's own institution (D19)."""
-    return await _list_enterprise(ctx, "r.institution_id = $1", page)
+    return await _list_enterprise(ctx, "institution_id = $1", page)
 
 
 async def list_enterprise_received(ctx: Context, page: Page) -> PageView[EnterpriseReviewView]:
     """What institutions said of one's own enterprise, once it is revealed."""
-    return await _list_enterprise(ctx, "r.enterprise_id = $1 AND NOT r.is_blind", page)
+    return await _list_enterprise(ctx, "enterprise_id = $1 AND NOT is_blind", page)
 
 
 async def _list_enterprise(ctx: Context, whose: str, page: Page) -> PageView[EnterpriseReviewView]:
-    found = await rows(
-        f"{ENTERPRISE_REVIEWS} WHERE {whose} AND r.id < $2 ORDER BY r.id DESC LIMIT $3", ctx.organisation_id, _before(page), page.limit + 1
-    )
+    found = await rows(ENTERPRISE_REVIEWS.format(page=_cut(whose, page)), ctx.organisation_id, _before(page))
     return page_of(found, page, lambda review: view_enterprise_review(review, ctx.organisation_id), lambda review: [review.id])
+
+
+def _cut(whose: str, page: Page) -> str:
+    """$2: the last one that was seen."""
+    return f"WHERE {whose} AND id < $2 ORDER BY id DESC LIMIT {page.limit + 1}"
 
 
 def _before(page: Page) -> int:

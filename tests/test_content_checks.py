@@ -96,7 +96,7 @@ async def test_a_risky_text_stays_hidden_and_its_author_hears_why_while_the_grad
     await reviewed(shop, text="代开发票")
     await shop.world.sweep(check_due)
     assert (await seen(shop), await own(shop)) == ([("good", "", "hidden")], [("代开发票", "hidden", "内容安全检测未通过")])
-    told = await shop.world.one("SELECT person_id, data->>'title' AS title, data->>'reason' AS reason FROM events WHERE kind = 'text_hidden'")
+    told = await shop.world.one("SELECT person_id, data->>'title', data->>'reason' FROM events WHERE kind = 'text_hidden'")
     assert tuple(told) == (shop.buyer.person_id, "对服务机构的评价", "内容安全检测未通过")
     assert (await shop.world.get(f"/institutions/{shop.seller.organisation_id}/score"))[1]["good"] == 1
 

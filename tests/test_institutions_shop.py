@@ -1,5 +1,6 @@
 """The shop front that everybody may read, kept for moments, and the institution's own overview (A05, A06, D22)."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -66,8 +67,6 @@ async def test_a_suspended_institution_has_no_shop_and_a_clock_that_goes_back_ke
 
 
 async def test_a_page_is_read_once_for_many_readers(shop, monkeypatch):
-    import asyncio
-
     read, original = [], institutions_shop._read
 
     async def counted(*args: Any) -> Any:

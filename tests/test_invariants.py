@@ -174,8 +174,8 @@ BREAKS = {
     "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
     "scores_are_the_sum_of_their_parts": (
-        "INSERT INTO scores (institution_id, formula_version, month, reviews, transactions, activities, answers, total, activity, updated_at)"
-        " SELECT institution_id, 1, 1, 2800, 0, 0, 0, 2801, 0, placed_at FROM orders LIMIT 1"
+        "INSERT INTO scores (institution_id, formula_version, month, reviews, transactions, activities, answers, total, activity,"
+        " updated_at) SELECT institution_id, 1, 1, 2800, 0, 0, 0, 2801, 0, placed_at FROM orders LIMIT 1"
     ),
     "score_months_are_what_was_counted": "UPDATE score_events SET counted = true",
     "reviews_that_count_are_of_people_and_revealed": (
