@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     sms_template_ids: dict[str, str] = Field(default_factory=dict)
     platform_timeout_seconds: Seconds = 3  # their slowest documented answer is under one; the user waits for log-in
 
+    # Whether what people write for others is shown only after msg_sec_check or a human has passed it: 《网络安全法》第四十七条, and
+    # WeChat's condition for mini-programs with texts of users. Off, it is shown at once.
+    content_check: bool = True
+
     # --- jobs ---------------------------------------------------------------------------------------------------------
     sweep_seconds: Seconds = 1  # how late a timer may be; an idle sweep is one indexed query
     notice_workers: Positive = 8  # in flight per process: also the bound of duplicates when it is killed

@@ -31,7 +31,7 @@ from settings import ROOT, Mode, Settings
 
 VAR = ROOT / "var" / "bench"
 DATABASE = "bench"
-HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8"), "W3 beside W6, W7"
+HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8", "W9"), "W3 beside W6, W7"
 WARM_SECONDS = 0.5
 
 

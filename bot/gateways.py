@@ -14,8 +14,8 @@ from bot.redis_client import connect
 from bot.sms import Account, TencentSms
 from bot.transport import Transport
 from bot.wechat import WeChat
-from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Login, Recaller, Sender
+from bot.wechat_gateway import WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
+from handlers.ports import ContentCheck, Login, Recaller, Sender
 from settings import Mode, Settings
 
 
@@ -28,6 +28,7 @@ class Gateways:
     logins: dict[str, Login]
     senders: dict[str, Sender]
     recallers: dict[str, Recaller]
+    content_check: ContentCheck
 
 
 @asynccontextmanager
@@ -63,6 +64,7 @@ def assemble(
             "dingtalk_notice": notices, **outside_senders(settings, transport),
         },
         recallers={"dingtalk_notice": notices},
+        content_check=WeChatContentCheck(wechat),
     )
 
 

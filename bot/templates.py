@@ -28,6 +28,9 @@
     payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
     review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
     system_review_made    系统评价通知      service, order_number, time, hint
+    review_revealed       评价公布通知      service, order_number, time, hint
+    review_replied        评价回复通知      service, order_number, time, hint
+    text_hidden           内容审核通知      subject, reason, time
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
     demand_posted         新需求通知        subject, enterprise (脱敏), time, reply_by (处理时限)
@@ -129,6 +132,11 @@ def table() -> Iterator[Template]:
     yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "评价时间 time time", "温馨提示 thing hint")
     yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
+    yield template("review_revealed", "评价公布通知", "服务名称 thing service", "订单编号 character_string order_number",
+                   "公布时间 time time", "温馨提示 thing hint")
+    yield template("review_replied", "评价回复通知", "服务名称 thing service", "订单编号 character_string order_number",
+                   "回复时间 time time", "温馨提示 thing hint")
+    yield template("text_hidden", "内容审核通知", "审核内容 thing subject", "原因说明 thing reason", "审核时间 time time")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",

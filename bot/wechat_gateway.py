@@ -1,4 +1,4 @@
-"""WeChat as `handlers.ports` wants it: log-in, and messages to those who agreed to get one."""
+"""WeChat as `handlers.ports` wants it: log-in, messages to those who agreed to get one, and the check of texts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,16 @@ from bot.links import page_for
 from bot.templates import TEMPLATES, fill
 from bot.transport import PlatformError
 from bot.wechat import TOKEN_REFUSED, WeChat
-from handlers.ports import LoginRefusedError, Message, Outcome, PlatformDownError, PlatformUser, SendResult
+from handlers.ports import (
+    LoginRefusedError,
+    Message,
+    Outcome,
+    PlatformDownError,
+    PlatformUser,
+    SendResult,
+    Suggest,
+    Verdict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -115,3 +124,25 @@ def outcome_of(error: PlatformError, kind: str) -> SendResult:
     if error.code in APP_REFUSED or not error.retryable:
         log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
     return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))
+
+
+TEXT_CHARACTERS_MAX = 2500
+
+
+class WeChatContentCheck:
+    """msg_sec_check, where everything that is no verdict is UNKNOWN: 61010 (idle for two hours), the quota, a platform that is away."""
+
+    def __init__(self, client: WeChat) -> None:
+        self._client = client
+
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        try:
+            return await self._client.check_text(open_id, scene, text[:TEXT_CHARACTERS_MAX])
+        except PlatformError as error:
+            return no_verdict(error)
+
+
+def no_verdict(error: PlatformError) -> Verdict:
+    if error.code in APP_REFUSED:
+        log.error("platform_refuses_us", doing="content_check", code=error.code, message=error.message)
+    return Verdict(Suggest.UNKNOWN, error=str(error))

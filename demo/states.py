@@ -11,6 +11,7 @@ MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
     "consultant": "服务顾问", "demand": "需求", "demand_response": "需求对接", "delivery": "消息投递",
     "filing": "备案",
+    "content_check": "内容审核",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
@@ -27,6 +28,7 @@ LABELS: dict[str, dict[str, str]] = {
         "draft": "暂存", "in_review": "审核中", "returned": "退回补正", "approved": "备案通过", "rejected": "审核拒绝",
         "withdrawn": "已撤回", "revoked": "已撤销",
     },
+    "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
     "demand": {"open": "待接单", "taken": "对接中", "closed": "已关闭"},
     "demand_response": {

@@ -5,6 +5,7 @@ migration may write rows that a rule of the code would refuse; nothing may write
 """
 
 from handlers.demand_invariants import DEMANDS
+from handlers.invariants_scores import SCORES
 from models.wallet import MOVES, EntryKind
 
 # --- money -------------------------------------------------------------------------------------------------------------
@@ -311,6 +312,7 @@ _RECORDED = {
     "programme": "programmes", "round": "rounds",
     "demand": "demands", "demand_response": "demand_responses",
     "filing": "filings",
+    "content_check": "content_checks",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.
 _LAST_STATE = """
@@ -408,4 +410,4 @@ RECORDS = {
 }
 
 # name -> a query whose rows are the breaks
-INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **DEMANDS, **SUPERMARKET, **RECORDS}
+INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **DEMANDS, **SUPERMARKET, **SCORES, **RECORDS}

@@ -195,6 +195,16 @@ TEXTS: Mapping[str, Text] = {
     "demand_closed": text(
         "需求已关闭", "需求「{title}」已关闭（{closing}）。", DEMAND, "subject=title closing time",
     ),
+    "review_revealed": text(
+        "评价已公布", "订单 {number}「{service}」双方的评价已公布，请查看；可在 30 天内回复一次。", REVIEW,
+        ORDER_FIELDS + "time hint", hint="可在三十天内回复",
+    ),
+    "review_replied": text(
+        "收到评价回复", "订单 {number}「{service}」对方回复了您的评价，请查看。", REVIEW, ORDER_FIELDS + "time hint", hint="请查看回复内容",
+    ),
+    "text_hidden": text(
+        "内容未通过审核", "您发表的「{title}」未通过审核，不会公布[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
+    ),
 }
 
 # The same template for another situation: what decides is the event's reason.

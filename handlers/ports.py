@@ -79,6 +79,44 @@ class Recaller(Protocol):
         """Take a message back from its reader: DELIVERED when it is gone, REFUSED when it stays, or RETRY."""
 
 
+class Suggest(StrEnum):
+    """What a content check advises. UNKNOWN is no verdict: the platform was away, or does not judge texts of this person now."""
+
+    PASS = "pass"  # noqa: S105 - the platform's word
+    REVIEW = "review"
+    RISKY = "risky"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`label` is the platform's number for what it found (100: nothing), `trace_id` its name of this check.
+
+    `error`: code and short text of an UNKNOWN; never a token, never the text.
+    """
+
+    suggest: Suggest
+    label: int | None = None
+    trace_id: str | None = None
+    error: str | None = None
+
+
+class ContentCheck(Protocol):
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        """Judge a text of a user of the mini-program, up to 2,500 characters. `scene`: 1 profile, 2 comment, 3 forum, 4 log.
+
+        Never raises for what the platform says or does not say; that is the verdict.
+        """
+
+
+class NoContentCheck:
+    """Where no platform judges: every text is for a human."""
+
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        del open_id, scene, text
+        return Verdict(Suggest.UNKNOWN, error="no content check")
+
+
 class Storage(Protocol):
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream under a new key; nothing is left behind if the stream fails."""
@@ -98,3 +136,4 @@ class Ports:
     senders: dict[str, Sender]
     storage: Storage
     recallers: dict[str, Recaller] = field(default_factory=dict)
+    content_check: ContentCheck = field(default_factory=NoContentCheck)

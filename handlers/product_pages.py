@@ -60,7 +60,7 @@ GRADES = """
 SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,
   count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,
   count(*) FILTER (WHERE grade = 'bad' AND NOT is_system) AS bad, count(*) FILTER (WHERE is_system) AS system
-FROM reviews WHERE product_id = $1
+FROM reviews WHERE product_id = $1 AND NOT is_blind
 """
 # The recommended of its kind first, then the newest: each part reads an index from its front and stops.
 OTHERS = f"""

@@ -8,6 +8,7 @@ ALL = [
         "attachments",
         "audit",
         "consultants",
+        "content_checks",
         "demands",
         "dialogues",
         "filings",

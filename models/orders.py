@@ -93,6 +93,7 @@ class Order(Table):
     completed_at = moment(null=True)
     closed_at = moment(null=True)
     reviewed_at = moment(null=True)
+    enterprise_reviewed_at = moment(null=True)  # when the institution reviewed the enterprise (D19)
     due_at = moment(null=True)        # the next deadline of whoever must act
     reminded = fields.SmallIntField(default=0)
     frozen_at = moment(null=True)

@@ -148,12 +148,25 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     found.add("submitted attachment", BUYERS | {"admin"}, attachment_id=submitted)
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
     await _notice(world, me, found)
+    await _reviews(world, shop, callers, found)
     await _appeal(world, member, found)
     await _demand(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     await _supermarket(world, shop, member, found)
     return found
+
+
+async def _reviews(world: World, shop: Shop, callers: dict[str, Caller], found: Things) -> None:
+    """Of both sides, revealed; and somebody who represents the institution."""
+    order = await shop.completed()
+    given = {"grade": "good", "text": "专业、及时", "platform_stars": 5, "platform_text": ""}
+    review = await shop.ok(shop.buyer, order, "review", given)
+    answer = await shop.ok(shop.seller, order, "enterprise-review", {"grade": "good", "text": "配合"})
+    found.add("review", SELLERS, review_id=review["id"])
+    found.add("enterprise review", BUYERS, review_id=answer["id"])
+    consultant_id, _ = await world.consultant(shop.seller)
+    found.add("consultant in public", set(callers), consultant_id=consultant_id)
 
 
 async def _appeal(world: World, member: dict[str, Member], found: Things) -> None:
@@ -274,6 +287,9 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/supermarket-forms/\{wanted\}$", ()),
     (r"/products/\{product_id\}", ("listed product", "draft product")),
     (r"/institutions/\{institution_id\}", ("institution", "no institution")),
+    (r"/consultants/\{consultant_id\}/score", ("consultant in public",)),
+    (r"/enterprise-reviews/\{review_id\}", ("enterprise review",)),
+    (r"/reviews/\{review_id\}", ("review",)),
     (r"/members/\{membership_id\}", ("membership",)),
     (r"/officials/\{membership_id\}", ("official",)),
     (r"/sessions/\{session_id\}", ("session",)),
@@ -297,7 +313,8 @@ NOTHING = {
     # The case before looking: whoever may not do it at all.
     "end_membership": {403, 404}, "delete_attachment": {403, 404},
     # Lists, sums and marks that are empty; they are empty for what is hidden, too.
-    "score_of": {200}, "list_reviews": {200}, "list_draw_tickets": {200}, "get_favourite": {200}, "remove_favourite": {200},
+    "score_of": {200}, "list_score_changes": {200}, "list_consultant_score_changes": {200}, "list_shop_products": {200},
+    "list_reviews": {200}, "list_draw_tickets": {200}, "get_favourite": {200}, "remove_favourite": {200},
     # A code of the State's list, known to everybody.
     "get_region": {422},
 }
@@ -436,6 +453,6 @@ Scene = tuple[dict[str, Caller], Things]
 
 async def scene(world: World) -> Scene:
     await load_regions()
-    shop = await open_shop(world, claim={"requires": "paid", "ratio": "0.60"})
+    shop = await open_shop(world, claim={"requires": "paid", "ratio": "0.60"}, mutual_review=True)
     callers = await everybody(world, shop)
     return callers, await one_of_each(world, shop, callers)

@@ -83,6 +83,10 @@ APPEAL = (
     " SELECT 'payment', organisation_id, id, '{state}', '', submitted_by_id, submitted_at, {decided_by}, {decided_at}"
     " FROM approvals WHERE decided_by_id IS NOT NULL LIMIT 1"
 )
+ENTERPRISE_REVIEW = (
+    "INSERT INTO enterprise_reviews (order_id, enterprise_id, institution_id, grade, reviewed_by_id, reviewed_at, is_blind, text)"
+    " SELECT id, enterprise_id, institution_id, 'good', placed_by_id, completed_at, true, '' FROM orders WHERE state = 'completed' LIMIT 1"
+)
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
     "redemptions_are_in_the_ledger": CLAIM.format(number="2", state="pre_redeemed", payable="1"),
@@ -192,6 +196,25 @@ BREAKS = {
     "demands_converted_have_their_order": "UPDATE orders SET demand_id = NULL",
     "demands_answered_count_once": "DELETE FROM score_events",
     "demand_contacts_were_seen_after_taking": "UPDATE demand_responses SET taken_at = taken_at + interval '1 day'",
+    "scores_are_the_sum_of_their_parts": (
+        "INSERT INTO scores (institution_id, formula_version, month, reviews, transactions, activities, answers, total, activity,"
+        " updated_at) SELECT institution_id, 1, 1, 2800, 0, 0, 0, 2801, 0, placed_at FROM orders LIMIT 1"
+    ),
+    "score_months_are_what_was_counted": "UPDATE score_events SET counted = true",
+    "reviews_that_count_are_of_people_and_revealed": (
+        "INSERT INTO score_events (kind, institution_id, subject, subject_id, facts, happened_at) SELECT 'review_received', institution_id,"
+        " 'review', id, jsonb_build_object('grade', grade), reviewed_at FROM reviews WHERE is_system LIMIT 1"
+    ),
+    "pairs_of_reviews_are_revealed_together": f"UPDATE reviews SET is_system = false; {ENTERPRISE_REVIEW}",
+    "enterprises_are_reviewed_where_both_sides_review": ENTERPRISE_REVIEW,
+    "replies_are_to_what_can_be_read": (
+        "INSERT INTO review_replies (review_id, text, replied_by_id, replied_at)"
+        " SELECT r.id, '', o.placed_by_id, r.reviewed_at FROM reviews r JOIN orders o ON o.id = r.order_id WHERE r.is_system LIMIT 1"
+    ),
+    "texts_in_review_have_one_open_approval": (
+        "INSERT INTO content_checks (subject, subject_id, text, person_id, organisation_id, state, tries, created_at)"
+        " SELECT 'review', id, '', placed_by_id, enterprise_id, 'in_review', 1, placed_at FROM orders LIMIT 1"
+    ),
     "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
     "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
 }

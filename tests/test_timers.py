@@ -6,7 +6,21 @@ from typing import Any
 
 import pytest
 
-from handlers import attachments, deliveries, demands, housekeeping, notices, orders, payment_passwords, reminders, reviews, wallet
+from handlers import (
+    attachments,
+    deliveries,
+    demands,
+    housekeeping,
+    notices,
+    orders,
+    payment_passwords,
+    reminders,
+    reviews,
+    reviews_mutual,
+    reviews_replies,
+    scores,
+    wallet,
+)
 from handlers.accounts import signing_in
 from handlers.context import Context
 from handlers.draws import close_due_rounds, draw_due_rounds
@@ -88,6 +102,23 @@ async def unreviewed(world: World, moment: datetime) -> datetime:
 async def system_review(world: World, moment: datetime) -> datetime:
     await (await shop_at(world, moment - timedelta(days=7))).completed()
     return moment
+
+
+@timer("what is in is revealed when the window of both sides is over", reviews_mutual.reveal_due)
+async def blind(world: World, moment: datetime) -> datetime:
+    world.clock.set(moment - timedelta(days=14))
+    shop = await open_shop(world, mutual_review=True)
+    await reviews_mutual.review_enterprise(world.context(shop.seller), await shop.completed(), Grade.GOOD, "")
+    return moment
+
+
+@timer("scores fade when a month is over in Shanghai", scores.decay_scores)
+async def fading(world: World, moment: datetime) -> datetime:
+    local = moment.astimezone(SHANGHAI)
+    turn = datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=SHANGHAI)
+    await (await shop_at(world, turn - timedelta(days=1))).completed()
+    assert await world.sweep(scores.count_events) == 1
+    return turn
 
 
 # --- vouchers --------------------------------------------------------------------------------------------------------
@@ -296,8 +327,23 @@ async def takeable(world: World, moment: datetime) -> Try:
     return lambda: demands.take_demand(world.context(market.seller), demand)
 
 
+async def mutual(world: World, moment: datetime) -> Try:
+    """The enterprise is reviewed within fourteen days."""
+    world.clock.set(moment - timedelta(days=14))
+    shop = await open_shop(world, mutual_review=True)
+    order_id = await shop.completed()
+    return lambda: reviews_mutual.review_enterprise(world.context(shop.seller), order_id, Grade.BAD, "")
+
+
+async def repliable(world: World, moment: datetime) -> Try:
+    """A review is replied to within thirty days."""
+    shop = await shop_at(world, moment - timedelta(days=30))
+    review = await reviews.review_order(world.context(shop.buyer), await shop.completed(), Grade.BAD, "慢", 0, "")
+    return lambda: reviews_replies.reply_to_review(world.context(shop.seller), review["id"], "已改进")
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("door", [session, replaceable, takeable])
+@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable])
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, early: bool) -> None:
     attempt = await door(world, MOMENTS[day])
