@@ -12,14 +12,14 @@ from typing import Any
 from handlers.application_forms import Form, ProblemView
 from handlers.context import Context
 from handlers.file_types import FileSlot
-from handlers.personal import mask_account, mask_id_number, mask_name, mask_phone
+from handlers.personal import mask_account, mask_email, mask_id_number, mask_name, mask_phone
 from handlers.transactions import Transaction
 from models.accounts import Role
 from models.approvals import ApplicationKind
 
 # Personal fields of any form: sealed columns of `applications`, and how each is shown.
 MASKS: Mapping[str, Callable[[str], str]] = {
-    "contact_name": mask_name, "contact_phone": mask_phone, "legal_person_name": mask_name,
+    "contact_name": mask_name, "contact_phone": mask_phone, "contact_email": mask_email, "legal_person_name": mask_name,
     "legal_person_id_number": mask_id_number, "bank_account": mask_account,
 }
 

@@ -54,8 +54,9 @@ SELECT * FROM applications WHERE organisation_id = $1 AND kind = $2 AND programm
 # Personal values are shown masked, so nobody could type them over from an earlier application: they are taken along.
 INSERT = """
 INSERT INTO applications (organisation_id, kind, programme_id, state, form_version, form, contact_name, contact_phone,
-  legal_person_name, legal_person_id_number, bank_account, applied_by_id, version, created_at, updated_at)
-SELECT $1, $2, $3, 'draft', $4, '{}', p.contact_name, p.contact_phone, p.legal_person_name, p.legal_person_id_number, p.bank_account,
+  contact_email, legal_person_name, legal_person_id_number, bank_account, applied_by_id, version, created_at, updated_at)
+SELECT $1, $2, $3, 'draft', $4, '{}', p.contact_name, p.contact_phone, p.contact_email,
+  p.legal_person_name, p.legal_person_id_number, p.bank_account,
   $5, 1, $6, $6
 FROM (SELECT 1) one LEFT JOIN LATERAL (
   SELECT * FROM applications WHERE organisation_id = $1 AND kind = $2 AND programme_id IS NOT DISTINCT FROM $3 ORDER BY id DESC LIMIT 1

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+import orjson
 import structlog
 
 from handlers.context import Context
+from handlers.notice_texts import render
 from handlers.paging import Page, PageView, page_of
+from handlers.personal import open_sealed
 from handlers.ports import Message, Outcome, SendResult
 from handlers.refusals import Busy
 from handlers.transactions import changed, rows, transaction
@@ -47,8 +50,10 @@ WITH chosen AS (
   UPDATE deliveries d SET state = 'sending', leased_until = $3, attempts = d.attempts + 1 FROM chosen WHERE d.id = chosen.id
   RETURNING d.*
 )
-SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.id AS identity_id, i.open_id
-FROM taken JOIN notices n ON n.id = taken.notice_id
+SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.id AS identity_id, i.open_id,
+  CASE WHEN taken.secrets IS NOT NULL THEN n.data END AS data, n.created_at,
+  coalesce(taken.address, CASE taken.channel WHEN 'email' THEN p.email WHEN 'sms' THEN p.phone END) AS sealed_address
+FROM taken JOIN notices n ON n.id = taken.notice_id LEFT JOIN persons p ON p.id = taken.person_id
 LEFT JOIN LATERAL (
   SELECT id, open_id FROM identities
   WHERE person_id = taken.person_id AND platform = CASE taken.channel WHEN 'wechat_subscribe' THEN 'wechat' ELSE 'dingtalk' END
@@ -164,12 +169,26 @@ async def _settle_surely(ctx: Context, results: Sequence[tuple[Any, SendResult]]
 
 async def _send(ctx: Context, delivery: Any) -> SendResult:
     sender = ctx.ports.senders.get(delivery.channel)
-    if sender is None or delivery.open_id is None:
-        return SendResult(Outcome.REFUSED, error="no such channel" if sender is None else "no identity on this platform")
-    message = Message(
-        delivery.kind, delivery.open_id, delivery.title, delivery.body, delivery.page, delivery.fields, f"N{delivery.notice_id}"
-    )
+    if sender is None:
+        return SendResult(Outcome.REFUSED, error="no such channel")
+    message = message_of(ctx, delivery)
+    if message is None:
+        return SendResult(Outcome.REFUSED, error="no identity on this platform")
     return await _answer_of(sender.send(message), delivery)
+
+
+def message_of(ctx: Context, delivery: Any) -> Message | None:
+    """What goes out, with the address opened and the secrets in their places; None where the reader cannot be reached here."""
+    by_address = delivery.channel in (Channel.EMAIL, Channel.SMS)
+    sealed = delivery.sealed_address if by_address else None
+    to = open_sealed(ctx.settings, sealed) if sealed else None if by_address else delivery.open_id
+    if to is None:
+        return None
+    text = delivery
+    if delivery.secrets:
+        of, secrets = delivery.data, orjson.loads(open_sealed(ctx.settings, delivery.secrets))
+        text = render(delivery.kind, of["subject"], of["subject_id"], {**of["facts"], **secrets}, delivery.created_at)
+    return Message(delivery.kind, to, text.title, text.body, text.page, text.fields, f"N{delivery.notice_id}")
 
 
 async def _answer_of(call: Any, delivery: Any) -> SendResult:

@@ -174,6 +174,14 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
     ),
 }
 
+# Kinds that only bare addresses get (handlers/outside.py): no template of a platform, no inbox. What is secret among their facts
+# is filled in when they are sent.
+OUTSIDE: Mapping[str, Text] = {
+    "email_code": text(
+        "邮箱验证码", "您正在确认以此邮箱接收企服券通知，验证码：{code}，{minutes} 分钟内有效。如非本人操作，请忽略本邮件。", "", "code minutes",
+    ),
+}
+
 # The result of a review leads to what was reviewed; a page that WeChat does not know would lose the message (41030).
 PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
@@ -200,8 +208,8 @@ class Rendered:
 
 
 def text_of(kind: str, data: Mapping[str, object]) -> Text:
-    """Raises KeyError for a kind that is not in the table."""
-    return VARIANTS.get((kind, str(data.get("reason"))), TEXTS[kind])
+    """Raises KeyError for a kind that is not in the tables."""
+    return OUTSIDE.get(kind) or VARIANTS.get((kind, str(data.get("reason")))) or TEXTS[kind]
 
 
 def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object], created_at: datetime) -> Rendered:

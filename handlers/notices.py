@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import structlog
 
 from handlers.context import Context
-from handlers.notice_texts import SUPERSEDES, TEXTS, VARIANTS, render
+from handlers.notice_texts import SUPERSEDES, TEXTS, VARIANTS, Rendered, render
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import NotFound
 from handlers.transactions import Transaction, row, rows, transaction
@@ -55,12 +55,13 @@ WRITE = """
 WITH made AS (
   INSERT INTO notices (event_id, person_id, organisation_id, kind, title, body, page, data, created_at)
   SELECT n.*, $9 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[]) n
-  ON CONFLICT (event_id, person_id) DO NOTHING RETURNING id, person_id, data
+  ON CONFLICT (event_id, person_id) DO NOTHING RETURNING id, event_id, person_id, data
 ), planned AS (
-  INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)
-  SELECT id, person_id, 1, data->'channels'->>0, 'planned', 0, $9, $10 FROM made WHERE data->'channels'->>0 IS NOT NULL
+  INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at, address, secrets)
+  SELECT m.id, m.person_id, 1, m.data->'channels'->>0, 'planned', 0, $9, $10, e.address, e.secrets
+  FROM made m JOIN events e ON e.id = m.event_id WHERE m.data->'channels'->>0 IS NOT NULL
 )
-UPDATE events SET opened_at = $9 WHERE id = ANY($11)
+UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY($11)
 """
 # $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless. What is being sent goes its way.
 SUPERSEDE = """
@@ -85,7 +86,7 @@ class Draft:
     """A notice to be written: the columns of WRITE in their order."""
 
     event_id: int
-    person_id: int
+    person_id: int | None
     organisation_id: int | None
     kind: str
     title: str
@@ -124,6 +125,8 @@ def _drafts(event: Any, platforms: dict[int, list[str]]) -> list[Draft]:
         # One event that nobody can read must not hold up the others; it stays in the table, and in the log.
         log.exception("event_of_unknown_kind", kind=event.kind, event_id=event.id)
         return []
+    if event.address is not None:
+        return [_outside_draft(event, text)]
     enterprise = event.role is None and event.organisation_kind in (None, OrganisationKind.ENTERPRISE)
     chain = ENTERPRISE_CHAIN if enterprise else OTHER_CHAIN
     return [
@@ -133,6 +136,14 @@ def _drafts(event: Any, platforms: dict[int, list[str]]) -> list[Draft]:
         })
         for person in event.people
     ]
+
+
+def _outside_draft(event: Any, text: Rendered) -> Draft:
+    """To a bare address. The facts are kept for the sender: only there are the secrets known that belong among them."""
+    return Draft(event.id, None, None, event.kind, text.title, text.body, text.page, {
+        "fields": text.fields, "subject": event.subject, "subject_id": event.subject_id, "channels": [event.channel],
+        "facts": event.data,
+    })
 
 
 async def _write(ctx: Context, tx: Transaction, event_ids: list[int], drafts: Sequence[Draft]) -> None:

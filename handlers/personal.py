@@ -146,6 +146,12 @@ def mask_id_number(number: str) -> str:
     return f"{number[:4]}{'*' * (len(number) - 8)}{number[-4:]}" if len(number) >= 15 else _tail(number, 4)
 
 
+def mask_email(address: str) -> str:
+    """z****@example.com: the domain is no secret, and people have several mailboxes."""
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1] if len(name) > 1 else ''}****@{domain}"
+
+
 def mask_account(number: str) -> str:
     """****8888."""
     return _tail(number, 4)

@@ -460,4 +460,4 @@ def test_each_outcome_is_an_edge_of_the_graph():
         DeliveryState.PLANNED, DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.NO_CONSENT, DeliveryState.FAILED,
         DeliveryState.DEAD,
     }
-    assert DELIVERY_GRAPH.next_states("accepted") == {DeliveryState.DELIVERED, DeliveryState.FAILED}
+    assert DELIVERY_GRAPH.next_states("accepted") == {DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.RECALLING}
