@@ -11,9 +11,12 @@ from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
 from bot.redis_client import connect
 from bot.transport import Transport
 from bot.wechat import WeChat
-from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Login, Sender
+from bot.wechat_gateway import WeChatCodes, WeChatLogin, WeChatSubscribeSender
+from handlers.ports import Codes, Login, Sender
 from settings import Settings
+
+# The same three versions under the names of messages and under those of codes.
+VERSIONS = {"developer": "develop", "trial": "trial", "formal": "release"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Gateways:
     dingtalk: DingTalk
     logins: dict[str, Login]
     senders: dict[str, Sender]
+    codes: Codes
 
 
 @asynccontextmanager
@@ -57,4 +61,5 @@ def assemble(
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
             "dingtalk_notice": DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id),
         },
+        codes=WeChatCodes(wechat, VERSIONS[settings.wechat_miniprogram_state]),
     )

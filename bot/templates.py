@@ -28,6 +28,7 @@
     system_review_made    系统评价通知      service, order_number, time, hint
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+    consultant_progress   服务顾问动态提醒  consultant, step (已接受邀请|已谢绝邀请|…), time, institution
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -44,6 +45,7 @@ from bot.values import FORMATTERS, HAN
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
+CONSULTANT_STEPS = ("已接受邀请", "已谢绝邀请", "邀请已过期", "申请新邀请", "已提交审核", "已解除关联")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
@@ -122,6 +124,8 @@ def table() -> Iterator[Template]:
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
+    yield template("consultant_progress", "服务顾问动态提醒", "服务顾问 thing consultant", ("进展 phrase step", CONSULTANT_STEPS),
+                   "时间 time time", "服务机构 thing institution")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

@@ -9,7 +9,7 @@ from models.states import Graph
 # What people call each machine and its states; tests/test_states.py wants every one of them.
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
-    "consultant": "服务顾问", "delivery": "消息投递",
+    "consultant": "服务顾问", "invitation": "顾问邀请", "delivery": "消息投递",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
@@ -58,6 +58,7 @@ LABELS: dict[str, dict[str, str]] = {
         "added": "已添加", "invited": "已邀请", "filling": "填写中", "in_review": "审核中", "returned": "退回补正", "rejected": "审核拒绝",
         "active": "已认证", "ended": "已解除",
     },
+    "invitation": {"live": "有效", "accepted": "已接受", "declined": "已谢绝", "revoked": "已撤销", "expired": "已过期"},
 }
 # Rows that may also begin where another state leads to: a product with a price makes an order that is to be paid at once (E27).
 # The first text of a product becomes a version when it is approved.

@@ -68,6 +68,11 @@ class Sender(Protocol):
         """What became of an accepted message: DELIVERED, REFUSED, or RETRY while it is not known."""
 
 
+class Codes(Protocol):
+    async def draw(self, scene: str, page: str) -> bytes:
+        """The picture of a mini-program code that opens `page` with `scene`. Raises PlatformDownError, also for what is refused."""
+
+
 class Storage(Protocol):
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream under a new key; nothing is left behind if the stream fails."""
@@ -86,3 +91,4 @@ class Ports:
     logins: dict[str, Login]
     senders: dict[str, Sender]
     storage: Storage
+    codes: Codes | None = None  # where WeChat is set up

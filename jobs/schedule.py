@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from handlers import (
     attachments,
     audit,
+    consultants,
     deliveries,
     draws,
     housekeeping,
@@ -54,6 +55,8 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("institutions.expire", minute, institutions_standing.expire_due),
         Entry("institutions.resume", minute, institutions_standing.resume_due),
         Entry("institutions.remind_expiring", hour, institutions_standing.remind_expiring),
+        Entry("consultants.lapse_invitations", at_once, consultants.lapse_due),
+        Entry("consultants.forget_codes", hour, consultants.forget_codes),
         Entry("risks.scan", minute, risk_signals.scan_orders),
         Entry("notices.open", at_once, notices.open_events),
         Entry("deliveries.release", at_once, deliveries.release_expired),

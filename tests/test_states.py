@@ -17,6 +17,7 @@ TERMINAL = {
     "appeal": {"upheld", "overturned"},
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
+    "invitation": {"accepted", "declined", "revoked", "expired"},
     "consultant": set(),  # D11: who was unlinked may be invited again
     "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
     "membership": {"ended"},
@@ -34,7 +35,7 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"},
+    "round": {"draft"}, "consultant": {"added"}, "invitation": {"live"},
 }
 
 
