@@ -6,7 +6,7 @@ TESTS := .venv/.tests
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run journey browser test soak check lint bench states openapi migration divisions lock clean
+.PHONY: help run journey browser pictures test soak check lint bench states openapi migration divisions lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ check: lint test  ## what CI runs, and the lint
 
 bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full
 	@SIZE=$(or $(SIZE),small) $(BIN)/python -m bench
+
+pictures: $(TESTS) browser  ## take the screenshots of docs/images anew
+	@$(BIN)/python -m pytest tests/draw_pictures.py
 
 states: $(TESTS)  ## draw docs/states.md from the graphs
 	@$(BIN)/python -m demo.states > docs/states.md

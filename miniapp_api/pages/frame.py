@@ -14,6 +14,7 @@ import jinja2
 from aiohttp import BodyPartReader, web
 
 from handlers.context import Actor, Context
+from handlers.file_types import MEGABYTE
 from handlers.refusals import Kind, Refusal
 from handlers.signatures import is_signature, signature
 from handlers.working_days import SHANGHAI
@@ -23,6 +24,8 @@ from miniapp_api.problems import BodyTimedOut, BodyTooLarge, InvalidInput, statu
 
 HERE = Path(__file__).parent
 TEXT_BYTES, PARTS_MAX = 16 * 1024, 40  # of one field; of a form
+PHOTO_BYTES = 2 * MEGABYTE + 1         # one more than the slot takes: then it says that the photo is too large
+PHOTO_SENT_BYTES = 12 * MEGABYTE       # the largest that a phone's camera makes
 VISITOR, PROOF = "visitor", "proof"    # cookies: which browser this is; which phone it has proved
 PROOF_SECONDS = 3600                   # a form is filled in within an hour; then the phone is proved again
 HEADERS = {
@@ -173,7 +176,7 @@ class Visit:
                 await self._read()
         except TimeoutError as error:
             raise BodyTimedOut from error
-        except (ValueError, AssertionError, RuntimeError) as error:
+        except (ValueError, AssertionError, RuntimeError, web.HTTPException) as error:
             raise InvalidInput(fields=[]) from error
         if not self._is_known or not secrets.compare_digest(self.text("form_token").encode(), self._form_token().encode()):
             raise FormOutdated
@@ -196,20 +199,22 @@ class Visit:
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise InvalidInput(fields=[])
             if part.filename is None:
-                self.form.setdefault(part.name, []).append((await _bounded(part, TEXT_BYTES)).decode())
+                self.form.setdefault(part.name, []).append((await _bounded(part, TEXT_BYTES, TEXT_BYTES)).decode())
             elif part.filename:
-                self.photo = (part.filename, await _bounded(part, 2 * 1024 * 1024 + 1))  # one more than the slot takes
+                self.photo = (part.filename, await _bounded(part, PHOTO_BYTES, PHOTO_SENT_BYTES))
             else:
                 await part.release()
         raise InvalidInput(fields=[])
 
 
-async def _bounded(part: BodyPartReader, max_bytes: int) -> bytes:
-    content = bytearray()
+async def _bounded(part: BodyPartReader, kept_bytes: int, max_bytes: int) -> bytes:
+    """What is over `kept_bytes` is received and thrown away, so that the page can say what was wrong with it."""
+    content, received = bytearray(), 0
     while chunk := await part.read_chunk():
-        content += chunk
-        if len(content) > max_bytes:
+        received += len(chunk)
+        if received > max_bytes:
             raise BodyTooLarge(max_bytes=max_bytes)
+        content += chunk[: kept_bytes - len(content)]
     return bytes(content)
 
 
