@@ -4,6 +4,7 @@ Aggregates over whole tables, no query per row: made for a nightly run over mill
 migration may write rows that a rule of the code would refuse; nothing may write rows that break these.
 """
 
+from handlers.consultants.proofs import CONSULTANTS
 from models.wallet import MOVES, EntryKind
 
 # --- money -------------------------------------------------------------------------------------------------------------
@@ -273,6 +274,7 @@ DRAWS = {
 _RECORDED = {
     "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
     "product_version": "product_versions", "institution": "institutions", "appeal": "appeals",
+    "consultant": "consultants", "invitation": "invitations",
     "programme": "programmes", "round": "rounds",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.
@@ -371,4 +373,4 @@ RECORDS = {
 }
 
 # name -> a query whose rows are the breaks
-INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **RECORDS}
+INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **RECORDS, **CONSULTANTS}

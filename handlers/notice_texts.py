@@ -185,7 +185,8 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
 # is filled in when they are sent.
 OUTSIDE: Mapping[str, Text] = {
     "email_code": text(
-        "邮箱验证码", "您正在确认以此邮箱接收企服券通知，验证码：{code}，{minutes} 分钟内有效。如非本人操作，请忽略本邮件。", "", "code minutes",
+        "邮箱验证码", "您正在确认以此邮箱接收企服券通知，验证码：{code}，{minutes} 分钟内有效。如非本人操作，请忽略本邮件。", "",
+        "code minutes",
     ),
     "consultant_invited": text(
         "{institution} 邀请您成为服务顾问", "{institution} 邀请您作为服务顾问入驻企业服务超市。请于 {until} 前打开链接查看并答复：{link} "

@@ -83,9 +83,9 @@ class Consulting:
     async def submit(self, consultant_id: int, person: Member, **changes: Any) -> tuple[int, Any]:
         return await self.world.put(f"/consultancies/{consultant_id}/form", {**PROFILE, **changes}, by=person)
 
-    async def in_review(self, person: Member | None = None) -> tuple[int, Member]:
+    async def in_review(self, person: Member | None = None, **changes: Any) -> tuple[int, Member]:
         person = person or await self.somebody()
-        consultant_id, token = await self.invited()
+        consultant_id, token = await self.invited(**changes)
         assert (await self.accept(token, person))[0] == 200
         status, body = await self.submit(consultant_id, person)
         assert (status, body["state"]) == (200, "in_review"), body
@@ -153,4 +153,4 @@ class Unchanged:
 async def open_consulting(world: World) -> Consulting:
     sms = world.ports.senders["sms"] = Gateway("sms")
     mail = world.ports.senders["email"] = Gateway("mail")
-    return Consulting(world, await world.institution(), await world.official(Role.ADMIN), sms, mail)  # type: ignore[arg-type]
+    return Consulting(world, await world.institution(), await world.official(Role.ADMIN), sms, mail)

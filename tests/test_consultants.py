@@ -309,7 +309,8 @@ def test_a_name_of_any_length_fits_on_the_poster(length):
 
 class Drawer:
     def __init__(self, answer: bytes | None) -> None:
-        self.answer, self.asked = answer, []
+        self.answer = answer
+        self.asked: list[tuple[str, str]] = []
 
     async def draw(self, scene: str, page: str) -> bytes:
         self.asked.append((scene, page))
@@ -653,7 +654,7 @@ async def test_an_ended_consultants_badge_says_so_at_once(holder, consulting, wo
 
 async def test_the_badge_of_a_suspended_institution_is_worth_nothing(holder, consulting, world):
     badge = (await world.get("/badge", by=holder[1]))[1]
-    await world.owner.execute("UPDATE organisations SET suspended_at = $1 WHERE id = $2", world.clock.now(), consulting.owner.organisation_id)
+    await world.owner.execute("UPDATE organisations SET suspended_at = $1 WHERE kind = 'institution'", world.clock.now())
     assert (await world.get(f"/badges/{badge['token']}"))[1]["standing"] == "ended"
 
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bot.console import CODE, ConsoleLogin, ConsoleSender
 from bot.gateways import Gateways, assemble, open_gateways
-from bot.links import HOME, PUBLISHED_PAGES, is_scene, new_scene, qr_png, qr_svg
+from bot.links import HOME, PUBLISHED_PAGES, is_scene, new_scene
 from bot.redis_client import connect
 from bot.templates import TEMPLATES, simulator_templates
 from bot.tokens import Grant, TokenStore, usable_seconds
@@ -33,6 +33,7 @@ from handlers.ports import (
     Sender,
     SendResult,
 )
+from handlers.qr_codes import qr_png, qr_svg
 from simulator.app import create_app
 
 STABLE, SEND, NOTICE = "/wechat/cgi-bin/stable_token", "/wechat/cgi-bin/message/subscribe/send", "*/asyncsend_v2"

@@ -9,6 +9,7 @@ from handlers.audit import check_books
 from handlers.invariants import INVARIANTS
 from handlers.reviews import review_due
 from settings import ROOT
+from tests.consulting import open_consulting
 from tests.lottery import drawn
 from tests.shop import open_shop
 from tests.test_products import create
@@ -77,6 +78,10 @@ APPEAL = (
     "INSERT INTO appeals (kind, organisation_id, approval_id, state, statement, filed_by_id, filed_at, decided_by_id, decided_at)"
     " SELECT 'payment', organisation_id, id, '{state}', '', submitted_by_id, submitted_at, {decided_by}, {decided_at}"
     " FROM approvals WHERE decided_by_id IS NOT NULL LIMIT 1"
+)
+PHONE_CODE = (
+    "INSERT INTO phone_codes (invitation_id, phone_index, code_hash, tries, consent_version, agreed_at, expires_at, used_at)"
+    " SELECT id, '\\x00', '\\x00', {tries}, '', created_at, expires_at, {used_at} FROM invitations WHERE state = 'accepted' LIMIT 1"
 )
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
@@ -171,6 +176,11 @@ BREAKS = {
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
     "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
     "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
+    "consultants_active_hold_the_membership_of_their_institution": "UPDATE memberships SET state = 'ended' WHERE role = 'consultant'",
+    "consultants_invited_have_one_live_invitation": "UPDATE invitations SET state = 'live'",
+    "consultants_in_review_have_one_open_approval": "UPDATE consultants SET state = 'filling' WHERE state = 'in_review'",
+    "invitations_were_accepted_by_whom_they_named": PHONE_CODE.format(tries=0, used_at="created_at"),
+    "phone_codes_have_five_tries_and_are_used_in_time": PHONE_CODE.format(tries=0, used_at="expires_at"),
 }
 
 
@@ -196,6 +206,9 @@ async def eventful(world: World) -> None:
     await lottery.publicise()
     await lottery.finalise()
     await contracted(world)
+    consulting = await open_consulting(world)
+    await consulting.active()
+    await consulting.in_review(await consulting.somebody("13700137000"), phone="13700137000")
 
 
 async def contracted(world: World) -> None:

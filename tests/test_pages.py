@@ -28,7 +28,8 @@ class Visitor:
 
     def __init__(self, client: TestClient[Any, Any], token: str) -> None:
         self.client, self.token = client, token
-        self.text, self.status, self.headers = "", 0, {}
+        self.text, self.status = "", 0
+        self.headers: dict[str, str] = {}
 
     async def get(self, path: str = "") -> "Visitor":
         return await self._ask("GET", path, None)

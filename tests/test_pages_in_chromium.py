@@ -23,7 +23,8 @@ CONTRAST = """() => {
   const ground = at => { for (; at; at = at.parentElement) { const c = rgb(getComputedStyle(at).backgroundColor);
     if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
   return [...document.querySelectorAll('body *')].filter(at => [...at.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-    .filter(at => at.checkVisibility()).map(at => { const a = light(rgb(getComputedStyle(at).color)), b = light(ground(at));
+    .filter(at => at.checkVisibility())
+  .map(at => { const a = light(rgb(getComputedStyle(at).color)), b = light(ground(at));
       return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), at.tagName, at.textContent.trim().slice(0, 20)]; })
     .sort((x, y) => x[0] - y[0])[0];
 }"""
@@ -31,8 +32,9 @@ UNNAMED = """() => [...document.querySelectorAll('input:not([type=hidden]), text
   .filter(at => !(at.labels?.length || at.textContent.trim() || at.getAttribute('aria-label'))).map(at => at.outerHTML)"""
 UNKNOWN_REFERENCES = """() => [...document.querySelectorAll('[aria-describedby], label[for]')].flatMap(at =>
   (at.getAttribute('aria-describedby') || at.getAttribute('for')).split(' ')).filter(id => !document.getElementById(id))"""
-SMALL = """points => [...document.querySelectorAll('button, .button, input:not([type=hidden]), textarea, summary')].filter(at => at.checkVisibility())
-  .map(at => [(at.closest('label') || at).getBoundingClientRect(), at.outerHTML]).filter(([box]) => box.height < points || box.width < 24)
+SMALL = """points => [...document.querySelectorAll('button, .button, input:not([type=hidden]), textarea, summary')]
+  .filter(at => at.checkVisibility()).map(at => [(at.closest('label') || at).getBoundingClientRect(), at.outerHTML])
+  .filter(([box]) => box.height < points || box.width < 24)
   .map(([box, html]) => html)"""
 
 
