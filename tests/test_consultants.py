@@ -320,7 +320,7 @@ class Drawer:
 
 
 async def test_a_mini_program_code_opens_the_invitation_and_a_failure_is_no_picture(consulting, world, monkeypatch):
-    from bot.links import PUBLISHED_PAGES, is_scene
+    from bot.links import INVITATION, PUBLISHED_PAGES, is_scene
 
     _, token = await consulting.invited()
     path = f"/invitations/{token}/mini-program-code"
@@ -332,6 +332,7 @@ async def test_a_mini_program_code_opens_the_invitation_and_a_failure_is_no_pict
     ((scene, page),) = drawer.asked
     assert scene == f"i.{token}"
     assert is_scene(scene)
+    assert page == INVITATION
     assert page in PUBLISHED_PAGES
     drawer.answer = None
     assert (await _download(world, path, consulting.owner))[0] == 503
