@@ -31,7 +31,7 @@ class Provider:
     transport: Transport
     now: datetime = AT
 
-    def sender(self, account: Account = ACCOUNT, ids: dict[str, str] = IDS) -> TencentSms:  # noqa: B006
+    def sender(self, account: Account = ACCOUNT, ids: dict[str, str] = IDS) -> TencentSms:
         return TencentSms(self.transport, str(self.client.make_url("/sms")), account, ids)
 
     async def send(self, message: Message = MESSAGE) -> SendResult:
