@@ -30,6 +30,7 @@ PAGES: Mapping[str, str] = {
     "payout_result": "pages/redemptions/show",
     "review_reminder": "pages/orders/review",
     "system_review_made": "pages/orders/review",
+    "digest": "pages/notices/index",
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",
     "institution_standing": "pages/index/index",

@@ -19,6 +19,7 @@
     order_sent_back       服务退回通知      order_number, service, reason, time
     order_completed       订单完成通知      order_number, service, amount (用券), time
     order_closed          订单关闭通知      order_number, service, reason, time
+    digest                未读消息汇总      count, time, hint
     order_frozen          订单核实通知      order_number, service, progress, time
     risk_proposed         订单核查提醒      order_number, service, time, hint
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
@@ -120,6 +121,7 @@ def table() -> Iterator[Template]:
                    "系统评价时间 time time", "温馨提示 thing hint")
     yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "评价时间 time time", "温馨提示 thing hint")
+    yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",

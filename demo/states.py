@@ -24,8 +24,9 @@ LABELS: dict[str, dict[str, str]] = {
     "appeal": {"in_review": "审核中", "returned": "待补充", "upheld": "维持原决定", "overturned": "撤销原决定"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
     "delivery": {
-        "planned": "待发送", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达", "no_consent": "用户未订阅",
-        "failed": "发送失败", "dead": "放弃重试", "superseded": "已无须发送",
+        "planned": "待发送", "held": "免打扰中", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达",
+        "no_consent": "用户未订阅",
+        "failed": "发送失败", "dead": "放弃重试", "superseded": "已无须发送", "recalling": "撤回中", "recalled": "已撤回",
     },
     "order": {
         "awaiting_price": "待核价", "unpaid": "待支付", "pay_review": "支付审核中", "pay_rejected": "支付审核拒绝", "paid": "待服务商确认",

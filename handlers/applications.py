@@ -10,7 +10,8 @@ from handlers.application_views import ApplicationView, FormView, application_vi
 from handlers.approvals import DECIDERS, Decision, DecisionIncomplete, open_approval, withdraw_approval
 from handlers.context import Context
 from handlers.moves import move
-from handlers.personal import blind_index, seal
+from handlers.outside import tell_outside
+from handlers.personal import blind_index, mailbox_index, open_sealed, seal
 from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -72,6 +73,10 @@ INSERT INTO application_files (application_id, attachment_id, slot)
 SELECT $1, a.id, a.slot FROM attachments a WHERE a.id = ANY($2) ON CONFLICT DO NOTHING
 """
 FILES = "SELECT slot, attachment_id FROM application_files WHERE application_id = $1 ORDER BY slot, attachment_id"
+TOLD_ANYWAY = """
+SELECT true FROM memberships m JOIN persons p ON p.id = m.person_id
+WHERE m.organisation_id = $1 AND m.state = 'active' AND m.role IN ('owner', 'handler') AND p.email_index = $2 LIMIT 1
+"""
 ORGANISATION = "SELECT * FROM organisations WHERE id = $1"
 
 
@@ -293,7 +298,19 @@ async def decide_application(
         "approval_result", "application", application.id, organisation_id=application.organisation_id, result=decision.value,
         application_kind=rules.kind, title=rules.title, programme_id=application.programme_id, reason=reason,
     )
+    await _tell_the_given_mailbox(ctx, tx, decided, rules, reason)
     return {"items": items} if items else {}
+
+
+async def _tell_the_given_mailbox(ctx: Context, tx: Transaction, decided: Any, rules: KindRules, reason: str | None) -> None:
+    """The conclusion goes to the e-mail in the form as well (D06), unless it is that of somebody who is told by e-mail anyway."""
+    email = open_sealed(ctx.settings, decided.contact_email) if decided.contact_email else None
+    if email is None or await tx.value(TOLD_ANYWAY, decided.organisation_id, mailbox_index(ctx.settings, email)):
+        return
+    tell_outside(
+        tx, "approval_result", email=email, subject="application", subject_id=decided.id, result=str(decided.state),
+        application_kind=rules.kind, title=rules.title, reason=reason,
+    )
 
 
 def _return_items(rules: KindRules, given: list[Mapping[str, str]]) -> list[ProblemView]:

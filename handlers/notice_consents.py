@@ -53,7 +53,7 @@ OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
     Occasion.ORDER_WORK: ("order_placed", "order_paid", "order_sent_back"),
     Occasion.CONTRACT_ORDER: ("price_confirmed", "payment_approved", "payment_rejected"),
     Occasion.REDEMPTION: ("price_requested", "redemption_result", "payout_result"),
-    Occasion.REVIEW_WORK: ("approval_waiting",),
+    Occasion.REVIEW_WORK: ("approval_waiting", "digest"),
 }
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from models.accounts import Role
+from models.approvals import ApplicationKind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
@@ -159,6 +160,10 @@ TEXTS: Mapping[str, Text] = {
         "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,
         ORDER_FIELDS + "time=review_due_at hint", hint="逾期由系统自动评价",
     ),
+    "digest": text(
+        "您有 {count} 条新消息", "您有 {count} 条新消息，请在消息中心查看。", "pages/notices/index", "count time hint",
+        hint="请在消息中心查看",
+    ),
     "system_review_made": text(
         "系统已自动评价", "订单 {number}「{service}」逾期未评价，已由系统自动评价，不计入机构得分。", REVIEW,
         ORDER_FIELDS + "time hint", hint="不计入机构得分",
@@ -210,13 +215,30 @@ PAGES: Mapping[tuple[str, str], str] = {
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.
 SUPERSEDES: Mapping[str, tuple[str, ...]] = {
+    "approval_closed": ("approval_waiting",),
+    "price_confirmed": ("price_requested", "price_confirmed"),
+    "payment_approved": ("order_placed", "price_requested", "price_confirmed"),
+    "order_paid": ("order_placed", "price_requested", "price_confirmed"),
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
-    "order_closed": ("order_paid", "order_delivered"),
+    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered"),
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
     "system_review_made": ("review_reminder",),
 }
+# Tells nobody anything: it only makes others pointless. The case is decided or withdrawn, so its other reviewers need not look.
+SILENT = frozenset({"approval_closed"})
+# Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
+ALSO_BY_EMAIL = frozenset({"approval_result"})
+# What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
+BY_SMS = frozenset({"order_frozen", "payout_result"})
+ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})
+# The answer to what somebody did this minute, told to whoever reads that mailbox or phone: no quiet hours.
+AT_ONCE = frozenset({"email_code"})
+
+
+def by_sms(kind: str, data: Mapping[str, object]) -> bool:
+    return kind in BY_SMS or (kind == "approval_result" and data.get("application_kind") in ADMISSIONS)
 
 
 @dataclass(frozen=True, slots=True)

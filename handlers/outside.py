@@ -44,7 +44,7 @@ def tell_outside(
 ) -> None:
     """Send a message of this kind to a mainland mobile phone by SMS, to a mailbox, or to both, whoever reads them.
 
-    Its text is in notice_texts.OUTSIDE or TEXTS, the parameters of its SMS in bot/sms_templates.py. `secrets` are facts that must
+    Its text is in notice_texts.OUTSIDE or TEXTS, its SMS in bot/sms.py. `secrets` are facts that must
     not be readable in the database (a link with a token, a code): they are sealed, and put into the text when it is sent; a fact
     named `link` is what the mail's button opens. The caller has checked the addresses (`is_email`, `is_mobile`).
     """

@@ -131,6 +131,11 @@ def blind_index(settings: Settings, text: str) -> bytes:
     return hmac.digest(key, normalise(text).encode(), hashlib.sha256)
 
 
+def mailbox_index(settings: Settings, address: str) -> bytes:
+    """The blind index of a mail address, in which a hyphen is a letter and capitals mean nothing."""
+    return blind_index(settings, address.strip().lower().encode().hex())
+
+
 def mask_phone(phone: str) -> str:
     """138****1234."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else _tail(phone, 2)

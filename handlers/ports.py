@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -45,11 +46,15 @@ class SendResult:
     provider_id: str | None = None
     error: str | None = None           # code and short text; never a token, never a body
     retry_after_seconds: float = 0
+    about_reader: bool = False         # the wait is for this person alone; the channel goes on
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notice for one person on one channel. `fields` are plain texts by name; the channel's template fits them."""
+    """One notice for one person on one channel. `fields` are plain texts by name; the channel's template fits them.
+
+    `open_id` is who the channel knows: a user of a platform, a mailbox, or a phone number.
+    """
 
     kind: str
     open_id: str
@@ -58,6 +63,7 @@ class Message:
     page: str
     fields: dict[str, str] = field(default_factory=dict)
     reference: str = ""  # makes the content of each message its own (DingTalk drops repeats)
+    sent_at: datetime | None = field(default=None, compare=False)
 
 
 class Sender(Protocol):
@@ -73,6 +79,11 @@ class Codes(Protocol):
         """The picture of a mini-program code that opens `page` with `scene`. Raises PlatformDownError, also for what is refused."""
 
 
+class Recaller(Protocol):
+    async def recall(self, provider_id: str) -> SendResult:
+        """Take a message back from its reader: DELIVERED when it is gone, REFUSED when it stays, or RETRY."""
+
+
 class Storage(Protocol):
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream under a new key; nothing is left behind if the stream fails."""
@@ -86,9 +97,10 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`logins` by platform (wechat, dingtalk), `senders` by channel (wechat_subscribe, dingtalk_notice)."""
+    """`logins` by platform (wechat, dingtalk), `senders` and `recallers` by channel; a channel that is not there is off."""
 
     logins: dict[str, Login]
     senders: dict[str, Sender]
     storage: Storage
     codes: Codes | None = None  # where WeChat is set up
+    recallers: dict[str, Recaller] = field(default_factory=dict)

@@ -71,8 +71,8 @@ class Channel(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    HELD = "held"              # for the end of the reader's quiet hours
     PLANNED = "planned"
+    HELD = "held"              # for the end of the reader's quiet hours
     SENDING = "sending"
     ACCEPTED = "accepted"      # the platform took it; a receipt is still awaited (DingTalk)
     DELIVERED = "delivered"
@@ -190,7 +190,7 @@ class NoticePreference(Table):
 
 
 class EmailCode(Table):
-    """A mailbox that somebody says is theirs, until they type the code that was sent to it."""
+    """A mailbox that somebody says is theirs: they know the code that was sent to it. The newest one of a person counts, once."""
 
     person = reference("Person")
     email = Sealed()
@@ -199,11 +199,9 @@ class EmailCode(Table):
     tries_left = fields.SmallIntField()
     sent_at = moment()
     expires_at = moment()
+    used_at = moment(null=True)
 
     class Meta:
         table = "email_codes"
-        indexes = (("sent_at",),)
-        constraints = (
-            UniqueConstraint(fields=("person_id",), name="email_codes_once"),
-            CheckConstraint(check="tries_left >= 0", name="email_codes_tries_not_negative"),
-        )
+        indexes = (("person_id", "sent_at"), ("email_index", "sent_at"), ("sent_at",))
+        constraints = (CheckConstraint(check="tries_left >= 0", name="email_codes_tries_not_negative"),)

@@ -19,7 +19,7 @@ TERMINAL = {
     "attachment": {"deleted"},
     "invitation": {"accepted", "declined", "revoked", "expired"},
     "consultant": set(),  # D11: who was unlinked may be invited again
-    "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
+    "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},

@@ -25,8 +25,9 @@ class Migration(migrations.Migration):
                 ('tries_left', fields.SmallIntField()),
                 ('sent_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('expires_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('used_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'email_codes', 'app': 'models', 'constraints': [UniqueConstraint(fields=('person_id',), name='email_codes_once'), CheckConstraint(check='tries_left >= 0', name='email_codes_tries_not_negative')], 'indexes': [Index(fields=['sent_at'])], 'pk_attr': 'id', 'table_description': 'A mailbox that somebody says is theirs, until they type the code that was sent to it.'},
+            options={'table': 'email_codes', 'app': 'models', 'constraints': [CheckConstraint(check='tries_left >= 0', name='email_codes_tries_not_negative')], 'indexes': [Index(fields=['person_id', 'sent_at']), Index(fields=['email_index', 'sent_at']), Index(fields=['sent_at'])], 'pk_attr': 'id', 'table_description': 'A mailbox that somebody says is theirs: they know the code that was sent to it. The newest one of a person counts, once.'},
             bases=['Table'],
         ),
         ops.CreateModel(
@@ -55,7 +56,7 @@ class Migration(migrations.Migration):
         ops.AlterField(
             model_name='Delivery',
             name='state',
-            field=fields.CharField(description='held|planned|sending|accepted|delivered|no_consent|failed|dead|superseded|recalling|recalled', max_length=24),
+            field=fields.CharField(description='planned|held|sending|accepted|delivered|no_consent|failed|dead|superseded|recalling|recalled', max_length=24),
         ),
         ops.AddField(
             model_name='Delivery',
@@ -127,7 +128,6 @@ class Migration(migrations.Migration):
             constraint=CheckConstraint(check='(email IS NULL) = (email_index IS NULL)', name='persons_email_with_its_index'),
         ),
         ops.RunSQL("""
-ALTER TABLE email_codes ADD CONSTRAINT email_codes_once UNIQUE (person_id);
 ALTER TABLE email_codes ADD CONSTRAINT email_codes_tries_not_negative CHECK (tries_left >= 0);
 ALTER TABLE notice_preferences ADD CONSTRAINT notice_preferences_once UNIQUE (person_id);
 ALTER TABLE notice_preferences ADD CONSTRAINT notice_preferences_quiet_hours CHECK ((quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from BETWEEN 0 AND 1439 AND quiet_until BETWEEN 0 AND 1439 AND quiet_from <> quiet_until);
