@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     payment_pepper: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     payment_hash_memory_kib: Annotated[int, Field(ge=8)] = 19_456
     payment_hash_passes: Positive = 2
+    # What is signed for a browser and shown to others: rotating badges, form tokens of pages, who has confirmed a phone.
+    signing_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     session_days: Positive = 30  # a mini-program signs in silently again; a lost phone is revoked at once
 
     # --- platforms ----------------------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ class Settings(BaseSettings):
 
     def _development_left_overs(self) -> list[str]:
         problems = [f"{name.upper()} is the development default" for name in (
-            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper",
+            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
         if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
             problems.append("PERSONAL_KEYS is the development default")

@@ -14,9 +14,12 @@ from bot.redis_client import connect
 from bot.sms import Account, TencentSms
 from bot.transport import Transport
 from bot.wechat import WeChat
-from bot.wechat_gateway import WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
-from handlers.ports import ContentCheck, Login, Recaller, Sender
+from bot.wechat_gateway import WeChatCodes, WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
+from handlers.ports import Codes, ContentCheck, Login, Recaller, Sender
 from settings import Mode, Settings
+
+# The same three versions under the names of messages and under those of codes.
+VERSIONS = {"developer": "develop", "trial": "trial", "formal": "release"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Gateways:
     dingtalk: DingTalk
     logins: dict[str, Login]
     senders: dict[str, Sender]
+    codes: Codes
     recallers: dict[str, Recaller]
     content_check: ContentCheck
 
@@ -63,6 +67,7 @@ def assemble(
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
             "dingtalk_notice": notices, **outside_senders(settings, transport),
         },
+        codes=WeChatCodes(wechat, VERSIONS[settings.wechat_miniprogram_state]),
         recallers={"dingtalk_notice": notices},
         content_check=WeChatContentCheck(wechat),
     )

@@ -29,6 +29,9 @@ SHORT_TEXTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "approval_result": ("您提交的{1}{2}，请登录企服券小程序查看。", ("subject", "result")),
     "order_frozen": ("订单{1}{2}，请登录企服券小程序查看。", ("order_number", "progress")),
     "payout_result": ("订单{1}的兑付资金{2}，请登录企服券小程序查看。", ("order_number", "result")),
+    "consultant_invited": ("{1}邀请您成为服务顾问，请于七天内打开{2}答复。仅限本人使用，请勿转发。", ("institution", "link")),
+    "phone_code": ("验证码{1}，{2}分钟内有效，用于答复服务顾问邀请。请勿告诉他人。", ("code", "minutes")),
+    "consultant_decided": ("您提交的{1}{2}，请打开邀请链接查看。", ("title", "result")),
 }
 TEXTS: Mapping[str, str] = {kind: text for kind, (text, _) in SHORT_TEXTS.items()}
 PARAMETERS: Mapping[str, tuple[str, ...]] = {kind: facts for kind, (_, facts) in SHORT_TEXTS.items()}

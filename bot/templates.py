@@ -39,6 +39,7 @@
     demand_answered       需求进展通知      subject, institution, answer (已接单|已推荐产品), time
     demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
     review_digest         待审日报通知      waiting, time (最早提交), hint
+    consultant_progress   服务顾问动态提醒  consultant, step (已接受邀请|已谢绝邀请|…), time, institution
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -56,6 +57,7 @@ RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
 DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
+CONSULTANT_STEPS = ("已接受邀请", "已谢绝邀请", "邀请已过期", "申请新邀请", "已提交审核", "已解除关联")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
@@ -152,6 +154,8 @@ def table() -> Iterator[Template]:
     yield template("demand_closed", "需求关闭通知", "需求名称 thing subject", ("关闭原因 phrase closing", DEMAND_CLOSINGS),
                    "时间 time time")
     yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
+    yield template("consultant_progress", "服务顾问动态提醒", "服务顾问 thing consultant", ("进展 phrase step", CONSULTANT_STEPS),
+                   "时间 time time", "服务机构 thing institution")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

@@ -79,6 +79,20 @@ def login_error(error: PlatformError, refused: frozenset[int] = CODE_REFUSED) ->
     return PlatformDownError(str(error))
 
 
+class WeChatCodes:
+    """Mini-program codes as `handlers.ports.Codes` wants them; `version` is which version of the mini-program they open."""
+
+    def __init__(self, client: WeChat, version: str) -> None:
+        self._client, self._version = client, version
+
+    async def draw(self, scene: str, page: str) -> bytes:
+        try:
+            return await self._client.mini_program_code(scene, page, env_version=self._version)
+        except PlatformError as error:
+            log.warning("no_mini_program_code", code=error.code, message=error.message)
+            raise PlatformDownError(str(error)) from None
+
+
 class WeChatSubscribeSender:
     """Two messages at once to one person get 43108: the caller sends to a person one after the other.
 

@@ -12,6 +12,7 @@ MACHINES = {
     "consultant": "服务顾问", "demand": "需求", "demand_response": "需求对接", "delivery": "消息投递",
     "filing": "备案",
     "content_check": "内容审核",
+    "invitation": "顾问邀请",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
@@ -71,6 +72,7 @@ LABELS: dict[str, dict[str, str]] = {
         "added": "已添加", "invited": "已邀请", "filling": "填写中", "in_review": "审核中", "returned": "退回补正", "rejected": "审核拒绝",
         "active": "已认证", "ended": "已解除",
     },
+    "invitation": {"live": "有效", "accepted": "已接受", "declined": "已谢绝", "revoked": "已撤销", "expired": "已过期"},
 }
 # Rows that may also begin where another state leads to: a product with a price makes an order that is to be paid at once (E27).
 # The first text of a product becomes a version when it is approved.

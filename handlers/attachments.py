@@ -83,18 +83,19 @@ class StoredFile:
     chunks: AsyncIterator[bytes]
 
 
-# $4 the acting organisation, $5 the attachment, $6 the acting membership (a consultant sees the own filings' and what is addressed
-# to them). Whoever may not see it finds nothing: its organisation's members, the other side of the order it was handed over for,
-# reviewers of an application, a product or a dispute that it belongs to, and institutions that have opened its demand.
+# $4 the acting organisation, $5 the attachment, $6 the acting membership. Whoever may not see it finds nothing: its organisation's
+# members, the other side of the order it was handed over for, reviewers of an application, a product or a dispute that it belongs
+# to, and institutions that have opened its demand. A consultant acts for the institution without being of it: its licences,
+# contracts and accounts are not for them, only what they filed and what is addressed to them.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
-  f.organisation_id = $4
-  OR EXISTS (
+  f.organisation_id = $4 AND $1 IS DISTINCT FROM 'consultant'
+  OR $1 IS DISTINCT FROM 'consultant' AND EXISTS (
     SELECT 1 FROM handovers h JOIN orders d ON d.id = h.order_id
     WHERE h.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
   )
-  OR EXISTS (
+  OR $1 IS DISTINCT FROM 'consultant' AND EXISTS (
     SELECT 1 FROM contracts c JOIN orders d ON d.id = c.order_id
     WHERE c.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
   )
@@ -143,6 +144,7 @@ AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM demand_files n WHERE n.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM filing_files g WHERE g.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
+AND f.slot <> 'consultant_photo'
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
 USED = """
@@ -155,6 +157,7 @@ SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM demand_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM filing_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM consultants WHERE photo_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """
 UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' AND created_at <= $1 ORDER BY created_at LIMIT $2"

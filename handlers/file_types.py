@@ -142,6 +142,7 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("invoice", "发票"),
     _document("evidence", "服务过程性材料", max_files=20),
     FileSlot("photo", "图片", PHOTOS, 2 * MEGABYTE),
+    FileSlot("consultant_photo", "顾问照片", PHOTOS, 2 * MEGABYTE),
     _document("appeal", "申诉证明材料", max_files=10),
     _document("demand", "需求附件", max_files=5),
     FileSlot("contract", "合同协议附件", (PDF,), 5 * MEGABYTE),

@@ -4,6 +4,7 @@ Aggregates over whole tables, no query per row: made for a nightly run over mill
 migration may write rows that a rule of the code would refuse; nothing may write rows that break these.
 """
 
+from handlers.consultants.proofs import CONSULTANTS
 from handlers.demand_invariants import DEMANDS
 from handlers.invariants_scores import SCORES
 from models.wallet import MOVES, EntryKind
@@ -309,6 +310,7 @@ SUPERMARKET = {
 _RECORDED = {
     "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
     "product_version": "product_versions", "institution": "institutions", "appeal": "appeals",
+    "consultant": "consultants", "invitation": "invitations",
     "programme": "programmes", "round": "rounds",
     "demand": "demands", "demand_response": "demand_responses",
     "filing": "filings",
@@ -410,4 +412,6 @@ RECORDS = {
 }
 
 # name -> a query whose rows are the breaks
-INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **DEMANDS, **SUPERMARKET, **SCORES, **RECORDS}
+INVARIANTS: dict[str, str] = {
+    **MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **DEMANDS, **SUPERMARKET, **SCORES, **CONSULTANTS, **RECORDS,
+}

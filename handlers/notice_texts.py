@@ -25,8 +25,11 @@ OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "retur
 ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
 CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
+STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
+         "submitted": "已提交审核", "unlinked": "已解除关联"}
 WORDS: Mapping[str, Mapping[str, str]] = {
     "answer": ANSWERS, "closing": CLOSINGS,
+    "step": STEPS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
 
@@ -205,6 +208,10 @@ TEXTS: Mapping[str, Text] = {
     "text_hidden": text(
         "内容未通过审核", "您发表的「{title}」未通过审核，不会公布[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
     ),
+    "consultant_progress": text(
+        "服务顾问：{step}", "服务顾问「{consultant}」[（{institution}）]：{step}。", "pages/consultants/show?id={subject_id}",
+        "consultant step time institution",
+    ),
 }
 
 # The same template for another situation: what decides is the event's reason.
@@ -234,10 +241,22 @@ OUTSIDE: Mapping[str, Text] = {
         "邮箱验证码", "您正在确认以此邮箱接收企服券通知，验证码：{code}，{minutes} 分钟内有效。如非本人操作，请忽略本邮件。", "",
         "code minutes",
     ),
+    "consultant_invited": text(
+        "{institution} 邀请您成为服务顾问", "{institution} 邀请您作为服务顾问入驻企业服务超市。请于 {until} 前打开链接查看并答复：{link} "
+        "链接仅供您本人使用，请勿转发。如与您无关，请忽略本消息。", "", "institution until link",
+    ),
+    "phone_code": text(
+        "手机验证码", "您正在答复服务顾问邀请，验证码：{code}，{minutes} 分钟内有效。请勿告诉他人。如非本人操作，请忽略。", "",
+        "code minutes",
+    ),
+    "consultant_decided": text(
+        "服务顾问认证：{result}", "您提交的「{title}」{result}[，原因：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
+    ),
 }
 
 # The result of a review leads to what was reviewed; a page that WeChat does not know would lose the message (41030).
 PAGES: Mapping[tuple[str, str], str] = {
+    ("approval_result", "consultant"): "pages/consultants/show?id={subject_id}",
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",

@@ -74,6 +74,11 @@ class Sender(Protocol):
         """What became of an accepted message: DELIVERED, REFUSED, or RETRY while it is not known."""
 
 
+class Codes(Protocol):
+    async def draw(self, scene: str, page: str) -> bytes:
+        """The picture of a mini-program code that opens `page` with `scene`. Raises PlatformDownError, also for what is refused."""
+
+
 class Recaller(Protocol):
     async def recall(self, provider_id: str) -> SendResult:
         """Take a message back from its reader: DELIVERED when it is gone, REFUSED when it stays, or RETRY."""
@@ -135,5 +140,6 @@ class Ports:
     logins: dict[str, Login]
     senders: dict[str, Sender]
     storage: Storage
+    codes: Codes | None = None  # where WeChat is set up
     recallers: dict[str, Recaller] = field(default_factory=dict)
     content_check: ContentCheck = field(default_factory=NoContentCheck)

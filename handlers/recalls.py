@@ -22,7 +22,7 @@ UPDATE deliveries d SET due_at = $3, attempts = d.attempts + 1 FROM (
 """
 RECALLED = """
 UPDATE deliveries d SET state = r.state, due_at = r.due_at, error = r.error,
-  finished_at = CASE WHEN r.state = 'recalling' THEN NULL ELSE $5 END
+  finished_at = CASE WHEN r.state = 'recalling' THEN NULL ELSE $5::timestamptz END
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[]) AS r(id, state, due_at, error)
 WHERE d.id = r.id AND d.state = 'recalling'
 """

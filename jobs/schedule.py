@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from handlers import (
     attachments,
     audit,
+    consultants,
     content_checks,
     deliveries,
     demands,
@@ -72,6 +73,8 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("demands.remind", minute, demands.remind_unviewed),
         Entry("demands.offer_alternatives", minute, demands.offer_alternatives),
         Entry("demands.expire", at_once, demands.expire_due),
+        Entry("consultants.lapse_invitations", at_once, consultants.lapse_due),
+        Entry("consultants.forget_codes", hour, consultants.forget_codes),
         Entry("risks.scan", minute, risk_signals.scan_orders),
         Entry("review_digests.send", minute, review_digests.send_digests),
         Entry("dialogues.forget", hour, dialogues.forget_dialogues),

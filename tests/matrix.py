@@ -70,8 +70,14 @@ async def everybody(world: World, shop: Shop) -> dict[str, Caller]:
     )
     member = await world.official(Role.REVIEWER, park_id=park)
     found["reviewer_of_a_park"] = Caller("reviewer_of_a_park", member, OrganisationKind.OFFICE, Role.REVIEWER)
+    await _the_consultant(world, shop, found)
     await _the_powerless(world, shop, found)
     return found
+
+
+async def _the_consultant(world: World, shop: Shop, found: dict[str, Caller]) -> None:
+    _, member = await world.consultant(shop.seller)
+    found["seller_consultant"] = Caller("seller_consultant", member, OrganisationKind.INSTITUTION, Role.CONSULTANT)
 
 
 async def _the_powerless(world: World, shop: Shop, found: dict[str, Caller]) -> None:
@@ -154,6 +160,7 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     await _supermarket(world, shop, member, found)
+    await _consultants(world, shop, callers, found)
     return found
 
 
@@ -167,6 +174,20 @@ async def _reviews(world: World, shop: Shop, callers: dict[str, Caller], found: 
     found.add("enterprise review", BUYERS, review_id=answer["id"])
     consultant_id, _ = await world.consultant(shop.seller)
     found.add("consultant in public", set(callers), consultant_id=consultant_id)
+
+
+async def _consultants(world: World, shop: Shop, callers: dict[str, Caller], found: Things) -> None:
+    """One who was added by the seller, and one of the buyer's people who is filling in the form for it."""
+    status, added = await world.post("/institution/consultants", {"name": "张敏", "phone": "13800138000"}, by=shop.seller)
+    assert status == 201, added
+    found.add("consultant", SELLERS, consultant_id=added["id"])
+    member = callers["buyer_viewer"].member
+    assert member
+    consultancy = await world.value(
+        "INSERT INTO consultants (institution_id, person_id, display_name, state, version, created_at, updated_at)"
+        " VALUES ($1,$2,'李顾问','filling',1,$3,$3) RETURNING id", shop.seller.organisation_id, member.person_id, world.clock.now(),
+    )
+    found.add("consultancy", {"buyer_viewer"}, consultancy_id=consultancy)
 
 
 async def _appeal(world: World, member: dict[str, Member], found: Things) -> None:
@@ -290,6 +311,10 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/consultants/\{consultant_id\}/score", ("consultant in public",)),
     (r"/enterprise-reviews/\{review_id\}", ("enterprise review",)),
     (r"/reviews/\{review_id\}", ("review",)),
+    (r"/institution/consultants/\{consultant_id\}", ("consultant",)),
+    (r"/consultancies/\{consultancy_id\}", ("consultancy",)),
+    # What cannot be guessed names its thing to whoever has it; tests/test_consultants.py says who may go on.
+    (r"/(invitations|badges)/\{token\}", ()),
     (r"/members/\{membership_id\}", ("membership",)),
     (r"/officials/\{membership_id\}", ("official",)),
     (r"/sessions/\{session_id\}", ("session",)),
@@ -358,6 +383,7 @@ SAMPLES = (  # one of these fits every pattern of the bodies; a new pattern that
 FITTING: dict[str, dict[str, Any]] = {  # where the smallest body that the schema allows is refused before anything is looked up
     "edit_demand": DEMAND | {"version": 1},
     "put_public_values": {"values": [{"source": "x", "value": "1"}]},
+    "change_consultant": {"name": "张敏", "email": "a@example.com"},
 }
 
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from bot.console import CODE, ConsoleLogin, ConsoleSender
 from bot.gateways import Gateways, assemble, open_gateways
-from bot.links import HOME, PUBLISHED_PAGES, is_scene, new_scene, qr_png, qr_svg
+from bot.links import HOME, INVITATION, PUBLISHED_PAGES, is_scene, new_scene
 from bot.redis_client import connect
 from bot.templates import TEMPLATES, simulator_templates
 from bot.tokens import Grant, TokenStore, usable_seconds
@@ -35,6 +35,7 @@ from handlers.ports import (
     Suggest,
     Verdict,
 )
+from handlers.qr_codes import qr_png, qr_svg
 from simulator.app import create_app
 
 STABLE, SEND, NOTICE = "/wechat/cgi-bin/stable_token", "/wechat/cgi-bin/message/subscribe/send", "*/asyncsend_v2"
@@ -696,6 +697,14 @@ async def test_a_scene_that_the_platform_would_not_take_is_not_asked_for(ours, p
     assert not is_scene(scene)
     assert (await failure_of(ours.wechat.mini_program_code(scene, HOME))).code == 40129
     assert await platforms.calls() == []
+
+
+async def test_what_is_given_to_the_rules_is_a_picture_or_an_error_and_never_the_platforms_json(ours):
+    drawn = await ours.codes.draw("i." + "x" * 24, INVITATION)
+    assert Image.open(io.BytesIO(drawn)).size == (430, 430)
+    for scene, page in (("i." + "x" * 31, INVITATION), ("i.1", "pages/nowhere")):
+        with pytest.raises(PlatformDownError):
+            await ours.codes.draw(scene, page)
 
 
 @pytest.mark.parametrize(("arguments", "errcode"), [

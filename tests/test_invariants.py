@@ -10,6 +10,7 @@ from handlers.invariants import INVARIANTS
 from handlers.reviews import review_due
 from settings import ROOT
 from tests.applications import valid
+from tests.consulting import open_consulting
 from tests.lottery import drawn
 from tests.market import open_market
 from tests.shop import open_shop
@@ -86,6 +87,10 @@ APPEAL = (
 ENTERPRISE_REVIEW = (
     "INSERT INTO enterprise_reviews (order_id, enterprise_id, institution_id, grade, reviewed_by_id, reviewed_at, is_blind, text)"
     " SELECT id, enterprise_id, institution_id, 'good', placed_by_id, completed_at, true, '' FROM orders WHERE state = 'completed' LIMIT 1"
+)
+PHONE_CODE = (
+    "INSERT INTO phone_codes (invitation_id, phone_index, code_hash, tries, consent_version, agreed_at, expires_at, used_at)"
+    " SELECT id, '\\x00', '\\x00', {tries}, '', created_at, expires_at, {used_at} FROM invitations WHERE state = 'accepted' LIMIT 1"
 )
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
@@ -217,6 +222,11 @@ BREAKS = {
     ),
     "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
     "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
+    "consultants_active_hold_the_membership_of_their_institution": "UPDATE memberships SET state = 'ended' WHERE role = 'consultant'",
+    "consultants_invited_have_one_live_invitation": "UPDATE invitations SET state = 'live'",
+    "consultants_in_review_have_one_open_approval": "UPDATE consultants SET state = 'filling' WHERE state = 'in_review'",
+    "invitations_were_accepted_by_whom_they_named": PHONE_CODE.format(tries=0, used_at="created_at"),
+    "phone_codes_have_five_tries_and_are_used_in_time": PHONE_CODE.format(tries=0, used_at="expires_at"),
 }
 
 
@@ -255,6 +265,9 @@ async def filed(world: World) -> None:
     await office.approved()
     await office.approved(enterprise_code=valid("91370103MC0000009"))
     await office.submitted(amount_fen=7)
+    consulting = await open_consulting(world)
+    await consulting.active()
+    await consulting.in_review(await consulting.somebody("13700137000"), phone="13700137000")
 
 
 async def contracted(world: World) -> None:

@@ -26,7 +26,8 @@ from handlers.ports import Message, Outcome, SendResult
 AT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SENDER = sender_of("企服券 <no-reply@qifuquan.example.com>")
 MESSAGE = Message(
-    "approval_result", "anna@example.com", "审核结果：审核通过", "您提交的「企业认证」审核通过。", "pages/applications/show?id=7", {}, "N42", AT,
+    "approval_result", "anna@example.com", "审核结果：审核通过", "您提交的「企业认证」审核通过。", "pages/applications/show?id=7", {},
+    "N42", AT,
 )
 URL = "https://qifuquan.example.com"
 
@@ -41,15 +42,19 @@ class Inbox:
     encrypted: list[bool] = field(default_factory=list)
     hang_up: bool = False
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+    async def handle_MAIL(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str],
+    ) -> str:
         envelope.mail_from = address
         return self.answers.get("MAIL", "250 OK")
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str],
+    ) -> str:
         envelope.rcpt_tos.append(address)
         return self.answers.get("RCPT", "250 OK")
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         said = self.answers.get("DATA", "250 OK")
         if said.startswith("250"):
             self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, EmailMessage, policy=default)))
@@ -73,7 +78,9 @@ async def server(inbox: Inbox, *, wrap: ssl.SSLContext | None = None, **options:
         await running.wait_closed()
 
 
-def sender(port: int, *, tls: str = "off", context: ssl.SSLContext | None = None, user: str | None = None, seconds: float = 5) -> MailSender:
+def sender(
+    port: int, *, tls: str = "off", context: ssl.SSLContext | None = None, user: str | None = None, seconds: float = 5,
+) -> MailSender:
     return MailSender(Server("127.0.0.1", port, tls, user, user and "secret"), SENDER, URL, seconds, context)
 
 

@@ -21,6 +21,7 @@ TERMINAL = {
     "consultant": set(),  # D11: who was unlinked may be invited again
     "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
+    "invitation": {"accepted", "declined", "revoked", "expired"},
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
@@ -37,6 +38,7 @@ FIRST = {
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
     "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
+    "invitation": {"live"},
 }
 
 
