@@ -49,7 +49,8 @@ FLOOR = f"""
 WITH asked AS (
   INSERT INTO demands (enterprise_id, target, title, text, category, region_code, contact_name, contact_phone, state, version,
                        posted_by_id, posted_at, updated_at, expires_at)
-  VALUES ({ENTERPRISE}, 'open', '年度财务审计', '请报价', '{CATEGORY}', '{REGION}', $1::bytea, $1::bytea, 'open', 1, {ENTERPRISE}, $2::timestamptz, $2::timestamptz,
+  VALUES ({ENTERPRISE}, 'open', '年度财务审计', '请报价', '{CATEGORY}', '{REGION}', $1::bytea, $1::bytea, 'open', 1,
+          {ENTERPRISE}, $2::timestamptz, $2::timestamptz,
           $2::timestamptz + interval '30 days') RETURNING id
 ), told AS (
   INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at)
@@ -59,10 +60,12 @@ WITH asked AS (
   RETURNING demand_id, institution_id
 ), happened AS (
   INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at, opened_at)
-  SELECT 'demand_posted', institution_id, 'demand', demand_id, '{{}}', $2::timestamptz, $2::timestamptz FROM told RETURNING id, organisation_id
+  SELECT 'demand_posted', institution_id, 'demand', demand_id, '{{}}', $2::timestamptz, $2::timestamptz FROM told
+  RETURNING id, organisation_id
 ), written AS (
   INSERT INTO notices (event_id, person_id, organisation_id, kind, title, body, page, data, created_at)
-  SELECT h.id, m.person_id, h.organisation_id, 'demand_posted', '新需求', '您有一条来自企业用户的新需求', 'pages/demands/show', '{{}}', $2::timestamptz
+  SELECT h.id, m.person_id, h.organisation_id, 'demand_posted', '新需求', '您有一条来自企业用户的新需求', 'pages/demands/show', '{{}}',
+         $2::timestamptz
   FROM happened h JOIN memberships m ON m.organisation_id = h.organisation_id AND m.state = 'active' AND m.role IN ('owner', 'handler')
   RETURNING id, person_id
 )
