@@ -1,4 +1,4 @@
-"""The batches W5 to W9: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
+"""The batches W5 to W10: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from bench import batch_floor
+from bench import batch_floor, demand_fanout
 from bench.sizes import Size
 from clock import SystemClock
 from handlers import draws, reviews, scores, wallet, wins
@@ -16,7 +16,7 @@ from handlers.context import SYSTEM, Actor, Context
 from handlers.deliveries import Pauses, deliver_due
 from handlers.ports import Ports
 from jobs.main import DELIVERERS
-from models.accounts import Role
+from models.accounts import OrganisationKind, Role
 from settings import Settings
 
 CONNECTIONS = 64
@@ -36,9 +36,10 @@ UNDO = {
     "W7": "UPDATE orders o SET reviewed_at = NULL FROM reviews r WHERE r.order_id = o.id; DELETE FROM reviews",
     "W8": "UPDATE deliveries SET state = 'planned', attempts = 0, finished_at = NULL, leased_until = NULL",
     "W9": "DELETE FROM score_months; DELETE FROM scores; DELETE FROM score_changes",
+    "W10": demand_fanout.UNDO,
 }
 CHANGED = {"W5": "reservations, lots, ledger_entries", "W6": "lots, ledger_entries", "W7": "orders, reviews", "W8": "deliveries",
-           "W9": "score_months, scores, score_changes"}
+           "W9": "score_months, scores, score_changes", "W10": demand_fanout.CHANGED}
 
 
 class Batches:
@@ -49,6 +50,10 @@ class Batches:
         self._endpoint = endpoint
         self._sums: dict[str, tuple[Any, ...]] = {}
         self.drawn = size.past_rounds + size.open_rounds + 1
+        self.transactions = 0  # of the last W10
+
+    async def settle_institutions(self) -> None:
+        await demand_fanout.settle(self._owner)
 
     def context(self, now: datetime | None = None, **actor: Any) -> Context:
         return Context(Actor(**actor) if actor else SYSTEM, now or SystemClock().now(), self._settings, self._ports, "bench")
@@ -125,6 +130,16 @@ class Batches:
         assert found[0] == self._size.scored, found
         assert len(set(self._sums.values())) == 1, self._sums
 
+    async def _ours_w10(self) -> float:
+        one = demand_fanout.ENTERPRISE
+        poster = self.context(role=Role.OWNER, person_id=one, organisation_id=one, membership_id=one,
+                              organisation_kind=OrganisationKind.ENTERPRISE)
+        began = time.perf_counter()
+        self.transactions = await demand_fanout.ours(poster, self.context())
+        taken = time.perf_counter() - began
+        await demand_fanout.prove(self._owner)
+        return taken
+
     async def _until_done(self, sweep: Callable[[Context], Awaitable[int]], expected: int) -> float:
         began, done = time.perf_counter(), 0
         while batch := await sweep(self.context()):
@@ -164,6 +179,13 @@ class Batches:
     async def _floor_w8(self) -> float:
         taken = await timed(batch_floor.deliver(self._pool, self._size, self._endpoint, CONNECTIONS))
         await self._delivered_once(self._size.notices)
+        return taken
+
+    async def _floor_w10(self) -> float:
+        began = time.perf_counter()
+        self.transactions = await demand_fanout.floor(self._owner, self.context())
+        taken = time.perf_counter() - began
+        await demand_fanout.prove(self._owner)
         return taken
 
 

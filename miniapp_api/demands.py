@@ -84,10 +84,14 @@ class ForwardDemandBody(Body):
 
 
 class PassDemandBody(Body):
+    """`remark` is shown to the enterprise, too."""
+
     remark: Remark | None = None
 
 
 class OutcomeBody(Body):
+    """`remark` is shown to the enterprise, too."""
+
     outcome: Annotated[demands.Outcome, Field(strict=False)]
     remark: Remark | None = None
 

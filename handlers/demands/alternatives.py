@@ -60,7 +60,7 @@ RETURNING institution_id, rank
 LOCK_ALTERNATIVE = """
 SELECT t.*, o.certified_at IS NOT NULL AND o.suspended_at IS NULL AS is_open
 FROM demand_alternatives t JOIN organisations o ON o.id = t.institution_id
-WHERE t.demand_id = $1 AND t.institution_id = $2 FOR SHARE OF o
+WHERE t.demand_id = $1 AND t.institution_id = $2 FOR UPDATE OF t
 """
 # An institution that knew of an open demand has now been chosen: it takes no place, and its two days begin.
 ADDRESS = """
