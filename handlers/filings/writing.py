@@ -107,6 +107,10 @@ SELECT o.id, o.order_fen, o.product_id, o.enterprise_id, e.credit_code, e.name F
 WHERE o.id = $1 AND o.institution_id = $2 AND o.paid_at IS NOT NULL
 """
 KNOWN = "SELECT id FROM organisations WHERE kind = 'enterprise' AND credit_code = $1"
+LINK = """
+UPDATE filings f SET enterprise_id = o.id FROM organisations o
+WHERE f.id = $1 AND f.enterprise_id IS NULL AND o.kind = 'enterprise' AND o.credit_code = f.enterprise_code
+"""
 INSTITUTION = "SELECT id, credit_code, region_code, park_id FROM organisations WHERE id = $1"
 # $4: a consultant, who links what they uploaded or what is linked already; null for the institution's staff.
 OWN_FILES = """
@@ -157,6 +161,7 @@ async def submit_filing(ctx: Context, filing_id: int) -> FilingView:
         if filing.state not in EDITABLE:
             raise FilingStateWrong(state=filing.state)
         await require_open_shop(tx, filing.institution_id)
+        await link_enterprise(tx, filing.id)
         files = await tx.rows("SELECT attachment_id FROM filing_files WHERE filing_id = $1 ORDER BY attachment_id", filing.id)
         _refuse_if([
             *([] if files else [_problem("attachment_ids", "请上传证明材料")]),
@@ -212,6 +217,11 @@ async def _lock_own(ctx: Context, tx: Transaction, filing_id: int) -> Any:
     if filing is None:
         raise NotFound
     return filing
+
+
+async def link_enterprise(tx: Transaction, filing_id: int) -> None:
+    """The other side may have come to the platform since it was written down."""
+    await tx.run(LINK, filing_id)
 
 
 async def _lock_editable(ctx: Context, tx: Transaction, filing_id: int, kind: FilingKind, version: int) -> Any:
