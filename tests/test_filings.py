@@ -173,7 +173,8 @@ async def test_what_cannot_be_is_not_filed(world: World, office: Office) -> None
     for changes, field in (
         ({"enterprise_code": own_code}, "enterprise_code"), ({"enterprise_code": CODE[:-1] + "0"}, "enterprise_code"),
         ({"enterprise_name": None}, "enterprise_name"), ({"amount_fen": None}, "amount_fen"),
-        ({"happened_on": "2026-03-03"}, "happened_on"),
+        ({"happened_on": "2026-03-03"}, "happened_on"), ({"happened_on": "2024-03-01"}, "happened_on"),
+        ({"happened_on": "0001-01-01"}, "happened_on"),
         ({"order_id": order}, "order_id"), ({"product_id": shop.product_id}, "product_id"),
         ({"consultant_id": office.consultant_id + 99}, "consultant_id"), ({"attachment_ids": [foreign]}, "attachment_ids"),
     ):

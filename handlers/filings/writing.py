@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -26,6 +26,7 @@ from models.filings import FILING_GRAPH, ActivityPart, FilingKind, FilingState
 
 REVIEW_WORKING_DAYS = 5
 EVIDENCE_MAX = 10
+AGE_MAX = timedelta(days=730)  # what is older says nothing of how active an institution is
 EVIDENCE_SLOT = "filing_evidence"
 EDITABLE = frozenset({FilingState.DRAFT, FilingState.RETURNED})
 TITLES = {
@@ -305,8 +306,9 @@ async def _in_common(ctx: Context, tx: Transaction, form: TransactionForm | Acti
         problems.append(_problem("consultant_id", "不是本机构的服务顾问"))
     elif own_id is not None and form.consultant_id not in {None, own_id}:
         problems.append(_problem("consultant_id", "服务顾问只能为自己备案"))
-    if form.happened_on > ctx.now.astimezone(SHANGHAI).date():
-        problems.append(_problem("happened_on", "不能晚于今天"))
+    today = ctx.now.astimezone(SHANGHAI).date()
+    if not today - AGE_MAX <= form.happened_on <= today:
+        problems.append(_problem("happened_on", "应在最近两年内，且不晚于今天"))
     return {"happened_on": form.happened_on, "consultant_id": consultant_id, "summary": form.summary}, problems
 
 
