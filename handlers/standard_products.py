@@ -56,16 +56,16 @@ async def add_standard_product(
     ctx: Context, programme_id: int, category: str, name: str, introduction: str, parameters: Sequence[ParameterAskedView]
 ) -> StandardProductView:
     """Raises NotFound, CategoryUnknown, ParametersWrong, StandardExists."""
-    if category not in CATEGORIES:
-        raise CategoryUnknown
-    names = [parameter["name"] for parameter in parameters]
-    if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise ParametersWrong(names=twice)
     async with transaction(ctx) as tx:
         await lock_programme(ctx, tx, programme_id)
         supermarket = await tx.row(PUBLISHED, programme_id)
         if supermarket is None or not rules_of(supermarket).supermarket:
             raise NotFound
+        if category not in CATEGORIES:
+            raise CategoryUnknown
+        names = [parameter["name"] for parameter in parameters]
+        if twice := sorted({each for each in names if names.count(each) > 1}):
+            raise ParametersWrong(names=twice)
         try:
             made = await tx.row(
                 "INSERT INTO standard_products (programme_id, category, name, introduction, parameters, made_by_id, created_at)"

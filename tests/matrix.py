@@ -19,7 +19,7 @@ from tests.applications import PDF, consent, file, picture, submitted_certificat
 from tests.lottery import Lottery, Officials, opened, plan, reserve
 from tests.market import DEMAND, Market
 from tests.shop import Shop, open_shop
-from tests.supermarket import evidence, open_supermarket
+from tests.supermarket import ACTIVITY, evidence, open_supermarket
 from tests.test_redemptions import Treasury
 from tests.world import JINAN, SHIZHONG, Member, World
 
@@ -247,6 +247,9 @@ async def _supermarket(world: World, shop: Shop, member: dict[str, Member], foun
     assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
     found.add("own filing", SELLERS, filing_id=filing["id"])
     found.add("filed", {"admin"}, filing_id=filing["id"])
+    status, activity = await world.post("/institution/activity-filings", ACTIVITY, by=seller)
+    assert status == 201, activity
+    found.add("own activity", SELLERS, filing_id=activity["id"])
 
 
 async def _notice(world: World, me: Member, found: Things) -> None:
@@ -298,7 +301,8 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/pictures/\{picture_id\}", ("private picture",)),
     (r"/institution/products/\{product_id\}", ("own product",)),
     (r"/institution/regular-products/\{product_id\}", ("regular product",)),
-    (r"/institution/(filings|transaction-filings|activity-filings)/\{filing_id\}", ("own filing",)),
+    (r"/institution/activity-filings/\{filing_id\}", ("own activity",)),
+    (r"/institution/(filings|transaction-filings)/\{filing_id\}", ("own filing",)),
     (r"/filings/\{filing_id\}", ("filed",)),
     (r"/standard-products/\{standard_id\}", ("standard product",)),
     (r"(GET|POST) /programmes/\{programme_id\}/standard-products", ("no supermarket",)),

@@ -71,6 +71,10 @@ STANDARD: dict[str, Any] = {
         {"name": "服务期限", "unit": "月", "required": True}, {"name": "服务方式", "choices": ["上门", "远程"]},
     ],
 }
+ACTIVITY: dict[str, Any] = {
+    "happened_on": "2026-02-20", "title": "知识产权公益讲座", "place": "市中区政务服务中心", "partner": "市中区市场监督管理局",
+    "part": "organiser", "participants": 80, "is_public_benefit": True,
+}
 
 
 async def open_supermarket(world: World, region_code: str = SIP, admin: Member | None = None) -> Supermarket:

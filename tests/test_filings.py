@@ -8,15 +8,11 @@ from handlers.notices import open_events
 from models.accounts import Role
 from tests.applications import upload, valid
 from tests.shop import open_shop
-from tests.supermarket import evidence, open_supermarket
+from tests.supermarket import ACTIVITY, evidence, open_supermarket
 from tests.world import JINAN, Member, World
 
 TABLES = ("filings", "filing_files", "filing_flags", "approvals", "score_events", "events", "audit_entries")
 CODE = valid("91370103MC0000001")
-ACTIVITY = {
-    "happened_on": "2026-02-20", "title": "知识产权公益讲座", "place": "市中区政务服务中心", "partner": "市中区市场监督管理局",
-    "part": "organiser", "participants": 80, "is_public_benefit": True,
-}
 
 
 class Office:
@@ -177,7 +173,8 @@ async def test_what_cannot_be_is_not_filed(world: World, office: Office) -> None
     for changes, field in (
         ({"enterprise_code": own_code}, "enterprise_code"), ({"enterprise_code": CODE[:-1] + "0"}, "enterprise_code"),
         ({"enterprise_name": None}, "enterprise_name"), ({"amount_fen": None}, "amount_fen"),
-        ({"happened_on": "2026-03-03"}, "happened_on"),
+        ({"happened_on": "2026-03-03"}, "happened_on"), ({"happened_on": "2024-03-01"}, "happened_on"),
+        ({"happened_on": "0001-01-01"}, "happened_on"),
         ({"order_id": order}, "order_id"), ({"product_id": shop.product_id}, "product_id"),
         ({"consultant_id": office.consultant_id + 99}, "consultant_id"), ({"attachment_ids": [foreign]}, "attachment_ids"),
     ):
@@ -332,6 +329,18 @@ async def test_both_sides_being_one_is_flagged_with_masked_facts(world: World, o
     assert {fact["what"] for fact in flag["facts"]} == {"办事人员"}
     assert (await office.decide(filing_id))[1]["code"] == "decision_incomplete"
     assert await office.credits() == (0, 0, 0, 0)
+
+
+async def test_the_other_side_is_looked_at_also_when_it_comes_to_the_platform_later(world: World, office: Office) -> None:
+    filing_id = await office.submitted()
+    enterprise = await world.enterprise()
+    await world.owner.execute("UPDATE organisations SET credit_code = $2 WHERE id = $1", enterprise.organisation_id, CODE)
+    me = office.institution
+    await world.member(enterprise.organisation_id, Role.VIEWER, person=(me.person_id, me.identity_id, me.open_id))
+    before = await world.snapshot(*TABLES)
+    status, problem = await office.decide(filing_id)
+    assert (status, [item["kind"] for item in problem["data"]["items"]]) == (422, ["self_dealing"])
+    assert await world.snapshot(*TABLES) == before
 
 
 async def test_the_same_amount_on_the_same_day_and_the_same_paper_are_flagged(world: World, office: Office) -> None:

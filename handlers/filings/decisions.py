@@ -11,7 +11,7 @@ from handlers.approvals import REACH, Decision, DecisionIncomplete, OwnCase, rea
 from handlers.context import Context
 from handlers.filings import flags
 from handlers.filings.views import SHOWN, FiledCaseView, FilingView, flag_view, flags_of, view, view_of
-from handlers.filings.writing import REVIEW_WORKING_DAYS, TITLES, FilingStateWrong, acting
+from handlers.filings.writing import REVIEW_WORKING_DAYS, TITLES, FilingStateWrong, acting, link_enterprise
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
@@ -79,6 +79,7 @@ async def decide_filing(
     ctx: Context, tx: Transaction, approval: Any, decision: Decision, reason: str | None, data: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Called by `approvals.decide`, which has locked the filing. Raises OwnCase, DecisionIncomplete."""
+    await link_enterprise(tx, approval.subject_id)
     filing = await tx.row("SELECT * FROM filings WHERE id = $1", approval.subject_id)
     if filing.enterprise_id is not None and await tx.value(PARTY, ctx.person_id, [filing.enterprise_id]):
         raise OwnCase

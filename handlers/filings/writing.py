@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -26,6 +26,7 @@ from models.filings import FILING_GRAPH, ActivityPart, FilingKind, FilingState
 
 REVIEW_WORKING_DAYS = 5
 EVIDENCE_MAX = 10
+AGE_MAX = timedelta(days=730)  # what is older says nothing of how active an institution is
 EVIDENCE_SLOT = "filing_evidence"
 EDITABLE = frozenset({FilingState.DRAFT, FilingState.RETURNED})
 TITLES = {
@@ -107,6 +108,10 @@ SELECT o.id, o.order_fen, o.product_id, o.enterprise_id, e.credit_code, e.name F
 WHERE o.id = $1 AND o.institution_id = $2 AND o.paid_at IS NOT NULL
 """
 KNOWN = "SELECT id FROM organisations WHERE kind = 'enterprise' AND credit_code = $1"
+LINK = """
+UPDATE filings f SET enterprise_id = o.id FROM organisations o
+WHERE f.id = $1 AND f.enterprise_id IS NULL AND o.kind = 'enterprise' AND o.credit_code = f.enterprise_code
+"""
 INSTITUTION = "SELECT id, credit_code, region_code, park_id FROM organisations WHERE id = $1"
 # $4: a consultant, who links what they uploaded or what is linked already; null for the institution's staff.
 OWN_FILES = """
@@ -157,6 +162,7 @@ async def submit_filing(ctx: Context, filing_id: int) -> FilingView:
         if filing.state not in EDITABLE:
             raise FilingStateWrong(state=filing.state)
         await require_open_shop(tx, filing.institution_id)
+        await link_enterprise(tx, filing.id)
         files = await tx.rows("SELECT attachment_id FROM filing_files WHERE filing_id = $1 ORDER BY attachment_id", filing.id)
         _refuse_if([
             *([] if files else [_problem("attachment_ids", "请上传证明材料")]),
@@ -212,6 +218,11 @@ async def _lock_own(ctx: Context, tx: Transaction, filing_id: int) -> Any:
     if filing is None:
         raise NotFound
     return filing
+
+
+async def link_enterprise(tx: Transaction, filing_id: int) -> None:
+    """The other side may have come to the platform since it was written down."""
+    await tx.run(LINK, filing_id)
 
 
 async def _lock_editable(ctx: Context, tx: Transaction, filing_id: int, kind: FilingKind, version: int) -> Any:
@@ -295,8 +306,9 @@ async def _in_common(ctx: Context, tx: Transaction, form: TransactionForm | Acti
         problems.append(_problem("consultant_id", "不是本机构的服务顾问"))
     elif own_id is not None and form.consultant_id not in {None, own_id}:
         problems.append(_problem("consultant_id", "服务顾问只能为自己备案"))
-    if form.happened_on > ctx.now.astimezone(SHANGHAI).date():
-        problems.append(_problem("happened_on", "不能晚于今天"))
+    today = ctx.now.astimezone(SHANGHAI).date()
+    if not today - AGE_MAX <= form.happened_on <= today:
+        problems.append(_problem("happened_on", "应在最近两年内，且不晚于今天"))
     return {"happened_on": form.happened_on, "consultant_id": consultant_id, "summary": form.summary}, problems
 
 
