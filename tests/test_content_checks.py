@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from models.content_checks import CheckState
 from settings import Settings
 from tests.conftest import UNLIMITED
 from tests.fakes import Clock, Judge, ports
-from tests.races import meet_after, without
+from tests.races import PATIENCE_SECONDS, meet_after, without
 from tests.shop import Shop, open_shop
 from tests.test_reviews_mutual import items
 from tests.world import World
@@ -262,6 +263,19 @@ async def two_at_once(shop: Shop, judge: Judge, monkeypatch: pytest.MonkeyPatch)
     """Two sweeps at the same time over one text; how often the platform was asked."""
     await reviewed(shop)
     meet_after(monkeypatch, "handlers.content_checks._claim")
+    asks, both = judge.check, asyncio.Event()
+
+    async def slow(*args: Any) -> Verdict:
+        """The platform answers when both have asked, or after a moment."""
+        verdict = await asks(*args)
+        if len(judge.asked) > 1:
+            both.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await both.wait()
+        return verdict
+
+    monkeypatch.setattr(judge, "check", slow)
     await asyncio.gather(*(shop.world.sweep(check_due) for _ in range(2)))
     return len(judge.asked)
 

@@ -22,6 +22,7 @@ TERMINAL = {
     "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
     "invitation": {"accepted", "declined", "revoked", "expired"},
+    "content_check": set(),  # a newer text is checked anew
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
@@ -39,6 +40,7 @@ FIRST = {
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
     "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
     "invitation": {"live"},
+    "content_check": {"pending"},
 }
 
 
