@@ -20,9 +20,6 @@ from handlers.transactions import Transaction, transaction
 from models.accounts import Role
 from models.reservations import ROUND_GRAPH, RoundState
 
-# The advisory lock of round $1: shared by whoever changes a ticket, taken alone by who closes the list.
-TICKETS_LOCK = "1414091595, ($1::bigint % 2147483647)::int"
-CLOSE_LOCK = f"SELECT pg_advisory_xact_lock({TICKETS_LOCK})"
 PIECE_LINES = 1000
 ROLES: dict[str, draw_rules.Role] = {Role.DRAW_OFFICER: "officer", Role.WITNESS: "witness"}
 
@@ -146,8 +143,6 @@ async def close_due_rounds(ctx: Context, limit: int = 20) -> int:
 
 async def _close(ctx: Context, round_id: int) -> bool:
     async with transaction(ctx) as tx:
-        # Waits for every reservation that got in before us; whoever comes later waits for us and finds the round closed.
-        await tx.run(CLOSE_LOCK, round_id)
         found = await lock_due(tx, round_id, RoundState.OPEN, "closes_at")
         closed = await move(tx, ROUND_GRAPH, found, RoundState.CLOSED) if found else None
         closed = closed or await lock_due(tx, round_id, RoundState.CLOSED, "closes_at")

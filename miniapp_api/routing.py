@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from handlers.context import Actor, Context
 from handlers.paging import LIMIT_MAX, CursorUnknown, Page
 from handlers.refusals import Busy, NotFound, NotYourRole, Refusal
-from handlers.sessions import NotSignedIn, SessionEnded
+from handlers.sessions import NotSignedIn, Reading, SessionEnded
 from miniapp_api.problems import (
     BodyTimedOut,
     BodyTooLarge,
@@ -188,6 +188,7 @@ class Operation:
     upload: bool
     answer: Any
     codes: frozenset[str]
+    reads: Reading | None
 
     @property
     def mutating(self) -> bool:
@@ -232,7 +233,7 @@ class Api:
 
     def route(
         self, method: str, path: str, *, title: str, who: Permission, refusals: tuple[type[Refusal], ...] = (), status: int = 200,
-        limit: str | None = None, key_required: bool = False, body_max_bytes: int | None = None,
+        limit: str | None = None, key_required: bool = False, body_max_bytes: int | None = None, reads: Reading | None = None,
     ) -> Callable[[Function], Function]:
         """Declare an operation.
 
@@ -240,11 +241,12 @@ class Api:
         status: of the success; the same when the answer is replayed. limit: a policy of `limits.POLICIES`.
         key_required: money and draws refuse to work without an Idempotency-Key.
         body_max_bytes: where settings.body_max_bytes is not right, as for uploads.
+        reads: what the use-case looks at first; its parameters are those of the path, in their order.
         """
         def register(function: Function) -> Function:
             self.operations.append(_operation(function, {
                 "tag": self.name, "method": method, "path": path, "title": title, "who": who, "status": status, "limit": limit,
-                "key_required": key_required, "body_max_bytes": body_max_bytes,
+                "key_required": key_required, "body_max_bytes": body_max_bytes, "reads": reads,
             }, refusals))
             return function
 
