@@ -197,7 +197,8 @@ OVERLAPPING = COMPETING.format(
 )
 VOID_RESERVATIONS = """
 WITH chosen AS (
-  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND state IN ('won', 'alternate') ORDER BY id FOR NO KEY UPDATE
+  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND rank IS NOT NULL AND state IN ('won', 'alternate')
+  ORDER BY id FOR NO KEY UPDATE
 ), gone AS (
   UPDATE reservations v SET state = 'disqualified', win_year = NULL, win_nth = NULL, changed_at = $2 FROM chosen
   WHERE v.id = chosen.id RETURNING v.id, chosen.before
