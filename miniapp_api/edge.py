@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +54,7 @@ class Edge:
     measures: Measures = field(default_factory=Measures)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: int = 0
+    backlog_at: datetime | None = None  # when /metrics last asked the database
 
 
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
