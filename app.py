@@ -74,7 +74,10 @@ async def platforms(settings: Settings) -> AsyncIterator["Ports"]:
 
     assert settings.redis_url is not None
     async with open_gateways(settings, settings.redis_url.get_secret_value(), settings.wechat_template_ids) as gateways:
-        yield Ports(logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings))
+        yield Ports(
+            logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings), codes=gateways.codes,
+            recallers=gateways.recallers, content_check=gateways.content_check,
+        )
 
 
 def make_web(settings: Settings, ports: "Ports") -> "web.Application":

@@ -23,6 +23,7 @@ SCHEMES = {
     "redis_url": ("redis://", "rediss://", "unix://"), "storage_url": ("s3://", "file:///"),
     "public_url": ("https://", "http://"), "wechat_api_base_url": ("https://", "http://"),
     "dingtalk_api_base_url": ("https://", "http://"), "dingtalk_oapi_base_url": ("https://", "http://"),
+    "smtp_url": ("smtp://", "smtps://"), "sms_api_base_url": ("https://", "http://"),
 }
 
 
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     payment_pepper: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     payment_hash_memory_kib: Annotated[int, Field(ge=8)] = 19_456
     payment_hash_passes: Positive = 2
+    # What is signed for a browser and shown to others: rotating badges, form tokens of pages, who has confirmed a phone.
+    signing_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     session_days: Positive = 30  # a mini-program signs in silently again; a lost phone is revoked at once
 
     # --- platforms ----------------------------------------------------------------------------------------------------
@@ -93,7 +96,26 @@ class Settings(BaseSettings):
     dingtalk_appkey: str = "ding-development"
     dingtalk_appsecret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     dingtalk_agent_id: Positive = 1
+    # Unset: no e-mail, and nobody is asked for an address. smtps://user:password@host speaks TLS from the first byte (465),
+    # smtp:// begins in clear and must be able to change to it (587); user and password percent-encoded.
+    smtp_url: SecretStr | None = None
+    smtp_starttls: Literal["required", "off"] = "required"  # off: a relay on this machine, or the simulator
+    mail_from: str = "企服券 <no-reply@qifuquan.invalid>"  # an address whose domain names the server in its SPF and DKIM
+    mail_timeout_seconds: Seconds = 20  # a server that greylists or scans may think for ten; less than a sender's 30
+    # Unset: no SMS (in development they are log lines). An account of Tencent Cloud SMS, or what speaks like it.
+    sms_api_base_url: str = "https://sms.tencentcloudapi.com"
+    sms_secret_id: str | None = None
+    sms_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    sms_sdk_app_id: str = ""
+    sms_sign_name: str = "企服券"
+    sms_region: str = "ap-guangzhou"
+    # Notice kind -> the id of its approved template; without one a kind is not sent by SMS. bot/sms.py names the parameters.
+    sms_template_ids: dict[str, str] = Field(default_factory=dict)
     platform_timeout_seconds: Seconds = 3  # their slowest documented answer is under one; the user waits for log-in
+
+    # Whether what people write for others is shown only after msg_sec_check or a human has passed it: 《网络安全法》第四十七条, and
+    # WeChat's condition for mini-programs with texts of users. Off, it is shown at once.
+    content_check: bool = True
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
     sweep_seconds: Seconds = 1  # how late a timer may be; an idle sweep is one indexed query
@@ -103,6 +125,7 @@ class Settings(BaseSettings):
     # --- development only: refused in production -----------------------------------------------------------------------
     clock_file: Path | None = None  # 8 bytes, a float64 of seconds that this system's time is ahead
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8090
+    simulator_smtp_port: Annotated[int, Field(ge=0, le=65535)] = 8025
 
     @field_validator(*SCHEMES)
     @classmethod
@@ -121,7 +144,7 @@ class Settings(BaseSettings):
 
     def _development_left_overs(self) -> list[str]:
         problems = [f"{name.upper()} is the development default" for name in (
-            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper",
+            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
         if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
             problems.append("PERSONAL_KEYS is the development default")
@@ -130,10 +153,25 @@ class Settings(BaseSettings):
         problems += [f"{name.upper()} is not https: the simulator is for development" for name in (
             "wechat_api_base_url", "dingtalk_api_base_url", "dingtalk_oapi_base_url", "public_url",
         ) if not getattr(self, name).startswith("https://")]
+        problems += self._channels_left_over()
         if self.wechat_miniprogram_state != "formal":
             problems.append("WECHAT_MINIPROGRAM_STATE is not formal: messages would open an unreleased version")
         if self.clock_file is not None:
             problems.append("CLOCK_FILE moves the time")
+        return problems
+
+    def _channels_left_over(self) -> list[str]:
+        """Only of channels that are on."""
+        problems = []
+        if self.smtp_url is not None and self.mail_from.endswith(".invalid>"):
+            problems.append("MAIL_FROM is the development default")
+        if self.smtp_url is not None and self.smtp_starttls == "off" and self.smtp_url.get_secret_value().startswith("smtp://"):
+            problems.append("SMTP_STARTTLS is off: mails and the password would travel in clear")
+        if self.sms_secret_id is not None:
+            if self.sms_secret_key.get_secret_value() == DEVELOPMENT_SECRET:
+                problems.append("SMS_SECRET_KEY is the development default")
+            if not self.sms_api_base_url.startswith("https://"):
+                problems.append("SMS_API_BASE_URL is not https: the simulator is for development")
         return problems
 
 

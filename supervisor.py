@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.sms import PARAMETERS
 from settings import ROOT, Settings
 
 STOP_SECONDS = 15  # web drains for ten
@@ -94,6 +96,9 @@ def simulated(settings: Settings) -> dict[str, str]:
     base = f"http://127.0.0.1:{settings.simulator_port}"
     return {
         "WECHAT_API_BASE_URL": f"{base}/wechat", "DINGTALK_API_BASE_URL": f"{base}/dingtalk", "DINGTALK_OAPI_BASE_URL": f"{base}/oapi",
+        "SMTP_URL": f"smtp://127.0.0.1:{settings.simulator_smtp_port}", "SMTP_STARTTLS": "off",
+        "SMS_API_BASE_URL": f"{base}/sms", "SMS_SECRET_ID": "simulated", "SMS_SDK_APP_ID": "1400000000",
+        "SMS_TEMPLATE_IDS": json.dumps({kind: f"sms_{kind}" for kind in PARAMETERS}),
         "CLOCK_FILE": str(settings.var_dir / "clock"),
     }
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 import app
 import logs
-from bench import data, processes, report
+from bench import data, demand_fanout, processes, report
 from bench.batches import Batches
 from bench.load import Plan
 from bench.report import Side, compare, middle
@@ -31,7 +31,7 @@ from settings import ROOT, Mode, Settings
 
 VAR = ROOT / "var" / "bench"
 DATABASE = "bench"
-HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8"), "W3 beside W6, W7"
+HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8", "W9", "W10"), "W3 beside W6, W7"
 WARM_SECONDS = 0.5
 
 
@@ -94,15 +94,25 @@ class Bench:
         found = []
         if "W5" in works:
             await batches.commit_round()
+        if "W10" in works:
+            await batches.settle_institutions()
         for work in (work for work in BATCHES if work in works):
             turns: dict[str, list[Side]] = {"floor": [], "ours": []}
             for turn in range(self.size.repeats):
                 for side in sorted(turns, reverse=bool(turn % 2)):
                     seconds = await batches.seconds(work, side)
-                    turns[side].append({"rps": self.size.notices / seconds} if work == "W8" else {"seconds": seconds})
+                    turns[side].append(self.speed(work, seconds, batches.transactions))
             found.append(compare(work, middle(turns["ours"]), middle(turns["floor"])))
             say(found[-1])
         return found
+
+    def speed(self, work: str, seconds: float, transactions: int) -> Side:
+        """Notices a second for W8 and W10, and for W10 transactions a second; seconds for the others."""
+        if work == "W8":
+            return {"rps": self.size.notices / seconds}
+        if work == "W10":
+            return {"rps": demand_fanout.NOTICES / seconds, "tps": transactions / seconds}
+        return {"seconds": seconds}
 
     async def beside(self, batches: Batches) -> dict[str, Any]:
         turns: dict[str, list[Side]] = {"alone": [], "beside": []}

@@ -53,6 +53,31 @@ WITH due AS (
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
 SELECT 'system_review_made', enterprise_id, 'order', id, jsonb_build_object('number', number, 'service', product_name), $1 FROM due
 """
+# The months of everybody and the scores from them, in the numbers of the published formula; $1 the month, $2 now.
+SCORE = """
+WITH counted AS (
+  SELECT institution_id, (extract(year FROM happened_at AT TIME ZONE 'Asia/Shanghai') * 12
+      + extract(month FROM happened_at AT TIME ZONE 'Asia/Shanghai') - 1)::int AS month,
+    count(*) FILTER (WHERE kind = 'order_completed') AS orders, count(*) FILTER (WHERE kind = 'transaction_filed') AS transactions,
+    count(*) FILTER (WHERE kind = 'activity_filed') AS activities, count(*) FILTER (WHERE kind = 'demand_answered') AS answers,
+    count(*) FILTER (WHERE kind = 'review_received') AS reviews,
+    100 * count(*) FILTER (WHERE facts->>'grade' = 'good') + 50 * count(*) FILTER (WHERE facts->>'grade' = 'medium') AS review_value
+  FROM score_events WHERE revoked_at IS NULL GROUP BY 1, 2
+), months AS (
+  INSERT INTO score_months (institution_id, month, orders, transactions, activities, answers, reviews, review_value, points)
+  SELECT *, 120 * (orders + transactions) + 240 * activities + 60 * answers FROM counted
+), parts AS (
+  SELECT institution_id, 4000 * (4200 + sum(review_value * (12 - $1 + month))) / (100 * (60 + sum(reviews * (12 - $1 + month)))) AS reviews,
+    least(3000, sum((orders + transactions) * 120 * (12 - $1 + month)) / 12) AS transactions,
+    least(1500, sum(activities * 240 * (12 - $1 + month)) / 12) AS activities,
+    least(1500, sum(answers * 60 * (12 - $1 + month)) / 12) AS answers,
+    sum(120 * (orders + transactions) + 240 * activities + 60 * answers) AS activity
+  FROM counted WHERE month > $1 - 12 GROUP BY 1
+)
+INSERT INTO scores (institution_id, formula_version, month, reviews, transactions, activities, answers, total, activity, updated_at)
+SELECT institution_id, 1, $1, floor(reviews), floor(transactions), floor(activities), floor(answers),
+  floor(reviews) + floor(transactions) + floor(activities) + floor(answers), activity, $2 FROM parts
+"""
 CLAIM = """
 WITH chosen AS (
   SELECT id FROM deliveries WHERE state = 'planned' AND due_at <= $1 ORDER BY due_at, notice_id LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -76,6 +101,11 @@ async def expire(connection: asyncpg.Connection) -> None:
 
 async def review(connection: asyncpg.Connection) -> None:
     await connection.execute(REVIEW, datetime.now(UTC))
+
+
+async def score(connection: asyncpg.Connection, month: int) -> None:
+    await connection.execute("SET work_mem = '256MB'")
+    await connection.execute(SCORE, month, datetime.now(UTC))
 
 
 async def deliver(pool: asyncpg.Pool, size: Size, port: int, connections: int) -> None:

@@ -1,4 +1,4 @@
-"""The batches W5 to W8: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
+"""The batches W5 to W10: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
 
 import asyncio
 import time
@@ -8,18 +8,19 @@ from typing import Any
 
 import asyncpg
 
-from bench import batch_floor
+from bench import batch_floor, demand_fanout
 from bench.sizes import Size
 from clock import SystemClock
-from handlers import draws, reviews, wallet, wins
+from handlers import draws, reviews, scores, wallet, wins
 from handlers.context import SYSTEM, Actor, Context
 from handlers.deliveries import Pauses, deliver_due
 from handlers.ports import Ports
 from jobs.main import DELIVERERS
-from models.accounts import Role
+from models.accounts import OrganisationKind, Role
 from settings import Settings
 
 CONNECTIONS = 64
+SCORES_AT_ONCE = 1_000
 PUBLIC_VALUE = "03 07 12 18 25 31+09"
 # Put back what a work has changed: the owner may, with triggers off. $-less, for `execute` of several statements.
 FORGET = """
@@ -34,8 +35,11 @@ UNDO = {
     "W6": "UPDATE lots SET available_fen = expired_fen, expired_fen = 0, expired_at = NULL WHERE expired_at IS NOT NULL",
     "W7": "UPDATE orders o SET reviewed_at = NULL FROM reviews r WHERE r.order_id = o.id; DELETE FROM reviews",
     "W8": "UPDATE deliveries SET state = 'planned', attempts = 0, finished_at = NULL, leased_until = NULL",
+    "W9": "DELETE FROM score_months; DELETE FROM scores; DELETE FROM score_changes",
+    "W10": demand_fanout.UNDO,
 }
-CHANGED = {"W5": "reservations, lots, ledger_entries", "W6": "lots, ledger_entries", "W7": "orders, reviews", "W8": "deliveries"}
+CHANGED = {"W5": "reservations, lots, ledger_entries", "W6": "lots, ledger_entries", "W7": "orders, reviews", "W8": "deliveries",
+           "W9": "score_months, scores, score_changes", "W10": demand_fanout.CHANGED}
 
 
 class Batches:
@@ -44,7 +48,12 @@ class Batches:
     def __init__(self, settings: Settings, size: Size, owner: asyncpg.Connection, pool: asyncpg.Pool, ports: Ports, endpoint: int) -> None:
         self._settings, self._size, self._owner, self._pool, self._ports = settings, size, owner, pool, ports
         self._endpoint = endpoint
+        self._sums: dict[str, tuple[Any, ...]] = {}
         self.drawn = size.past_rounds + size.open_rounds + 1
+        self.transactions = 0  # of the last W10
+
+    async def settle_institutions(self) -> None:
+        await demand_fanout.settle(self._owner)
 
     def context(self, now: datetime | None = None, **actor: Any) -> Context:
         return Context(Actor(**actor) if actor else SYSTEM, now or SystemClock().now(), self._settings, self._ports, "bench")
@@ -105,6 +114,32 @@ class Batches:
         await self._delivered_once(done)
         return taken
 
+    async def _ours_w9(self) -> float:
+        """As after a change of the formula's columns: everybody anew, a thousand in each commit."""
+        began = time.perf_counter()
+        for first in range(1, self._size.scored + 1, SCORES_AT_ONCE):
+            await scores.recompute(self.context(), range(first, min(first + SCORES_AT_ONCE, self._size.scored + 1)))
+        taken = time.perf_counter() - began
+        await self._scored("ours")
+        return taken
+
+    async def _scored(self, side: str) -> None:
+        """Both sides come to the same numbers, or nothing was compared."""
+        found = await self._owner.fetchrow("SELECT count(*), sum(total), sum(activity), sum(reviews) FROM scores")
+        self._sums[side] = tuple(found)
+        assert found[0] == self._size.scored, found
+        assert len(set(self._sums.values())) == 1, self._sums
+
+    async def _ours_w10(self) -> float:
+        one = demand_fanout.ENTERPRISE
+        poster = self.context(role=Role.OWNER, person_id=one, organisation_id=one, membership_id=one,
+                              organisation_kind=OrganisationKind.ENTERPRISE)
+        began = time.perf_counter()
+        self.transactions = await demand_fanout.ours(poster, self.context())
+        taken = time.perf_counter() - began
+        await demand_fanout.prove(self._owner)
+        return taken
+
     async def _until_done(self, sweep: Callable[[Context], Awaitable[int]], expected: int) -> float:
         began, done = time.perf_counter(), 0
         while batch := await sweep(self.context()):
@@ -136,9 +171,21 @@ class Batches:
     async def _floor_w7(self) -> float:
         return await timed(batch_floor.review(self._owner))
 
+    async def _floor_w9(self) -> float:
+        taken = await timed(batch_floor.score(self._owner, scores.month_of(SystemClock().now())))
+        await self._scored("floor")
+        return taken
+
     async def _floor_w8(self) -> float:
         taken = await timed(batch_floor.deliver(self._pool, self._size, self._endpoint, CONNECTIONS))
         await self._delivered_once(self._size.notices)
+        return taken
+
+    async def _floor_w10(self) -> float:
+        began = time.perf_counter()
+        self.transactions = await demand_fanout.floor(self._owner, self.context())
+        taken = time.perf_counter() - began
+        await demand_fanout.prove(self._owner)
         return taken
 
 

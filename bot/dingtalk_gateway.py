@@ -20,6 +20,7 @@ USER_UNKNOWN = frozenset({33012, 60121})
 # User, scope, length, parameters, agent id, and the month's quota: waiting 48 hours for a new month helps nobody.
 REFUSED = USER_UNKNOWN | {50002, 50004, 34016, 40035, 40056, 52019, 1430000, 1430002, 1430003, 90020}
 OUR_FAULT = frozenset({34016, 40035, 40056, 52019, 90020})
+RECALL_REFUSED = 400002  # older than a day, or not a task of ours
 MESSAGE_BYTES_MAX = 2_048
 TITLE_CHARACTERS_MAX, VALUE_CHARACTERS_MAX = 50, 40
 BLUE = "FF1677FF"
@@ -92,6 +93,20 @@ class DingTalkNoticeSender:
             return SendResult(result.outcome, provider_id, result.error, result.retry_after_seconds)
         found = answer.get("send_result")
         return read_receipt(provider_id, found if isinstance(found, dict) else {})
+
+
+    async def recall(self, provider_id: str) -> SendResult:
+        """Within 24 hours; the phone then shows that a notice was taken back."""
+        if not provider_id.isdecimal():
+            return SendResult(Outcome.REFUSED, provider_id=provider_id, error="not a task id")
+        body = {"agent_id": self._agent_id, "msg_task_id": int(provider_id)}
+        try:
+            await self._client.call("/topapi/message/corpconversation/recall", body)
+        except PlatformError as error:
+            result = outcome_of(error)
+            again = result.outcome if error.code != RECALL_REFUSED else Outcome.REFUSED
+            return SendResult(again, provider_id, result.error, result.retry_after_seconds)
+        return SendResult(Outcome.DELIVERED, provider_id)
 
 
 def read_receipt(provider_id: str, found: dict[str, Any]) -> SendResult:

@@ -6,24 +6,33 @@ from dataclasses import dataclass
 
 from redis import asyncio as aioredis
 
+from bot.console import ConsoleSender
 from bot.dingtalk import DingTalk
 from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
+from bot.mail import MailSender, Server, sender_of
 from bot.redis_client import connect
+from bot.sms import Account, TencentSms
 from bot.transport import Transport
 from bot.wechat import WeChat
-from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Login, Sender
-from settings import Settings
+from bot.wechat_gateway import WeChatCodes, WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
+from handlers.ports import Codes, ContentCheck, Login, Recaller, Sender
+from settings import Mode, Settings
+
+# The same three versions under the names of messages and under those of codes.
+VERSIONS = {"developer": "develop", "trial": "trial", "formal": "release"}
 
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """`logins` by platform (wechat, dingtalk) and `senders` by channel (wechat_subscribe, dingtalk_notice), as Ports has them."""
+    """`logins` by platform (wechat, dingtalk), `senders` and `recallers` by channel, as Ports has them."""
 
     wechat: WeChat
     dingtalk: DingTalk
     logins: dict[str, Login]
     senders: dict[str, Sender]
+    codes: Codes
+    recallers: dict[str, Recaller]
+    content_check: ContentCheck
 
 
 @asynccontextmanager
@@ -50,11 +59,32 @@ def assemble(
         transport, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
         settings.dingtalk_appsecret.get_secret_value(), redis,
     )
+    notices = DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id)
     return Gateways(
         wechat, dingtalk,
         logins={"wechat": WeChatLogin(wechat), "dingtalk": DingTalkLogin(dingtalk)},
         senders={
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
-            "dingtalk_notice": DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id),
+            "dingtalk_notice": notices, **outside_senders(settings, transport),
         },
+        codes=WeChatCodes(wechat, VERSIONS[settings.wechat_miniprogram_state]),
+        recallers={"dingtalk_notice": notices},
+        content_check=WeChatContentCheck(wechat),
     )
+
+
+def outside_senders(settings: Settings, transport: Transport) -> dict[str, Sender]:
+    """E-mail and SMS, as far as they are set up; development without them writes messages into the log instead."""
+    found: dict[str, Sender] = {}
+    if settings.mode is Mode.DEVELOPMENT:
+        found = {"email": ConsoleSender(), "sms": ConsoleSender()}
+    if settings.smtp_url is not None:
+        server = Server.of(settings.smtp_url.get_secret_value(), settings.smtp_starttls)
+        found["email"] = MailSender(server, sender_of(settings.mail_from), settings.public_url, settings.mail_timeout_seconds)
+    if settings.sms_secret_id is not None:
+        account = Account(
+            settings.sms_secret_id, settings.sms_secret_key.get_secret_value(), settings.sms_sdk_app_id, settings.sms_sign_name,
+            settings.sms_region,
+        )
+        found["sms"] = TencentSms(transport, settings.sms_api_base_url, account, settings.sms_template_ids)
+    return found

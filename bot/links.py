@@ -1,13 +1,8 @@
-"""Where a message leads, QR codes of links, and what may stand in a mini-program code."""
+"""Where a message leads, and what may stand in a mini-program code."""
 
-import io
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
-
-import qrcode
-from qrcode.image.svg import SvgPathImage
 
 # Pages of the mini-program, without a leading slash: with one it is another page to WeChat (41030).
 PAGES: Mapping[str, str] = {
@@ -30,16 +25,28 @@ PAGES: Mapping[str, str] = {
     "order_closed": "pages/orders/show",
     "order_frozen": "pages/orders/show",
     "risk_proposed": "pages/risks/show",
+    "filing_revoked": "pages/index/index",
     "appeal_result": "pages/appeals/show",
     "redemption_result": "pages/redemptions/show",
     "payout_result": "pages/redemptions/show",
     "review_reminder": "pages/orders/review",
     "system_review_made": "pages/orders/review",
+    "digest": "pages/notices/index",
+    "review_revealed": "pages/orders/review",
+    "review_replied": "pages/orders/review",
+    "text_hidden": "pages/index/index",
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",
     "institution_standing": "pages/index/index",
+    "demand_posted": "pages/demands/show",
+    "demand_reminder": "pages/demands/show",
+    "demand_alternatives": "pages/demands/show",
+    "demand_answered": "pages/demands/show",
+    "demand_closed": "pages/demands/show",
     "review_digest": "pages/todo/index",
+    "consultant_progress": "pages/consultants/show",
 }
+INVITATION = "pages/invitations/show"  # where the mini-program code of an invitation leads
 HOME = "pages/index/index"
 # Where the answers of the bot lead (bot/phrases/intents.toml, bot/topics).
 TALK_PAGES = frozenset({
@@ -51,7 +58,7 @@ TALK_PAGES = frozenset({
     "pages/spot-checks/index", "pages/reports/index", "pages/payouts/index", "pages/payouts/show", "pages/budgets/index",
     "pages/todo/index", "pages/me/identities", "pages/me/binding", "pages/help/index", "pages/rounds/show", "pages/applications/show",
 })
-PUBLISHED_PAGES = frozenset({HOME, *PAGES.values(), *TALK_PAGES})
+PUBLISHED_PAGES = frozenset({HOME, INVITATION, *PAGES.values(), *TALK_PAGES})
 # "可见字符" of getwxacodeunlimit; `%` is not among them, so a scene cannot be percent-encoded.
 SCENE = re.compile(r"[A-Za-z0-9!#$&'()*+,/:;=?@\-._~]{1,32}")
 SCENE_RESERVED = "scancode_time"
@@ -75,26 +82,3 @@ def new_scene(purpose: str) -> str:
     if len(purpose) != 1 or not is_scene(token):
         raise ValueError("the purpose of a scene is one letter")
     return token
-
-
-def qr_png(url: str) -> bytes:
-    """Black on white, about 300 px; error correction M survives a stamp on a corner."""
-    code = _code(url)
-    out = io.BytesIO()
-    code.make_image().save(out)
-    return out.getvalue()
-
-
-def qr_svg(url: str) -> bytes:
-    out = io.BytesIO()
-    _code(url).make_image(image_factory=SvgPathImage).save(out)
-    return out.getvalue()
-
-
-def _code(url: str) -> "qrcode.QRCode[Any]":
-    code = qrcode.QRCode(
-        error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4,  # four modules of margin: the standard's
-    )
-    code.add_data(url)
-    code.make(fit=True)
-    return code

@@ -19,16 +19,27 @@
     order_sent_back       服务退回通知      order_number, service, reason, time
     order_completed       订单完成通知      order_number, service, amount (用券), time
     order_closed          订单关闭通知      order_number, service, reason, time
+    digest                未读消息汇总      count, time, hint
     order_frozen          订单核实通知      order_number, service, progress, time
     risk_proposed         订单核查提醒      order_number, service, time, hint
+    filing_revoked        备案撤销通知      subject, reason, time
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
     redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
     payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
     review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
     system_review_made    系统评价通知      service, order_number, time, hint
+    review_revealed       评价公布通知      service, order_number, time, hint
+    review_replied        评价回复通知      service, order_number, time, hint
+    text_hidden           内容审核通知      subject, reason, time
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+    demand_posted         新需求通知        subject, enterprise (脱敏), time, reply_by (处理时限)
+    demand_reminder       需求待查看提醒    subject, category, time, hint
+    demand_alternatives   需求推荐机构通知  subject, count, time, hint
+    demand_answered       需求进展通知      subject, institution, answer (已接单|已推荐产品), time
+    demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
     review_digest         待审日报通知      waiting, time (最早提交), hint
+    consultant_progress   服务顾问动态提醒  consultant, step (已接受邀请|已谢绝邀请|…), time, institution
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -45,6 +56,8 @@ from bot.values import FORMATTERS, HAN
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
+DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
+CONSULTANT_STEPS = ("已接受邀请", "已谢绝邀请", "邀请已过期", "申请新邀请", "已提交审核", "已解除关联")
 DRAW_RESULTS = ("中签", "未中签", "候补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
@@ -111,6 +124,7 @@ def table() -> Iterator[Template]:
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
     yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")
     yield order("risk_proposed", "订单核查提醒", "时间 time time", "温馨提示 thing hint")
+    yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
     yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
                    "说明 thing reason")
     yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")
@@ -119,11 +133,29 @@ def table() -> Iterator[Template]:
                    "系统评价时间 time time", "温馨提示 thing hint")
     yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "评价时间 time time", "温馨提示 thing hint")
+    yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
+    yield template("review_revealed", "评价公布通知", "服务名称 thing service", "订单编号 character_string order_number",
+                   "公布时间 time time", "温馨提示 thing hint")
+    yield template("review_replied", "评价回复通知", "服务名称 thing service", "订单编号 character_string order_number",
+                   "回复时间 time time", "温馨提示 thing hint")
+    yield template("text_hidden", "内容审核通知", "审核内容 thing subject", "原因说明 thing reason", "审核时间 time time")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
+    yield template("demand_posted", "新需求通知", "需求名称 thing subject", "需求企业 thing enterprise", "时间 time time",
+                   "处理时限 date reply_by")
+    yield template("demand_reminder", "需求待查看提醒", "需求名称 thing subject", "服务类型 thing category", "时间 time time",
+                   "温馨提示 thing hint")
+    yield template("demand_alternatives", "需求推荐机构通知", "需求名称 thing subject", "推荐机构数 number count", "时间 time time",
+                   "温馨提示 thing hint")
+    yield template("demand_answered", "需求进展通知", "需求名称 thing subject", "服务机构 thing institution",
+                   ("进展 phrase answer", DEMAND_ANSWERS), "时间 time time")
+    yield template("demand_closed", "需求关闭通知", "需求名称 thing subject", ("关闭原因 phrase closing", DEMAND_CLOSINGS),
+                   "时间 time time")
     yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
+    yield template("consultant_progress", "服务顾问动态提醒", "服务顾问 thing consultant", ("进展 phrase step", CONSULTANT_STEPS),
+                   "时间 time time", "服务机构 thing institution")
 
 
 def template(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Template:

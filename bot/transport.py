@@ -77,12 +77,13 @@ class Transport:
 
     async def call(
         self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send `body` as JSON in real UTF-8 (WeChat answers 40033 to escapes). Raises PlatformError."""
         failure: PlatformError
         try:
             data = None if body is None else to_json(body)
-            status, content_type, raw = await self._exchange(method, url, params, data)
+            status, content_type, raw = await self._exchange(method, url, params, data, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failure = as_failure(error)
         else:
@@ -91,10 +92,10 @@ class Transport:
         raise failure
 
     async def _exchange(
-        self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None,
+        self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None, own: Mapping[str, str] | None,
     ) -> tuple[int, str, bytes]:
         assert self._session is not None, "used outside of its `async with`"
-        headers = {"Content-Type": "application/json; charset=utf-8"} if data is not None else None
+        headers = {**({"Content-Type": "application/json; charset=utf-8"} if data is not None else {}), **(own or {})}
         # A redirect would carry the token to wherever it points.
         async with self._session.request(
             method, url, params=params, data=data, headers=headers, allow_redirects=False,

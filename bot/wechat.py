@@ -6,7 +6,6 @@ coroutine. So `await client.wxa.send_subscribe_message(...)` works, with our tok
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from enum import StrEnum
 from typing import Any, NoReturn
 
 from redis import asyncio as aioredis
@@ -15,19 +14,13 @@ from wechatpy import WeChatClient
 from bot.links import LINK_DAYS_MAX, QUERY, is_scene
 from bot.tokens import Grant, TokenStore, read_grant
 from bot.transport import PlatformError, Transport, check_errcode, secrets_in
+from handlers.ports import Suggest, Verdict
 
 OFFICIAL = "https://api.weixin.qq.com"
 TOKEN_REFUSED = frozenset({40001, 40014, 42001})
-# Busy; too often this minute; the same user twice at once; the day's quota.
-BUSY = frozenset({-1, 45011, 43108, 45009})
-
-
-class Verdict(StrEnum):
-    """What the content check says; `review` needs a human."""
-
-    PASS = "pass"  # noqa: S105 - the platform's word
-    REVIEW = "review"
-    RISKY = "risky"
+# Busy; too often this minute; the same user twice at once; the day's quota; texts to check, this minute.
+BUSY = frozenset({-1, 45011, 43108, 45009, 44991})
+VERDICTS = {Suggest.PASS, Suggest.REVIEW, Suggest.RISKY}  # "unknown" is a word of ours
 
 
 class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
@@ -139,10 +132,15 @@ class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
         61010 (the user was not here for two hours) is raised as every error: whoever asks has to decide.
         """
         body = {"openid": open_id, "scene": scene, "version": 2, "content": content}
-        result = _object(await self._ask("/wxa/msg_sec_check", body)).get("result")
-        suggest = result.get("suggest") if isinstance(result, dict) else None
+        answer = _object(await self._ask("/wxa/msg_sec_check", body))
+        result = answer.get("result")
+        suggest, label = (result.get("suggest"), result.get("label")) if isinstance(result, dict) else (None, None)
+        trace_id = answer.get("trace_id")
         # errcode is 0 even for risky text, and a word we don't know is not a "pass".
-        return Verdict(suggest) if suggest in set(Verdict) else Verdict.REVIEW
+        return Verdict(
+            Suggest(suggest) if suggest in VERDICTS else Suggest.REVIEW, label if isinstance(label, int) else None,
+            trace_id[:64] if isinstance(trace_id, str) else None,
+        )
 
 
 def _object(body: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""WeChat as `handlers.ports` wants it: log-in, and messages to those who agreed to get one."""
+"""WeChat as `handlers.ports` wants it: log-in, messages to those who agreed to get one, and the check of texts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,16 @@ from bot.links import page_for
 from bot.templates import TEMPLATES, fill
 from bot.transport import PlatformError
 from bot.wechat import TOKEN_REFUSED, WeChat
-from handlers.ports import LoginRefusedError, Message, Outcome, PlatformDownError, PlatformUser, SendResult
+from handlers.ports import (
+    LoginRefusedError,
+    Message,
+    Outcome,
+    PlatformDownError,
+    PlatformUser,
+    SendResult,
+    Suggest,
+    Verdict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +79,20 @@ def login_error(error: PlatformError, refused: frozenset[int] = CODE_REFUSED) ->
     return PlatformDownError(str(error))
 
 
+class WeChatCodes:
+    """Mini-program codes as `handlers.ports.Codes` wants them; `version` is which version of the mini-program they open."""
+
+    def __init__(self, client: WeChat, version: str) -> None:
+        self._client, self._version = client, version
+
+    async def draw(self, scene: str, page: str) -> bytes:
+        try:
+            return await self._client.mini_program_code(scene, page, env_version=self._version)
+        except PlatformError as error:
+            log.warning("no_mini_program_code", code=error.code, message=error.message)
+            raise PlatformDownError(str(error)) from None
+
+
 class WeChatSubscribeSender:
     """Two messages at once to one person get 43108: the caller sends to a person one after the other.
 
@@ -115,3 +138,25 @@ def outcome_of(error: PlatformError, kind: str) -> SendResult:
     if error.code in APP_REFUSED or not error.retryable:
         log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
     return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))
+
+
+TEXT_CHARACTERS_MAX = 2500
+
+
+class WeChatContentCheck:
+    """msg_sec_check, where everything that is no verdict is UNKNOWN: 61010 (idle for two hours), the quota, a platform that is away."""
+
+    def __init__(self, client: WeChat) -> None:
+        self._client = client
+
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        try:
+            return await self._client.check_text(open_id, scene, text[:TEXT_CHARACTERS_MAX])
+        except PlatformError as error:
+            return no_verdict(error)
+
+
+def no_verdict(error: PlatformError) -> Verdict:
+    if error.code in APP_REFUSED:
+        log.error("platform_refuses_us", doing="content_check", code=error.code, message=error.message)
+    return Verdict(Suggest.UNKNOWN, error=str(error))

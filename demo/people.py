@@ -50,4 +50,16 @@ Z_SECOND_RISK = Official("风控员 秦川", Role.RISK_OFFICER, ZHENGZHOU)  # li
 ZHENGZHOU_OFFICIALS = (
     Z_MANAGER, Z_SECOND_MANAGER, Z_REVIEWER, Z_PARK, Z_CENTRE, Z_SECOND_CENTRE, Z_PAYOUT, Z_SECOND_PAYOUT, Z_RISK, Z_SECOND_RISK,
 )
-EVERYBODY = (*(official.name for official in (*OFFICIALS, *ZHENGZHOU_OFFICIALS)), SELLER)
+
+# The Industrial Park is a county-level division of its own in the national tables.
+SUZHOU_PARK = "320571"  # 苏州工业园区
+SUZHOU_OFFICE = "苏州工业园区企业发展服务中心"
+SUZHOU_PROGRAMME = "苏州工业园区企业服务超市"
+S_ADMIN = Official("超市管理员 陆远", Role.ADMIN, SUZHOU_PARK)
+S_SECOND_ADMIN = Official("超市管理员 钱敏", Role.ADMIN, SUZHOU_PARK)  # confirms what the first one proposes
+S_MANAGER = Official("项目经理 沈洁", Role.PROGRAMME_MANAGER, SUZHOU_PARK)
+S_SECOND_MANAGER = Official("项目经理 顾平", Role.PROGRAMME_MANAGER, SUZHOU_PARK)
+S_CENTRE = Official("中心审核员 徐宁", Role.CENTRE_REVIEWER, SUZHOU_PARK)
+SUZHOU_OFFICIALS = (S_ADMIN, S_SECOND_ADMIN, S_MANAGER, S_SECOND_MANAGER, S_CENTRE)
+
+EVERYBODY = (*(official.name for official in (*OFFICIALS, *ZHENGZHOU_OFFICIALS, *SUZHOU_OFFICIALS)), SELLER)

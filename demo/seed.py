@@ -1,4 +1,5 @@
-"""`python -m app seed`: offices with their officials, Jinan's programme with an institution and its products, Zhengzhou's with a park.
+"""`python -m app seed`: offices with their officials, Jinan's programme with an institution and its products, Zhengzhou's with a
+park, Suzhou's supermarket with its standard list.
 
 Whoever exists in the simulator by name is known here: the people are written into the tables, everything else is done by
 the use-cases, under the same rules as for anybody. Safe to repeat: what is there stays, what is missing is added, so a database
@@ -10,14 +11,15 @@ from typing import TypedDict
 from clock import Clock
 from demo import people
 from demo.planter import Planter
-from handlers import accounts, approvals, institutions, products, programmes
+from handlers import accounts, approvals, institutions, products, programmes, standard_products
 from handlers.accounts.organisations import credit_code_of
 from handlers.approvals import Decision
 from handlers.context import Actor, Context
 from handlers.institutions_admission import admit
 from handlers.ports import Ports
 from handlers.products_content import ProductForm
-from handlers.programmes import JINAN, ZHENGZHOU, ProgrammeView, Rules
+from handlers.programmes import JINAN, SUZHOU, ZHENGZHOU, ProgrammeView, Rules
+from handlers.standard_products import ParameterAskedView
 from handlers.transactions import row, transaction
 from models.accounts import OrganisationKind, Role
 from models.programmes import ProgrammeState
@@ -57,6 +59,22 @@ SECTIONS = {
 }
 
 
+def _asked(name: str, unit: str = "", *choices: str) -> ParameterAskedView:
+    return {"name": name, "unit": unit, "required": True, "choices": list(choices)}
+
+
+STANDARD_LIST: tuple[tuple[str, str, str, list[ParameterAskedView]], ...] = (
+    ("legal", "常年法律顾问", "为企业日常经营提供法律咨询、合同审查和风险提示。", [_asked("服务期限", "月")]),
+    ("finance_tax", "代理记账", "建账、记账、编制报表并按期申报纳税。", [_asked("纳税人类型", "", "小规模纳税人", "一般纳税人")]),
+    ("finance_tax", "年度汇算清缴", "企业所得税年度汇算清缴申报及鉴证。", []),
+    ("audit", "年度财务报表审计", "对年度财务报表进行审计并出具审计报告。", [_asked("出具时限", "工作日")]),
+    ("ip", "商标注册申请", "商标检索、申请文件准备与递交。", [_asked("每件包含类别", "类")]),
+    ("hr", "人事代理", "员工入离职手续、社会保险和公积金代办。", [_asked("计费方式", "", "按人", "按月")]),
+    ("certification", "质量管理体系认证咨询", "体系文件编制、内审员培训与认证辅导。", [_asked("辅导周期", "周")]),
+    ("training", "企业内训", "按企业需要定制的课程与讲师上门授课。", [_asked("课时", "小时"), _asked("方式", "", "线下", "线上")]),
+)
+
+
 async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
     """Returns False, and changes nothing, where somebody else than the demonstration's administrator is in office."""
     planter = Planter(settings, clock, ports)
@@ -66,6 +84,7 @@ async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
             return False
     await plant_jinan(planter)
     await plant_zhengzhou(planter)
+    await plant_suzhou(planter)
     return True
 
 
@@ -95,6 +114,20 @@ async def plant_zhengzhou(planter: Planter) -> None:
     officials = {each.name: await planter.official(admin, each, office_id, park_id) for each in people.ZHENGZHOU_OFFICIALS}
     manager, second = officials[people.Z_MANAGER.name], officials[people.Z_SECOND_MANAGER.name]
     await _programme(manager, second, people.ZHENGZHOU_PROGRAMME, people.ZHENGZHOU, ZHENGZHOU, ZHENGZHOU_TYPES)
+
+
+async def plant_suzhou(planter: Planter) -> None:
+    """A supermarket with its standard list, and nobody in it: the manual begins with registration and certification."""
+    admin = await _admin(planter)
+    office_id = await planter.office(admin, people.SUZHOU_OFFICE, people.SUZHOU_PARK)
+    officials = {each.name: await planter.official(admin, each, office_id) for each in people.SUZHOU_OFFICIALS}
+    manager, second = officials[people.S_MANAGER.name], officials[people.S_SECOND_MANAGER.name]
+    programme = await _programme(manager, second, people.SUZHOU_PROGRAMME, people.SUZHOU_PARK, SUZHOU, ())
+    for category, name, introduction, parameters in STANDARD_LIST:
+        if await row("SELECT 1 AS yes FROM standard_products WHERE programme_id = $1 AND name = $2", programme["id"], name) is None:
+            await standard_products.add_standard_product(
+                officials[people.S_ADMIN.name], programme["id"], category, name, introduction, parameters
+            )
 
 
 async def _programme(

@@ -7,10 +7,12 @@ import signal
 import aiohttp
 
 from bot.links import PUBLISHED_PAGES
+from bot.sms import TEXTS as SMS_TEXTS
 from bot.templates import simulator_templates
 from demo import people
 from settings import Settings
 from simulator import serve as serve_simulator
+from simulator.app import SmsAccount
 
 
 async def serve(settings: Settings) -> None:
@@ -27,9 +29,19 @@ async def serve(settings: Settings) -> None:
             wechat_appid=settings.wechat_appid, wechat_secret=settings.wechat_secret.get_secret_value(),
             dingtalk_appkey=settings.dingtalk_appkey, dingtalk_appsecret=settings.dingtalk_appsecret.get_secret_value(),
             agent_id=settings.dingtalk_agent_id, templates=simulator_templates(), pages=PUBLISHED_PAGES,
-            links=[("小程序接口文档", f"{settings.public_url}/docs")],
+            links=[("小程序接口文档", f"{settings.public_url}/docs")], smtp_port=settings.simulator_smtp_port, sms=sms_account(settings),
         )
     greeting.cancel()
+
+
+def sms_account(settings: Settings) -> SmsAccount | None:
+    if settings.sms_secret_id is None:
+        return None
+    return {
+        "secret_id": settings.sms_secret_id, "secret_key": settings.sms_secret_key.get_secret_value(),
+        "sdk_app_id": settings.sms_sdk_app_id, "sign_name": settings.sms_sign_name,
+        "templates": {settings.sms_template_ids[kind]: text for kind, text in SMS_TEXTS.items() if kind in settings.sms_template_ids},
+    }
 
 
 async def _hand_out_phones(settings: Settings) -> None:

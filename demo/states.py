@@ -9,7 +9,10 @@ from models.states import Graph
 # What people call each machine and its states; tests/test_states.py wants every one of them.
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
-    "consultant": "服务顾问", "delivery": "消息投递",
+    "consultant": "服务顾问", "demand": "需求", "demand_response": "需求对接", "delivery": "消息投递",
+    "filing": "备案",
+    "content_check": "内容审核",
+    "invitation": "顾问邀请",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
@@ -22,10 +25,21 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "approval": {"open": "待审", "approved": "通过", "returned": "退回补正", "rejected": "拒绝", "withdrawn": "申请人撤回"},
     "appeal": {"in_review": "审核中", "returned": "待补充", "upheld": "维持原决定", "overturned": "撤销原决定"},
+    "filing": {
+        "draft": "暂存", "in_review": "审核中", "returned": "退回补正", "approved": "备案通过", "rejected": "审核拒绝",
+        "withdrawn": "已撤回", "revoked": "已撤销",
+    },
+    "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
+    "demand": {"open": "待接单", "taken": "对接中", "closed": "已关闭"},
+    "demand_response": {
+        "notified": "新需求", "viewed": "已查看", "passed": "无意向", "taken": "已接单", "contacted": "已联系", "signed": "已签约",
+        "declined": "未达成合作", "no_contact": "联系不上", "converted_to_order": "已转订单",
+    },
     "delivery": {
-        "planned": "待发送", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达", "no_consent": "用户未订阅",
-        "failed": "发送失败", "dead": "放弃重试", "superseded": "已无须发送",
+        "planned": "待发送", "held": "免打扰中", "sending": "发送中", "accepted": "平台已受理", "delivered": "已送达",
+        "no_consent": "用户未订阅",
+        "failed": "发送失败", "dead": "放弃重试", "superseded": "已无须发送", "recalling": "撤回中", "recalled": "已撤回",
     },
     "order": {
         "awaiting_price": "待核价", "unpaid": "待支付", "pay_review": "支付审核中", "pay_rejected": "支付审核拒绝", "paid": "待服务商确认",
@@ -58,6 +72,7 @@ LABELS: dict[str, dict[str, str]] = {
         "added": "已添加", "invited": "已邀请", "filling": "填写中", "in_review": "审核中", "returned": "退回补正", "rejected": "审核拒绝",
         "active": "已认证", "ended": "已解除",
     },
+    "invitation": {"live": "有效", "accepted": "已接受", "declined": "已谢绝", "revoked": "已撤销", "expired": "已过期"},
 }
 # Rows that may also begin where another state leads to: a product with a price makes an order that is to be paid at once (E27).
 # The first text of a product becomes a version when it is approved.

@@ -27,12 +27,13 @@ STATEMENT_MAX, FILES_MAX = 1000, 10
 
 
 class Against(StrEnum):
-    """What `subject_id` is: an application, a product, or an order of which the payment, the claim's redemption or a freeze is meant."""
+    """What `subject_id` is: an application, a product, a filing, or an order of which the payment, the redemption or a freeze is meant."""
 
     APPLICATION = "application"
     PRODUCT = "product"
     PAYMENT = "payment"        # an order's id
     REDEMPTION = "redemption"
+    FILING = "filing"
     FREEZE = "freeze"          # an order's id
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from handlers.accounts.organisations import credit_code_of
+from handlers.outside import is_email
 
 WAN_FEN = 1_000_000  # 1 万元 = 10,000 yuan = 1,000,000 fen
 AMOUNT_MAX_FEN = 10**15  # ten trillion yuan, and still exact in a phone's double
@@ -53,6 +54,12 @@ def _id_number(number: str) -> str:
     return number
 
 
+def _email(address: str) -> str:
+    if not is_email(address):
+        raise PydanticCustomError("email", "邮箱格式不正确")
+    return address
+
+
 def _once(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise PydanticCustomError("repeated", "不能重复选择")
@@ -64,6 +71,7 @@ LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 # No asterisk: a masked name that a phone sends back must not replace the name.
 PERSON_NAME = r"^[\u3400-\u9fff\U00020000-\U0003ffffA-Za-z·. ]{2,50}$"
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PERSON_NAME)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_email)]
 MobilePhone = Annotated[str, StringConstraints(pattern="^1[3-9][0-9]{9}$")]
 CreditCode = Annotated[str, AfterValidator(_credit_code)]
 IdNumber = Annotated[str, AfterValidator(_id_number)]

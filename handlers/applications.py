@@ -10,7 +10,8 @@ from handlers.application_views import ApplicationView, FormView, application_vi
 from handlers.approvals import DECIDERS, Decision, DecisionIncomplete, open_approval, withdraw_approval
 from handlers.context import Context
 from handlers.moves import move
-from handlers.personal import blind_index, seal
+from handlers.outside import tell_outside
+from handlers.personal import blind_index, mailbox_index, open_sealed, seal
 from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -54,8 +55,9 @@ SELECT * FROM applications WHERE organisation_id = $1 AND kind = $2 AND programm
 # Personal values are shown masked, so nobody could type them over from an earlier application: they are taken along.
 INSERT = """
 INSERT INTO applications (organisation_id, kind, programme_id, state, form_version, form, contact_name, contact_phone,
-  legal_person_name, legal_person_id_number, bank_account, applied_by_id, version, created_at, updated_at)
-SELECT $1, $2, $3, 'draft', $4, '{}', p.contact_name, p.contact_phone, p.legal_person_name, p.legal_person_id_number, p.bank_account,
+  contact_email, legal_person_name, legal_person_id_number, bank_account, applied_by_id, version, created_at, updated_at)
+SELECT $1, $2, $3, 'draft', $4, '{}', p.contact_name, p.contact_phone, p.contact_email,
+  p.legal_person_name, p.legal_person_id_number, p.bank_account,
   $5, 1, $6, $6
 FROM (SELECT 1) one LEFT JOIN LATERAL (
   SELECT * FROM applications WHERE organisation_id = $1 AND kind = $2 AND programme_id IS NOT DISTINCT FROM $3 ORDER BY id DESC LIMIT 1
@@ -71,6 +73,10 @@ INSERT INTO application_files (application_id, attachment_id, slot)
 SELECT $1, a.id, a.slot FROM attachments a WHERE a.id = ANY($2) ON CONFLICT DO NOTHING
 """
 FILES = "SELECT slot, attachment_id FROM application_files WHERE application_id = $1 ORDER BY slot, attachment_id"
+TOLD_ANYWAY = """
+SELECT true FROM memberships m JOIN persons p ON p.id = m.person_id
+WHERE m.organisation_id = $1 AND m.state = 'active' AND m.role IN ('owner', 'handler') AND p.email_index = $2 LIMIT 1
+"""
 ORGANISATION = "SELECT * FROM organisations WHERE id = $1"
 
 
@@ -117,17 +123,22 @@ async def submit(ctx: Context, kind: ApplicationKind, programme_id: int | None =
         if application.state not in EDITABLE:
             raise ApplicationNotEditable(state=application.state)
         await _refuse_unless_right(ctx, tx, rules, application)
-        return tx.reply(await application_view(ctx, await _put_before_reviewers(ctx, tx, rules, application)))
+        submitted = await put_before_reviewers(ctx, tx, rules, application)
+        if rules.on_submitted is not None:
+            await rules.on_submitted(ctx, tx, submitted)
+        return tx.reply(await application_view(ctx, submitted))
 
 
 async def withdraw(ctx: Context, kind: ApplicationKind, programme_id: int | None = None) -> ApplicationView:
     """Give up an application that is not decided. Raises NotFound, ApplicationNotWithdrawable."""
+    rules = KINDS[kind]
     async with transaction(ctx) as tx:
         application = await _lock_alive(ctx, tx, kind, programme_id)
         if application.state not in WITHDRAWABLE or application.decided_at is not None:
             raise ApplicationNotWithdrawable(state=application.state)
-        await withdraw_approval(tx, "application", application.id)
-        withdrawn = await move(tx, APPLICATION_GRAPH, application, ApplicationState.WITHDRAWN, updated_at=ctx.now)
+        withdrawn = await take_back(tx, application)
+        if rules.on_withdrawn is not None:
+            await rules.on_withdrawn(ctx, tx, withdrawn)
         return tx.reply(await application_view(ctx, withdrawn))
 
 
@@ -148,7 +159,7 @@ async def amend(
         await _refuse_unless_right(ctx, tx, rules, after)
         changed = _changed_fields(ctx, before, after)
         if _needs_review(await rules.requalify(tx, after), rules, changed):
-            after = await _put_before_reviewers(ctx, tx, rules, after)
+            after = await put_before_reviewers(ctx, tx, rules, after)
         else:
             after = await tx.row("UPDATE applications SET form_version = $2 WHERE id = $1 RETURNING *", after.id, rules.form_version)
             tx.record("application.updated", "application", after.id, fields=sorted(changed))
@@ -234,16 +245,22 @@ async def _refuse_unless_right(ctx: Context, tx: Transaction, rules: KindRules, 
     _refuse_if([*problems, *missing] or await rules.compare(tx, case))
 
 
-async def _put_before_reviewers(ctx: Context, tx: Transaction, rules: KindRules, application: Any) -> Any:
+async def take_back(tx: Transaction, application: Any) -> Any:
+    """Out of the queue, if it is there, and over. `application`: locked and not decided."""
+    await withdraw_approval(tx, "application", application.id)
+    return await move(tx, APPLICATION_GRAPH, application, ApplicationState.WITHDRAWN, updated_at=tx.ctx.now)
+
+
+async def put_before_reviewers(ctx: Context, tx: Transaction, rules: KindRules, application: Any) -> Any:
     submitted = await move(
         tx, APPLICATION_GRAPH, application, ApplicationState.SUBMITTED, submitted_at=ctx.now, updated_at=ctx.now, reason=None,
         form_version=rules.form_version,
     )
-    organisation = await tx.row(ORGANISATION, submitted.organisation_id)
+    region_code, park_id = await rules.place(tx, submitted, await tx.row(ORGANISATION, submitted.organisation_id))
     await open_approval(
         tx, kind=ApprovalKind.APPLICATION, title=rules.title, subject="application", subject_id=submitted.id,
-        organisation_id=submitted.organisation_id, role=rules.role, region_code=organisation.region_code or submitted.form["region_code"],
-        park_id=organisation.park_id, submitted_by=ctx.person_id, due_at=due_after(ctx.now, rules.working_days),
+        organisation_id=submitted.organisation_id, role=rules.role, region_code=region_code, park_id=park_id,
+        submitted_by=ctx.person_id, due_at=due_after(ctx.now, rules.working_days),
         data=await _submitted(ctx, tx, rules, submitted),
     )
     return submitted
@@ -292,7 +309,19 @@ async def decide_application(
         "approval_result", "application", application.id, organisation_id=application.organisation_id, result=decision.value,
         application_kind=rules.kind, title=rules.title, programme_id=application.programme_id, reason=reason,
     )
+    await _tell_the_given_mailbox(ctx, tx, decided, rules, reason)
     return {"items": items} if items else {}
+
+
+async def _tell_the_given_mailbox(ctx: Context, tx: Transaction, decided: Any, rules: KindRules, reason: str | None) -> None:
+    """The conclusion goes to the e-mail in the form as well (D06), unless it is that of somebody who is told by e-mail anyway."""
+    email = open_sealed(ctx.settings, decided.contact_email) if decided.contact_email else None
+    if email is None or await tx.value(TOLD_ANYWAY, decided.organisation_id, mailbox_index(ctx.settings, email)):
+        return
+    tell_outside(
+        tx, "approval_result", email=email, subject="application", subject_id=decided.id, result=str(decided.state),
+        application_kind=rules.kind, title=rules.title, reason=reason,
+    )
 
 
 def _return_items(rules: KindRules, given: list[Mapping[str, str]]) -> list[ProblemView]:

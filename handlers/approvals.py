@@ -191,6 +191,7 @@ async def withdraw_approval(tx: Transaction, subject: str, subject_id: int) -> N
     found = await tx.row(OPEN_OF, subject, subject_id)
     if found is not None:
         await move(tx, APPROVAL_GRAPH, found, ApprovalState.WITHDRAWN, decided_at=tx.ctx.now)
+        tx.announce("approval_closed", "approval", found.id)
 
 
 async def queue_place(now: datetime, subject: str, subject_id: int) -> QueueView | None:
@@ -235,6 +236,7 @@ async def decide(
             tx, APPROVAL_GRAPH, approval, ApprovalState(decision), decided_by_id=ctx.person_id, decided_at=ctx.now, reason=reason,
             data={**approval.data, **kept},
         )
+        tx.announce("approval_closed", "approval", approval_id)
         return tx.reply(view(ctx, await tx.row(ONE, *reach_of(ctx.actor), approval_id)))
 
 

@@ -22,6 +22,7 @@ from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
 
 UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
+CONSULTANT_SLOTS = frozenset({"filing_evidence"})  # what a consultant, who is of nobody's staff, hands in for the institution
 LOOKING = asyncio.Semaphore(2)  # pictures in memory at a time, of 20 MB at most: a process lives with 150 MB
 UNFINISHED_AFTER = timedelta(hours=24)  # no upload takes as long; a storage that was away for a night is back
 
@@ -82,17 +83,19 @@ class StoredFile:
     chunks: AsyncIterator[bytes]
 
 
-# $4 the acting organisation, $5 the attachment. Whoever may not see it finds nothing: its organisation's members, the other
-# side of the order it was handed over for, and reviewers of an application, a product or a dispute that it belongs to.
+# $4 the acting organisation, $5 the attachment, $6 the acting membership. Whoever may not see it finds nothing: its organisation's
+# members, the other side of the order it was handed over for, reviewers of an application, a product or a dispute that it belongs
+# to, and institutions that have opened its demand. A consultant acts for the institution without being of it: its licences,
+# contracts and accounts are not for them, only what they filed and what is addressed to them.
 VISIBLE = f"""
 SELECT f.* FROM attachments f
 WHERE f.id = $5 AND f.state = 'stored' AND (
-  f.organisation_id = $4
-  OR EXISTS (
+  f.organisation_id = $4 AND $1 IS DISTINCT FROM 'consultant'
+  OR $1 IS DISTINCT FROM 'consultant' AND EXISTS (
     SELECT 1 FROM handovers h JOIN orders d ON d.id = h.order_id
     WHERE h.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
   )
-  OR EXISTS (
+  OR $1 IS DISTINCT FROM 'consultant' AND EXISTS (
     SELECT 1 FROM contracts c JOIN orders d ON d.id = c.order_id
     WHERE c.attachment_id = f.id AND $4 IN (d.enterprise_id, d.institution_id)
   )
@@ -109,6 +112,16 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
                    UNION SELECT redemption_id FROM invoices WHERE attachment_id = f.id) used
     JOIN approvals a ON a.subject = 'redemption' AND a.subject_id = used.redemption_id
     WHERE a.state <> 'withdrawn' AND {REACH}
+  )
+  OR EXISTS (
+    SELECT 1 FROM demand_files n JOIN demand_responses r ON r.demand_id = n.demand_id JOIN demands d ON d.id = n.demand_id
+    LEFT JOIN consultants c ON c.id = d.consultant_id AND c.state = 'active'
+    WHERE n.attachment_id = f.id AND r.institution_id = $4 AND r.viewed_at IS NOT NULL
+      AND ($1::text IS DISTINCT FROM 'consultant' OR c.membership_id = $6)
+  )
+  OR EXISTS (
+    SELECT 1 FROM filing_files g JOIN filings w ON w.id = g.filing_id JOIN consultants c ON c.id = w.consultant_id
+    WHERE g.attachment_id = f.id AND $1::text = 'consultant' AND w.institution_id = $4 AND c.membership_id = $6
   )
   OR EXISTS (
     SELECT 1 FROM approvals a WHERE a.organisation_id = f.organisation_id AND a.data -> 'attachment_ids' @> to_jsonb(f.id)
@@ -128,7 +141,10 @@ AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM demand_files n WHERE n.attachment_id = f.id)
+AND NOT EXISTS (SELECT 1 FROM filing_files g WHERE g.attachment_id = f.id)
 AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
+AND f.slot <> 'consultant_photo'
 """
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
 USED = """
@@ -138,7 +154,10 @@ SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM redemption_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM appeal_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM demand_files WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM filing_files WHERE attachment_id = $1)
     OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
+    OR EXISTS (SELECT 1 FROM consultants WHERE photo_id = $1)
     OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
 """
 UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' AND created_at <= $1 ORDER BY created_at LIMIT $2"
@@ -167,7 +186,7 @@ class _Reading:
 
 async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIterator[bytes]) -> AttachmentView:
     """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles."""
-    if ctx.actor.role is Role.VIEWER:
+    if ctx.actor.role is Role.VIEWER or (ctx.actor.role is Role.CONSULTANT and slot_name not in CONSULTANT_SLOTS):
         raise NotYourRole
     if (slot := SLOTS.get(slot_name)) is None:
         raise FileSlotUnknown
@@ -264,7 +283,7 @@ async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
 
 async def open_file(ctx: Context, attachment_id: int) -> StoredFile:
     """Raises NotFound for what is not there, not finished, or not for this person."""
-    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id)
+    found = await row(VISIBLE, *reach_of(ctx.actor), ctx.actor.organisation_id, attachment_id, ctx.actor.membership_id)
     if found is None:
         raise NotFound
     return StoredFile(found.display_name, found.media_type, found.size, ctx.ports.storage.get(found.storage_key))

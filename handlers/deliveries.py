@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+import orjson
 import structlog
 
 from handlers.context import Context
+from handlers.notice_plans import quiet_until
+from handlers.notice_texts import render
 from handlers.paging import Page, PageView, page_of
+from handlers.personal import open_sealed
 from handlers.ports import Message, Outcome, SendResult
 from handlers.refusals import Busy
 from handlers.transactions import changed, rows, transaction
@@ -23,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 SEND_SECONDS = 30  # token, send, a new token and again, each with its own time-out: half of the lease
+QUIET = SendResult(Outcome.RETRY, error="quiet hours", about_reader=True)
 BACKOFF_SECONDS, BACKOFF_SECONDS_MAX = 5, 3_600
 ERROR_CHARACTERS_MAX = 200
 SETTLE_PAUSES_SECONDS = (0.1, 0.5, 2, 5)  # together with the sends still well within the lease
@@ -47,8 +52,10 @@ WITH chosen AS (
   UPDATE deliveries d SET state = 'sending', leased_until = $3, attempts = d.attempts + 1 FROM chosen WHERE d.id = chosen.id
   RETURNING d.*
 )
-SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.id AS identity_id, i.open_id
-FROM taken JOIN notices n ON n.id = taken.notice_id
+SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.id AS identity_id, i.open_id,
+  n.data->'quiet' AS quiet, CASE WHEN taken.secrets IS NOT NULL THEN n.data END AS data, n.created_at,
+  coalesce(taken.address, CASE taken.channel WHEN 'email' THEN p.email WHEN 'sms' THEN p.phone END) AS sealed_address
+FROM taken JOIN notices n ON n.id = taken.notice_id LEFT JOIN persons p ON p.id = taken.person_id
 LEFT JOIN LATERAL (
   SELECT id, open_id FROM identities
   WHERE person_id = taken.person_id AND platform = CASE taken.channel WHEN 'wechat_subscribe' THEN 'wechat' ELSE 'dingtalk' END
@@ -65,7 +72,7 @@ WITH result AS (
 ), settled AS (
   UPDATE deliveries d SET state = r.state, due_at = coalesce(r.due_at, d.due_at), give_up_at = coalesce(r.give_up_at, d.give_up_at),
     provider_id = coalesce(r.provider_id, d.provider_id), error = r.error, leased_until = NULL,
-    finished_at = CASE WHEN r.state IN ('planned', 'accepted') THEN NULL ELSE $9::timestamptz END
+    finished_at = CASE WHEN r.state IN ('planned', 'accepted', 'held') THEN NULL ELSE $9::timestamptz END
   FROM result r WHERE d.id = r.id AND d.state = $8 AND d.attempts = r.attempt
   RETURNING d.*
 ), following AS (
@@ -124,6 +131,8 @@ class Pauses:
         return [channel for channel, until in self.until.items() if now < until]
 
     def note(self, channel: str, result: SendResult, now: datetime) -> None:
+        if result.about_reader:
+            return
         if result.outcome is not Outcome.RETRY:
             self.failures[channel] = 0
             return
@@ -163,16 +172,32 @@ async def _settle_surely(ctx: Context, results: Sequence[tuple[Any, SendResult]]
 
 
 async def _send(ctx: Context, delivery: Any) -> SendResult:
+    if quiet_until(ctx.now, delivery.quiet) is not None:  # it waited for another, or for a platform, until the evening
+        return QUIET
     sender = ctx.ports.senders.get(delivery.channel)
-    if sender is None or delivery.open_id is None:
-        return SendResult(Outcome.REFUSED, error="no such channel" if sender is None else "no identity on this platform")
-    message = Message(
-        delivery.kind, delivery.open_id, delivery.title, delivery.body, delivery.page, delivery.fields, f"N{delivery.notice_id}"
-    )
-    return await _answer_of(sender.send(message), delivery)
+    if sender is None:
+        return SendResult(Outcome.REFUSED, error="no such channel")
+    message = message_of(ctx, delivery)
+    if message is None:
+        return SendResult(Outcome.REFUSED, error="no identity on this platform")
+    return await answer_of(sender.send(message), delivery)
 
 
-async def _answer_of(call: Any, delivery: Any) -> SendResult:
+def message_of(ctx: Context, delivery: Any) -> Message | None:
+    """What goes out, with the address opened and the secrets in their places; None where the reader cannot be reached here."""
+    by_address = delivery.channel in (Channel.EMAIL, Channel.SMS)
+    sealed = delivery.sealed_address if by_address else None
+    to = open_sealed(ctx.settings, sealed) if sealed else None if by_address else delivery.open_id
+    if to is None:
+        return None
+    text = delivery
+    if delivery.secrets:
+        of, secrets = delivery.data, orjson.loads(open_sealed(ctx.settings, delivery.secrets))
+        text = render(delivery.kind, of["subject"], of["subject_id"], {**of["facts"], **secrets}, delivery.created_at)
+    return Message(delivery.kind, to, text.title, text.body, text.page, text.fields, f"N{delivery.notice_id}", ctx.now)
+
+
+async def answer_of(call: Any, delivery: Any) -> SendResult:
     """The result, whatever happens: one message that breaks its sender must not take the batch with it."""
     try:
         async with asyncio.timeout(SEND_SECONDS):
@@ -204,6 +229,8 @@ def verdict(now: datetime, delivery: Any, result: SendResult) -> Verdict:
             return Verdict(S.NO_CONSENT)
         case Outcome.REFUSED:
             return Verdict(S.FAILED)
+        case Outcome.RETRY if (morning := quiet_until(now, delivery.quiet)) is not None:
+            return Verdict(S.HELD, morning)
         case Outcome.RETRY if delivery.give_up_at <= now:
             return Verdict(S.DEAD)
         case Outcome.RETRY:
@@ -239,7 +266,7 @@ async def settle(ctx: Context, state: DeliveryState, results: Sequence[tuple[Any
     done, = await changed(
         SETTLE, [delivery["id"] for delivery, _ in results], [delivery["attempts"] for delivery, _ in results],
         [each.state for each in verdicts], [each.due_at for each in verdicts], [each.give_up_at for each in verdicts],
-        [result.provider_id for _, result in results], [_short(result.error) for _, result in results],
+        [result.provider_id for _, result in results], [short(result.error) for _, result in results],
         state, ctx.now, ctx.now + timedelta(hours=ctx.settings.notice_retry_hours),
     )
     if done.dead:
@@ -247,7 +274,7 @@ async def settle(ctx: Context, state: DeliveryState, results: Sequence[tuple[Any
     return int(done.settled)
 
 
-def _short(error: str | None) -> str | None:
+def short(error: str | None) -> str | None:
     return error[:ERROR_CHARACTERS_MAX] if error else None
 
 
@@ -274,7 +301,7 @@ async def _receipt(ctx: Context, delivery: Any) -> SendResult:
     sender = ctx.ports.senders.get(delivery.channel)
     if sender is None or delivery.provider_id is None:
         return SendResult(Outcome.REFUSED, error="nothing to ask for")
-    return await _answer_of(sender.receipt(delivery.provider_id), delivery)
+    return await answer_of(sender.receipt(delivery.provider_id), delivery)
 
 
 # --- what operators see ----------------------------------------------------------------------------------------------------

@@ -142,7 +142,9 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _document("invoice", "发票"),
     _document("evidence", "服务过程性材料", max_files=20),
     FileSlot("photo", "图片", PHOTOS, 2 * MEGABYTE),
+    FileSlot("consultant_photo", "顾问照片", PHOTOS, 2 * MEGABYTE),
     _document("appeal", "申诉证明材料", max_files=10),
+    _document("demand", "需求附件", max_files=5),
     FileSlot("contract", "合同协议附件", (PDF,), 5 * MEGABYTE),
     # The library of institutions (C05-C13).
     _photos("institution_picture", "机构图片", 3),
@@ -157,4 +159,7 @@ SLOTS: dict[str, FileSlot] = {slot.name: slot for slot in (
     _photos("business_photos", "业绩开展照片"),
     FileSlot("contracts", "合同协议附件", (PDF,), 5 * MEGABYTE, 5),
     _paper("client_list", "上年度服务企业名单", has_template=False),
+    # The supermarket (D03, D17, D21).
+    _photos("institution_logo", "机构标识", 1),
+    _document("filing_evidence", "备案证明材料", max_files=10),
 )}

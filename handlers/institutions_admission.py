@@ -22,6 +22,7 @@ from models.institutions import INSTITUTION_GRAPH, InstitutionState
 
 # The facts are those of the last year (C12), so they are looked at again each year.
 ADMISSION_YEARS = 1
+PICTURE_SLOT = "institution_picture"
 
 FACTS = """
 UPDATE institutions i SET application_id = a.id, category = a.form ->> 'category', introduction = a.form ->> 'introduction',
@@ -38,13 +39,13 @@ SELECT $1, s ->> 'category', btrim(s ->> 'content') FROM jsonb_array_elements($2
 PICTURES = """
 INSERT INTO pictures (attachment_id, organisation_id, in_text, position)
 SELECT l.attachment_id, a.organisation_id, false, row_number() OVER (ORDER BY l.attachment_id)
-FROM application_files l JOIN applications a ON a.id = l.application_id WHERE a.id = $1 AND l.slot = 'institution_picture'
+FROM application_files l JOIN applications a ON a.id = l.application_id WHERE a.id = $1 AND l.slot = $2
 """
 LICENCE_AS_PICTURE = """
 SELECT EXISTS (
   SELECT 1 FROM application_files p JOIN attachments a ON a.id = p.attachment_id
   JOIN application_files l ON l.application_id = p.application_id JOIN attachments b ON b.id = l.attachment_id
-  WHERE p.application_id = $1 AND p.slot = 'institution_picture' AND l.slot = 'institution_licence' AND a.sha256 = b.sha256
+  WHERE p.application_id = $1 AND p.slot = $2 AND l.slot = 'institution_licence' AND a.sha256 = b.sha256
 )
 """
 DRAFT = """
@@ -72,7 +73,7 @@ async def compare(tx: Transaction, case: Case) -> list[ProblemView]:
     problems = [_problem(field, "与单位登记的信息不一致") for field, value in known.items() if value is not None and form[field] != value]
     if normalise(form["bank_account_name"]) != normalise(form["institution_name"]):
         problems.append(_problem("bank_account_name", "应与单位名称一致"))
-    if await tx.value(LICENCE_AS_PICTURE, case.application.id):  # C07: everybody would see it
+    if await tx.value(LICENCE_AS_PICTURE, case.application.id, PICTURE_SLOT):  # C07: everybody would see it
         problems.append({"field": "files.institution_picture", "title": "机构图片", "problem": "请勿使用营业执照，可使用单位标识等图片"})
     found = await tx.rows("SELECT DISTINCT slot FROM application_files WHERE application_id = $1", case.application.id)
     linked = {link.slot for link in found}
@@ -104,7 +105,7 @@ async def bring_into_force(tx: Transaction, application: Any) -> None:
     await tx.run("DELETE FROM institution_scopes WHERE organisation_id = $1", organisation_id)
     await tx.run(SCOPES, organisation_id, application.form["scopes"])
     await tx.run("DELETE FROM pictures WHERE organisation_id = $1 AND product_id IS NULL", organisation_id)
-    await tx.run(PICTURES, application.id)
+    await tx.run(PICTURES, application.id, PICTURE_SLOT)
     tx.record("institution.facts_replaced", "organisation", organisation_id, application_id=application.id)
 
 

@@ -4,6 +4,10 @@ Aggregates over whole tables, no query per row: made for a nightly run over mill
 migration may write rows that a rule of the code would refuse; nothing may write rows that break these.
 """
 
+from handlers.consultants.proofs import CONSULTANTS
+from handlers.demand_invariants import DEMANDS
+from handlers.invariants_scores import SCORES
+from handlers.invariants_supermarket import SUPERMARKET
 from models.wallet import MOVES, EntryKind
 
 # --- money -------------------------------------------------------------------------------------------------------------
@@ -273,7 +277,11 @@ DRAWS = {
 _RECORDED = {
     "application": "applications", "approval": "approvals", "order": "orders", "policy": "policies", "product": "products",
     "product_version": "product_versions", "institution": "institutions", "appeal": "appeals",
+    "consultant": "consultants", "invitation": "invitations",
     "programme": "programmes", "round": "rounds",
+    "demand": "demands", "demand_response": "demand_responses",
+    "filing": "filings",
+    "content_check": "content_checks",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.
 _LAST_STATE = """
@@ -320,7 +328,7 @@ RECORDS = {
       SELECT p.id, p.version, v.number FROM products p JOIN product_versions v ON v.product_id = p.id AND v.state = 'approved'
       WHERE v.number <> p.version OR v.content ->> 'name' <> p.name OR v.content ->> 'category' <> p.category
         OR v.content ->> 'content' <> p.content OR (v.content ->> 'price_fen')::bigint IS DISTINCT FROM p.price_fen
-        OR v.content -> 'sections' <> p.sections
+        OR v.content -> 'sections' <> p.sections OR coalesce(v.content -> 'parameters', '[]') <> p.parameters
       UNION ALL SELECT p.id, p.version, v.number FROM products p JOIN product_versions v ON v.product_id = p.id
       WHERE v.state IN ('draft', 'in_review') AND p.state NOT IN ('approved', 'listed')""",
     "products_deduct_within_their_price": """
@@ -371,4 +379,6 @@ RECORDS = {
 }
 
 # name -> a query whose rows are the breaks
-INVARIANTS: dict[str, str] = {**MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **RECORDS}
+INVARIANTS: dict[str, str] = {
+    **MONEY, **CONTRACTS, **ORDERS, **PAYOUTS, **DRAWS, **DEMANDS, **SUPERMARKET, **SCORES, **CONSULTANTS, **RECORDS,
+}

@@ -44,6 +44,8 @@ class Occasion(StrEnum):
     CONTRACT_ORDER = "contract_order"  # 提交按合同核价的订单
     REDEMPTION = "redemption"        # 申请兑付
     REVIEW_WORK = "review_work"      # 审核员打开待办
+    DEMAND = "demand"                # 企业提交需求
+    DEMAND_WORK = "demand_work"      # 服务机构打开需求
 
 
 OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
@@ -53,7 +55,10 @@ OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
     Occasion.ORDER_WORK: ("order_placed", "order_paid", "order_sent_back"),
     Occasion.CONTRACT_ORDER: ("price_confirmed", "payment_approved", "payment_rejected"),
     Occasion.REDEMPTION: ("price_requested", "redemption_result", "payout_result"),
+    Occasion.REVIEW_WORK: ("approval_waiting", "digest"),
     Occasion.REVIEW_WORK: ("approval_waiting",),
+    Occasion.DEMAND: ("demand_answered", "demand_alternatives", "demand_closed"),
+    Occasion.DEMAND_WORK: ("demand_posted", "demand_reminder"),
 }
 
 

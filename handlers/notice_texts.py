@@ -7,6 +7,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from models.accounts import Role
+from models.approvals import ApplicationKind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
@@ -21,8 +22,14 @@ REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "dec
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
+ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
+CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
+STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
+         "submitted": "已提交审核", "unlinked": "已解除关联"}
 WORDS: Mapping[str, Mapping[str, str]] = {
+    "answer": ANSWERS, "closing": CLOSINGS,
+    "step": STEPS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
 
@@ -51,6 +58,7 @@ def text(title: str, body: str, page: str, fields: str, roles: frozenset[Role] =
     return Text(title, body, page, {name: fact or name for name, _, fact in pairs}, roles, hint)
 
 
+DEMAND = "pages/demands/show?id={subject_id}"
 ORDER, REVIEW = "pages/orders/show?id={subject_id}", "pages/orders/review?id={subject_id}"
 REDEMPTION = "pages/redemptions/show?id={subject_id}"
 ORDER_FIELDS = "order_number=number service "
@@ -144,6 +152,9 @@ TEXTS: Mapping[str, Text] = {
         "订单建议核查", "订单 {number}「{service}」的风险信号合计 {score} 分，建议冻结核查。", "pages/risks/show?id={subject_id}",
         ORDER_FIELDS + "time hint", hint="请查看信号后处理",
     ),
+    "filing_revoked": text(
+        "备案已撤销", "备案「{title}」经核实不实，已撤销并不再计分[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
+    ),
     "appeal_result": text(
         "申诉结果：{outcome}", "「{title}」{outcome}。[说明：{reason}。]", "pages/appeals/show?id={subject_id}",
         "subject=title outcome time reason",
@@ -160,14 +171,59 @@ TEXTS: Mapping[str, Text] = {
         "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,
         ORDER_FIELDS + "time=review_due_at hint", hint="逾期由系统自动评价",
     ),
+    "digest": text(
+        "您有 {count} 条新消息", "您有 {count} 条新消息，请在消息中心查看。", "pages/notices/index", "count time hint",
+        hint="请在消息中心查看",
+    ),
     "system_review_made": text(
         "系统已自动评价", "订单 {number}「{service}」逾期未评价，已由系统自动评价，不计入机构得分。", REVIEW,
         ORDER_FIELDS + "time hint", hint="不计入机构得分",
+    ),
+    "demand_posted": text(
+        "新需求", "您有一条来自企业用户的新需求「{title}」[，服务类型：{category}][，来自 {enterprise}][，请于 {reply_by} 前处理]。",
+        DEMAND, "subject=title enterprise time reply_by",
+    ),
+    "demand_reminder": text(
+        "需求尚未查看", "需求「{title}」已超过两个工作日未查看，请尽快处理；逾四个工作日无人接单的，平台将向企业推荐其他机构。", DEMAND,
+        "subject=title category time hint", hint="请尽快查看并答复企业",
+    ),
+    "demand_alternatives": text(
+        "为您推荐其他机构", "需求「{title}」暂无机构接单，已为您推荐 {count} 家同类机构，可一键转发。", DEMAND,
+        "subject=title count time hint", hint="可一键转发给推荐的机构",
+    ),
+    "demand_answered": text(
+        "需求进展：{answer}", "「{institution}」对您的需求「{title}」{answer}[：{service}，报价 {price} 元]。", DEMAND,
+        "subject=title institution answer time",
+    ),
+    "demand_closed": text(
+        "需求已关闭", "需求「{title}」已关闭（{closing}）。", DEMAND, "subject=title closing time",
+    ),
+    "review_revealed": text(
+        "评价已公布", "订单 {number}「{service}」双方的评价已公布，请查看；可在 30 天内回复一次。", REVIEW,
+        ORDER_FIELDS + "time hint", hint="可在三十天内回复",
+    ),
+    "review_replied": text(
+        "收到评价回复", "订单 {number}「{service}」对方回复了您的评价，请查看。", REVIEW, ORDER_FIELDS + "time hint", hint="请查看回复内容",
+    ),
+    "text_hidden": text(
+        "内容未通过审核", "您发表的「{title}」未通过审核，不会公布[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
+    ),
+    "consultant_progress": text(
+        "服务顾问：{step}", "服务顾问「{consultant}」[（{institution}）]：{step}。", "pages/consultants/show?id={subject_id}",
+        "consultant step time institution",
     ),
 }
 
 # The same template for another situation: what decides is the event's reason.
 VARIANTS: Mapping[tuple[str, str], Text] = {
+    ("demand_posted", "changed"): text(
+        "需求已更新", "企业更新了需求「{title}」[，服务类型：{category}]，请查看最新内容。", DEMAND,
+        "subject=title enterprise time reply_by",
+    ),
+    ("demand_posted", "reassigned"): text(
+        "顾问的需求转由机构处理", "需求「{title}」原由已解除关联的顾问处理，现由本机构处理[，请于 {reply_by} 前处理]。", DEMAND,
+        "subject=title enterprise time reply_by",
+    ),
     ("order_delivered", "for_information"): text(
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",
@@ -178,21 +234,60 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
     ),
 }
 
+# Kinds that only bare addresses get (handlers/outside.py): no template of a platform, no inbox. What is secret among their facts
+# is filled in when they are sent.
+OUTSIDE: Mapping[str, Text] = {
+    "email_code": text(
+        "邮箱验证码", "您正在确认以此邮箱接收企服券通知，验证码：{code}，{minutes} 分钟内有效。如非本人操作，请忽略本邮件。", "",
+        "code minutes",
+    ),
+    "consultant_invited": text(
+        "{institution} 邀请您成为服务顾问", "{institution} 邀请您作为服务顾问入驻企业服务超市。请于 {until} 前打开链接查看并答复：{link} "
+        "链接仅供您本人使用，请勿转发。如与您无关，请忽略本消息。", "", "institution until link",
+    ),
+    "phone_code": text(
+        "手机验证码", "您正在答复服务顾问邀请，验证码：{code}，{minutes} 分钟内有效。请勿告诉他人。如非本人操作，请忽略。", "",
+        "code minutes",
+    ),
+    "consultant_decided": text(
+        "服务顾问认证：{result}", "您提交的「{title}」{result}[，原因：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
+    ),
+}
+
 # The result of a review leads to what was reviewed; a page that WeChat does not know would lose the message (41030).
 PAGES: Mapping[tuple[str, str], str] = {
+    ("approval_result", "consultant"): "pages/consultants/show?id={subject_id}",
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
+    ("approval_result", "filing"): "pages/index/index",
 }
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.
 SUPERSEDES: Mapping[str, tuple[str, ...]] = {
+    "approval_closed": ("approval_waiting",),
+    "price_confirmed": ("price_requested", "price_confirmed"),
+    "payment_approved": ("order_placed", "price_requested", "price_confirmed"),
+    "order_paid": ("order_placed", "price_requested", "price_confirmed"),
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
-    "order_closed": ("order_paid", "order_delivered"),
+    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered"),
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
     "system_review_made": ("review_reminder",),
 }
+# Tells nobody anything: it only makes others pointless. The case is decided or withdrawn, so its other reviewers need not look.
+SILENT = frozenset({"approval_closed"})
+# Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
+ALSO_BY_EMAIL = frozenset({"approval_result"})
+# What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
+BY_SMS = frozenset({"order_frozen", "payout_result"})
+ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})
+# The answer to what somebody did this minute, told to whoever reads that mailbox or phone: no quiet hours.
+AT_ONCE = frozenset({"email_code"})
+
+
+def by_sms(kind: str, data: Mapping[str, object]) -> bool:
+    return kind in BY_SMS or (kind == "approval_result" and data.get("application_kind") in ADMISSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +299,8 @@ class Rendered:
 
 
 def text_of(kind: str, data: Mapping[str, object]) -> Text:
-    """Raises KeyError for a kind that is not in the table."""
-    return VARIANTS.get((kind, str(data.get("reason"))), TEXTS[kind])
+    """Raises KeyError for a kind that is not in the tables."""
+    return OUTSIDE.get(kind) or VARIANTS.get((kind, str(data.get("reason")))) or TEXTS[kind]
 
 
 def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object], created_at: datetime) -> Rendered:

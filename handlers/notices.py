@@ -4,7 +4,7 @@ An event is written in the commit of what it tells; the sweep here opens it into
 delivery of each. `handlers/deliveries.py` sends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -12,21 +12,16 @@ from typing import Any, TypedDict
 import structlog
 
 from handlers.context import Context
-from handlers.notice_texts import SUPERSEDES, TEXTS, VARIANTS, render
+from handlers.notice_plans import BESIDE, Reader, plan, plan_outside, readers_of
+from handlers.notice_texts import SILENT, SUPERSEDES, TEXTS, VARIANTS, render
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import NotFound
 from handlers.transactions import Transaction, row, rows, transaction
-from models.accounts import OrganisationKind, Platform
-from models.notices import DELIVERY_GRAPH, Channel, DeliveryState
+from models.notices import DELIVERY_GRAPH, DeliveryState
 
 log = structlog.get_logger(__name__)
 
 OPENER_LOCK = 0x51464E4F  # "QFNO"
-
-# The first channel of each side; the others follow when it does not get through.
-BY_PLATFORM = {Platform.WECHAT: Channel.WECHAT_SUBSCRIBE, Platform.DINGTALK: Channel.DINGTALK_NOTICE}
-ENTERPRISE_CHAIN = (Platform.WECHAT, Platform.DINGTALK)
-OTHER_CHAIN = (Platform.DINGTALK, Platform.WECHAT)  # institutions and officials have the platform open at work
 
 # $2, $3: which roles of an organisation read which kind. Officials: whose jurisdiction holds the event's division or park,
 # as in handlers/approvals.py; the list of member roles is there so that the index of officials serves.
@@ -50,31 +45,49 @@ CROSS JOIN LATERAL (
 ) people
 ORDER BY e.id
 """
-PLATFORMS = "SELECT person_id, array_agg(DISTINCT platform) AS platforms FROM identities WHERE person_id = ANY($1) GROUP BY person_id"
 WRITE = """
 WITH made AS (
-  INSERT INTO notices (event_id, person_id, organisation_id, kind, title, body, page, data, created_at)
-  SELECT n.*, $9 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[]) n
-  ON CONFLICT (event_id, person_id) DO NOTHING RETURNING id, person_id, data
+  INSERT INTO notices (event_id, person_id, organisation_id, kind, title, body, page, data, created_at, read_at)
+  SELECT n.*, $9, CASE WHEN n.kind = 'digest' THEN $9::timestamptz END
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+    AS n (event_id, person_id, organisation_id, kind, title, body, page, data)
+  ON CONFLICT (event_id, person_id) DO NOTHING RETURNING id, event_id, person_id, data
 ), planned AS (
-  INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)
-  SELECT id, person_id, 1, data->'channels'->>0, 'planned', 0, $9, $10 FROM made WHERE data->'channels'->>0 IS NOT NULL
+  INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at, address, secrets)
+  SELECT m.id, m.person_id, 1, m.data->'channels'->>0, CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
+    coalesce((m.data->>'held_until')::timestamptz, $9), $10::timestamptz, e.address, e.secrets
+  FROM made m JOIN events e ON e.id = m.event_id WHERE m.data->'channels'->>0 IS NOT NULL
+  UNION ALL
+  SELECT m.id, NULL, $12::smallint, 'email', CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
+    coalesce((m.data->>'held_until')::timestamptz, $9), $10, p.email, NULL
+  FROM made m JOIN persons p ON p.id = m.person_id WHERE m.data ? 'also_by_email' AND p.email IS NOT NULL
 )
-UPDATE events SET opened_at = $9 WHERE id = ANY($11)
+UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY($11)
 """
-# $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless. What is being sent goes its way.
+# $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless. What is being sent goes its way; what
+# was sent is taken back where the channel can ($6), as long as it remembers: that is until `give_up_at`.
 SUPERSEDE = """
 WITH over AS (
   UPDATE notices n SET superseded_at = $5
   FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS now(event_id, subject, subject_id, kind)
   JOIN events past ON past.subject = now.subject AND past.subject_id = now.subject_id AND past.kind = now.kind
-    AND past.id < now.event_id AND past.kind IN ('order_paid', 'order_delivered', 'review_reminder')
+    AND past.id < now.event_id AND past.kind IN (
+      'approval_waiting', 'order_delivered', 'order_paid', 'order_placed', 'price_confirmed', 'price_requested', 'review_reminder'
+    )
   WHERE n.event_id = past.id AND n.superseded_at IS NULL
   RETURNING n.id
 )
-UPDATE deliveries d SET state = 'superseded', finished_at = $5 FROM over WHERE d.notice_id = over.id AND d.state = 'planned'
+UPDATE deliveries d SET due_at = $5,
+  state = CASE WHEN d.state IN ('planned', 'held') THEN 'superseded' ELSE 'recalling' END,
+  finished_at = CASE WHEN d.state IN ('planned', 'held') THEN $5 ELSE d.finished_at END
+FROM over WHERE d.notice_id = over.id AND (
+  d.state IN ('planned', 'held')
+  OR d.state IN ('accepted', 'delivered') AND d.channel = ANY($6) AND d.provider_id IS NOT NULL AND d.give_up_at > $5
+)
 """
-DELIVERY_GRAPH.event(DeliveryState.PLANNED, DeliveryState.SUPERSEDED)  # SUPERSEDE walks this edge
+S = DeliveryState
+for _edge in ((S.PLANNED, S.SUPERSEDED), (S.HELD, S.SUPERSEDED), (S.ACCEPTED, S.RECALLING), (S.DELIVERED, S.RECALLING)):
+    DELIVERY_GRAPH.event(*_edge)  # what SUPERSEDE walks
 
 READERS = [(kind, str(role)) for kind, text in TEXTS.items() for role in sorted(text.roles)]
 assert all(variant.roles == TEXTS[kind].roles for (kind, _), variant in VARIANTS.items())
@@ -85,7 +98,7 @@ class Draft:
     """A notice to be written: the columns of WRITE in their order."""
 
     event_id: int
-    person_id: int
+    person_id: int | None
     organisation_id: int | None
     kind: str
     title: str
@@ -105,47 +118,43 @@ async def open_events(ctx: Context, limit: int = 1_000) -> int:
         kinds, roles = zip(*READERS, strict=True)
         events = await tx.rows(WAITING, limit, list(kinds), list(roles))
         if events:
-            platforms = await _platforms(tx, events)
-            drafts = [draft for event in events for draft in _drafts(event, platforms)]
+            readers = await readers_of(tx, {person for event in events for person in event.people})
+            drafts = [draft for event in events for draft in _drafts(ctx, event, readers)]
             await _write(ctx, tx, [event.id for event in events], drafts)
             await _supersede(ctx, tx, events)
         return len(events)
 
 
-async def _platforms(tx: Transaction, events: Iterable[Any]) -> dict[int, list[str]]:
-    people = {person for event in events for person in event.people}
-    return {found.person_id: found.platforms for found in await tx.rows(PLATFORMS, list(people))}
-
-
-def _drafts(event: Any, platforms: dict[int, list[str]]) -> list[Draft]:
+def _drafts(ctx: Context, event: Any, readers: Mapping[int, Reader]) -> list[Draft]:
+    if event.kind in SILENT:
+        return []
     try:
         text = render(event.kind, event.subject, event.subject_id, event.data, event.created_at)
     except KeyError:
         # One event that nobody can read must not hold up the others; it stays in the table, and in the log.
         log.exception("event_of_unknown_kind", kind=event.kind, event_id=event.id)
         return []
-    enterprise = event.role is None and event.organisation_kind in (None, OrganisationKind.ENTERPRISE)
-    chain = ENTERPRISE_CHAIN if enterprise else OTHER_CHAIN
+    said = {"fields": text.fields, "subject": event.subject, "subject_id": event.subject_id}
+    plans = {None: plan_outside(ctx, event)} if event.address is not None else {
+        person: plan(ctx, event, readers[person]) for person in event.people
+    }
     return [
-        Draft(event.id, person, event.organisation_id, event.kind, text.title, text.body, text.page, {
-            "fields": text.fields, "subject": event.subject, "subject_id": event.subject_id,
-            "channels": [BY_PLATFORM[platform] for platform in chain if platform in platforms.get(person, ())],
-        })
-        for person in event.people
+        Draft(event.id, person, event.organisation_id, event.kind, text.title, text.body, text.page, {**said, **planned})
+        for person, planned in plans.items()
     ]
 
 
 async def _write(ctx: Context, tx: Transaction, event_ids: list[int], drafts: Sequence[Draft]) -> None:
     columns = [[getattr(draft, name) for draft in drafts] for name in Draft.__slots__]
     give_up_at = ctx.now + timedelta(hours=ctx.settings.notice_retry_hours)
-    await tx.run(WRITE, *columns, ctx.now, give_up_at, event_ids)
+    await tx.run(WRITE, *columns, ctx.now, give_up_at, event_ids, BESIDE)
 
 
 async def _supersede(ctx: Context, tx: Transaction, events: Iterable[Any]) -> None:
     pairs = [(event.id, event.subject, event.subject_id, past) for event in events for past in SUPERSEDES.get(event.kind, ())]
     if pairs:
         ids, subjects, subject_ids, kinds = (list(column) for column in zip(*pairs, strict=True))
-        await tx.run(SUPERSEDE, ids, subjects, subject_ids, kinds, ctx.now)
+        await tx.run(SUPERSEDE, ids, subjects, subject_ids, kinds, ctx.now, list(ctx.ports.recallers))
 
 
 # --- the inbox -------------------------------------------------------------------------------------------------------------

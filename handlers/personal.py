@@ -131,6 +131,11 @@ def blind_index(settings: Settings, text: str) -> bytes:
     return hmac.digest(key, normalise(text).encode(), hashlib.sha256)
 
 
+def mailbox_index(settings: Settings, address: str) -> bytes:
+    """The blind index of a mail address, in which a hyphen is a letter and capitals mean nothing."""
+    return blind_index(settings, address.strip().lower().encode().hex())
+
+
 def mask_phone(phone: str) -> str:
     """138****1234."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else _tail(phone, 2)
@@ -144,6 +149,12 @@ def mask_name(name: str) -> str:
 def mask_id_number(number: str) -> str:
     """3701**********1234."""
     return f"{number[:4]}{'*' * (len(number) - 8)}{number[-4:]}" if len(number) >= 15 else _tail(number, 4)
+
+
+def mask_email(address: str) -> str:
+    """z****@example.com: the domain is no secret, and people have several mailboxes."""
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1] if len(name) > 1 else ''}****@{domain}"
 
 
 def mask_account(number: str) -> str:

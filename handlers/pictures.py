@@ -1,4 +1,4 @@
-"""Pictures that everybody may see: those of listed products and of open institutions, drawn anew (E25, C07, C21).
+"""Pictures that everybody may see: of listed products, open institutions and their active consultants, drawn anew (E25, C07, C21).
 
 What people upload is kept byte for byte as evidence and is only ever downloaded. What is shown in public is another picture: decoded
 and written again by Pillow, small, and without what a phone writes into it, such as where it was taken.
@@ -24,6 +24,8 @@ SELECT f.storage_key, f.media_type FROM attachments f
 WHERE f.id = $1 AND f.state = 'stored' AND f.media_type IN ('image/jpeg', 'image/png') AND EXISTS (
   SELECT 1 FROM pictures p JOIN organisations o ON o.id = p.organisation_id LEFT JOIN products d ON d.id = p.product_id
   WHERE p.attachment_id = f.id AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL AND (p.product_id IS NULL OR d.state = 'listed')
+  UNION ALL SELECT 1 FROM consultants c JOIN organisations o ON o.id = c.institution_id
+  WHERE c.photo_id = f.id AND c.state = 'active' AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL
 )
 """
 

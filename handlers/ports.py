@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -45,11 +46,15 @@ class SendResult:
     provider_id: str | None = None
     error: str | None = None           # code and short text; never a token, never a body
     retry_after_seconds: float = 0
+    about_reader: bool = False         # the wait is for this person alone; the channel goes on
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notice for one person on one channel. `fields` are plain texts by name; the channel's template fits them."""
+    """One notice for one person on one channel. `fields` are plain texts by name; the channel's template fits them.
+
+    `open_id` is who the channel knows: a user of a platform, a mailbox, or a phone number.
+    """
 
     kind: str
     open_id: str
@@ -58,6 +63,7 @@ class Message:
     page: str
     fields: dict[str, str] = field(default_factory=dict)
     reference: str = ""  # makes the content of each message its own (DingTalk drops repeats)
+    sent_at: datetime | None = field(default=None, compare=False)
 
 
 class Sender(Protocol):
@@ -66,6 +72,54 @@ class Sender(Protocol):
 
     async def receipt(self, provider_id: str) -> SendResult:
         """What became of an accepted message: DELIVERED, REFUSED, or RETRY while it is not known."""
+
+
+class Codes(Protocol):
+    async def draw(self, scene: str, page: str) -> bytes:
+        """The picture of a mini-program code that opens `page` with `scene`. Raises PlatformDownError, also for what is refused."""
+
+
+class Recaller(Protocol):
+    async def recall(self, provider_id: str) -> SendResult:
+        """Take a message back from its reader: DELIVERED when it is gone, REFUSED when it stays, or RETRY."""
+
+
+class Suggest(StrEnum):
+    """What a content check advises. UNKNOWN is no verdict: the platform was away, or does not judge texts of this person now."""
+
+    PASS = "pass"  # noqa: S105 - the platform's word
+    REVIEW = "review"
+    RISKY = "risky"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`label` is the platform's number for what it found (100: nothing), `trace_id` its name of this check.
+
+    `error`: code and short text of an UNKNOWN; never a token, never the text.
+    """
+
+    suggest: Suggest
+    label: int | None = None
+    trace_id: str | None = None
+    error: str | None = None
+
+
+class ContentCheck(Protocol):
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        """Judge a text of a user of the mini-program, up to 2,500 characters. `scene`: 1 profile, 2 comment, 3 forum, 4 log.
+
+        Never raises for what the platform says or does not say; that is the verdict.
+        """
+
+
+class NoContentCheck:
+    """Where no platform judges: every text is for a human."""
+
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        del open_id, scene, text
+        return Verdict(Suggest.UNKNOWN, error="no content check")
 
 
 class Storage(Protocol):
@@ -81,8 +135,11 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`logins` by platform (wechat, dingtalk), `senders` by channel (wechat_subscribe, dingtalk_notice)."""
+    """`logins` by platform (wechat, dingtalk), `senders` and `recallers` by channel; a channel that is not there is off."""
 
     logins: dict[str, Login]
     senders: dict[str, Sender]
     storage: Storage
+    codes: Codes | None = None  # where WeChat is set up
+    recallers: dict[str, Recaller] = field(default_factory=dict)
+    content_check: ContentCheck = field(default_factory=NoContentCheck)

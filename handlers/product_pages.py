@@ -6,7 +6,7 @@ from handlers.context import Context
 from handlers.institutions import SHOP, ShopView, view_shop
 from handlers.paging import Page, PageView, page_of
 from handlers.product_search import CARD, OPEN_SHOP, ProductCardView, view_card
-from handlers.products_content import DEDUCTIONS, SECTIONS, DeductionView
+from handlers.products_content import DEDUCTIONS, SECTIONS, DeductionView, ParameterView
 from handlers.refusals import NotFound
 from handlers.regions import OutsideJurisdiction, reaches
 from handlers.rich_text import plain
@@ -38,6 +38,7 @@ class ProductPageView(TypedDict):
 
     product: ProductCardView
     content: str
+    parameters: list[ParameterView]
     picture_ids: list[int]
     sections: list[SectionView]
     vouchers: list[DeductionView]
@@ -52,12 +53,14 @@ class FavouriteView(TypedDict):
 
 
 PICTURES = "SELECT attachment_id FROM pictures WHERE product_id = $1 AND NOT in_text ORDER BY position"
-SHOWN = f"SELECT {CARD}, p.sections, p.content FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'"
+SHOWN = f"""
+SELECT {CARD}, p.sections, p.content, p.parameters FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'
+"""
 GRADES = """
 SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,
   count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,
   count(*) FILTER (WHERE grade = 'bad' AND NOT is_system) AS bad, count(*) FILTER (WHERE is_system) AS system
-FROM reviews WHERE product_id = $1
+FROM reviews WHERE product_id = $1 AND NOT is_blind
 """
 # The recommended of its kind first, then the newest: each part reads an index from its front and stops.
 OTHERS = f"""
@@ -82,7 +85,7 @@ async def get_product(ctx: Context, product_id: int) -> ProductPageView:
     grades = await row(GRADES, product_id)
     return {
         "product": view_card(product),
-        "content": product.content,
+        "content": product.content, "parameters": product.parameters,
         "picture_ids": [picture.attachment_id for picture in await rows(PICTURES, product_id)],
         "sections": [{"key": key, "title": title, "text": plain(product.sections[key]), "html": product.sections[key]}
                      for key, title in SECTIONS.items() if product.sections.get(key)],

@@ -18,6 +18,7 @@ from handlers.paging import CursorUnknown, Page, page_of
 from handlers.regions import prefix_of
 from handlers.transactions import Transaction, rows
 from models.categories import CATEGORIES
+from models.products import ProductKind
 
 NEVER = 2**63 - 1  # sorts 面议 behind every price
 VOUCHER = "=voucher"
@@ -36,6 +37,7 @@ class ProductCardView(TypedDict):
     """`price_fen` null is 面议. `max_voucher_fen` 抵扣金额, at most; `offline_fen` is what then remains to be paid (E26)."""
 
     id: int
+    kind: ProductKind
     service_number: str
     name: str
     category: str
@@ -68,6 +70,7 @@ class Wanted:
     from_fen: int | None = None
     to_fen: int | None = None
     sort: Sort = Sort.NEWEST
+    kind: ProductKind | None = None
 
 
 # --- one spelling -----------------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ ORDERS = {
     Sort.DEAREST: ("coalesce(p.price_fen, -1)", "DESC", "<", "bigint"),
 }
 CARD = """
-p.id, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
+p.id, p.kind, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
 o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen
 """
 # A suspended institution's products stay listed and are not found: they come back by themselves.
@@ -164,6 +167,8 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
         conditions.append(f"p.haystack LIKE ALL ({parameter(longer)}::text[])")
     if wanted.category is not None:
         conditions.append(f"p.category = {parameter(wanted.category)}")
+    if wanted.kind is not None:
+        conditions.append(f"p.kind = {parameter(wanted.kind)}")
     if wanted.from_fen is not None:
         conditions.append(f"p.price_fen >= {parameter(wanted.from_fen)}")
     if wanted.to_fen is not None:
@@ -204,8 +209,8 @@ def view_card(product: Any) -> ProductCardView:
     """`product`: a row of CARD, read by index: an attribute costs ten times as much, and a page reads hundreds."""
     category, price_fen, voucher_fen = product["category"], product["price_fen"], product["max_voucher_fen"] or 0
     return {
-        "id": product["id"], "service_number": product["service_number"], "name": product["name"], "category": category,
-        "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],
+        "id": product["id"], "kind": product["kind"], "service_number": product["service_number"], "name": product["name"],
+        "category": category, "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],
         "price_fen": price_fen, "max_voucher_fen": voucher_fen,
         "offline_fen": None if price_fen is None else price_fen - voucher_fen,
         "is_recommended": product["is_recommended"], "institution_id": product["organisation_id"],

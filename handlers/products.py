@@ -5,11 +5,10 @@ in force (products_versions.py).
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, TypedDict
 
-from handlers import approvals, products_versions
-from handlers.approvals import Decision, DecisionNotOffered, QueueView
+from handlers import approvals, products_versions, regular_products
+from handlers.approvals import Decision, DecisionNotOffered
 from handlers.context import Context
 from handlers.institutions import require_open_shop
 from handlers.moves import move
@@ -17,9 +16,7 @@ from handlers.paging import Page, PageView, page_of
 from handlers.product_search import index_product
 from handlers.products_checks import findings_of, require_in_scope
 from handlers.products_content import (
-    DEDUCTIONS,
     ContentView,
-    DeductionView,
     ProductForm,
     bring_into_force,
     check_content,
@@ -29,13 +26,12 @@ from handlers.products_content import (
     set_deductions,
     written,
 )
-from handlers.products_versions import VersionView
+from handlers.products_views import ProductRowView, ProductView, row_view, view, view_in
 from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.scopes import Finding
 from handlers.transactions import Transaction, row, rows, transaction
 from models.approvals import ApprovalKind
-from models.categories import CATEGORIES
-from models.products import PRODUCT_GRAPH, ProductState, VersionState
+from models.products import PRODUCT_GRAPH, ProductKind, ProductState, VersionState
 
 IN_FORCE = frozenset({ProductState.APPROVED, ProductState.LISTED})
 
@@ -46,48 +42,10 @@ class ProductStateWrong(Refusal):
     kind, code, title = Kind.CONFLICT, "product_state_wrong", "服务产品当前状态不能进行此操作"
 
 
-class ProductView(TypedDict):
-    """As its institution sees it: the text in force, or the first draft. `sections` are safe HTML.
+class RegularProduct(Refusal):
+    """D12: its text is that of the standard list; price, remark and parameters are changed at once, and nobody reviews them."""
 
-    `version` is what an edit must name. `pending` is a later text that is not in force. `reason` is what the last review said,
-    `queue` where the product waits now, `picture_ids` what is shown beside the texts.
-    """
-
-    id: int
-    service_number: str
-    name: str
-    category: str
-    category_title: str
-    content: str
-    region_code: str
-    price_fen: int | None
-    state: ProductState
-    sections: dict[str, str]
-    deductions: list[DeductionView]
-    picture_ids: list[int]
-    is_recommended: bool
-    version: int
-    pending: VersionView | None
-    reason: str | None
-    queue: QueueView | None
-    listed_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class ProductRowView(TypedDict):
-    """A line of 服务管理 (A36, C22). `pending_state` of a later text; `reason` is the 备注 of the last review."""
-
-    id: int
-    service_number: str
-    name: str
-    category_title: str
-    content: str
-    price_fen: int | None
-    state: ProductState
-    pending_state: VersionState | None
-    reason: str | None
-    created_at: datetime
+    kind, code, title = Kind.CONFLICT, "regular_product", "常规产品无需审核，请在常规产品中修改"
 
 
 class FindingsView(TypedDict):
@@ -98,8 +56,9 @@ class FindingsView(TypedDict):
 
 INSERT = """
 INSERT INTO products (service_number, organisation_id, name, category, content, region_code, price_fen, state, sections, takes_vouchers,
-                      is_recommended, terms, version, created_at, updated_at)
-SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, $7, false, '{}', 1, $8, $8
+                      is_recommended, terms, version, created_at, updated_at, parameters)
+SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, $7, false, '{}', 1, $8, $8,
+  $9
 FROM organisations WHERE id = $1 RETURNING id
 """
 LIST = """
@@ -110,11 +69,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT reason FROM approvals WHERE subject = 'product' AND subject_id = p.id AND decided_at IS NOT NULL ORDER BY id DESC LIMIT 1
 ) a ON true
-WHERE p.organisation_id = $1 AND p.state <> 'deleted' AND ($2::text IS NULL OR p.state = $2) AND p.id < $3 ORDER BY p.id DESC LIMIT $4
-"""
-PICTURES = "SELECT attachment_id FROM pictures WHERE product_id = $1 AND NOT in_text ORDER BY position"
-REVIEWED = """
-SELECT reason FROM approvals WHERE subject = 'product' AND subject_id = $1 AND decided_at IS NOT NULL ORDER BY id DESC LIMIT 1
+WHERE p.organisation_id = $1 AND p.state <> 'deleted' AND ($2::text IS NULL OR p.state = $2) AND p.id < $3
+  AND ($5::text IS NULL OR p.kind = $5) ORDER BY p.id DESC LIMIT $4
 """
 
 
@@ -122,32 +78,32 @@ SELECT reason FROM approvals WHERE subject = 'product' AND subject_id = $1 AND d
 
 
 async def create_product(ctx: Context, form: ProductForm) -> ProductView:
-    """A draft with its service number. Raises CategoryUnknown, DeductionNotAllowed, PictureUnknown."""
+    """A draft with its service number. Raises CategoryUnknown, ParametersWrong, DeductionNotAllowed, PictureUnknown."""
     text = written(form)
     async with transaction(ctx) as tx:
         await check_content(tx, ctx.organisation_id, text)
         product_id = await tx.value(
             INSERT, ctx.organisation_id, text["name"], text["category"], text["content"], text["price_fen"], text["sections"],
-            bool(text["deductions"]), ctx.now,
+            bool(text["deductions"]), ctx.now, text["parameters"],
         )
         await set_deductions(tx, product_id, text)
         tx.record("product.created", "product", product_id, after=ProductState.DRAFT.value)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def edit_product(ctx: Context, product_id: int, version: int, form: ProductForm) -> ProductView:
     """编辑, in every state (C22). What was submitted leaves the queue; what is in force stays in force beside the new text.
 
-    Raises NotFound, ChangedMeanwhile, CategoryUnknown, DeductionNotAllowed, PictureUnknown.
+    Raises NotFound, RegularProduct, ChangedMeanwhile, CategoryUnknown, ParametersWrong, DeductionNotAllowed, PictureUnknown.
     """
     text = written(form)
     async with transaction(ctx) as tx:
-        product = await _lock_own(ctx, tx, product_id)
+        product = await _lock_featured(ctx, tx, product_id)
         if product.state in IN_FORCE:
             await products_versions.amend(ctx, tx, product, version, text)
         else:
             await _edit_first(ctx, tx, product, version, text)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def _edit_first(ctx: Context, tx: Transaction, product: Any, version: int, text: ContentView) -> None:
@@ -169,7 +125,7 @@ async def discard_amendment(ctx: Context, product_id: int) -> ProductView:
         product = await _lock_own(ctx, tx, product_id)
         if not await products_versions.discard(tx, product_id):
             raise ProductStateWrong(state=product.state)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def set_pictures(ctx: Context, product_id: int, picture_ids: list[int]) -> ProductView:
@@ -179,7 +135,7 @@ async def set_pictures(ctx: Context, product_id: int, picture_ids: list[int]) ->
         await require_pictures(tx, ctx.organisation_id, picture_ids)
         await link_pictures(tx, product, list(dict.fromkeys(picture_ids)), in_text=False)
         tx.record("product.pictures_replaced", "product", product_id, picture_ids=picture_ids)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 # --- the review ----------------------------------------------------------------------------------------------------------------
@@ -188,11 +144,11 @@ async def set_pictures(ctx: Context, product_id: int, picture_ids: list[int]) ->
 async def submit_product(ctx: Context, product_id: int) -> ProductView:
     """Into the queue of the coordination centre: the first text, or the later one that waits.
 
-    Raises NotFound, ProductStateWrong, InstitutionNotCertified, InstitutionSuspended, SectionsIncomplete, OutsideScopes,
-    ScopeUnsupported, ProductDuplicate, and what a draft is refused for.
+    Raises NotFound, RegularProduct, ProductStateWrong, InstitutionNotCertified, InstitutionSuspended, SectionsIncomplete,
+    OutsideScopes, ScopeUnsupported, ProductDuplicate, and what a draft is refused for.
     """
     async with transaction(ctx) as tx:
-        product = await _lock_own(ctx, tx, product_id)
+        product = await _lock_featured(ctx, tx, product_id)
         waiting = await products_versions.waiting_version(tx, product_id)
         state = waiting.state if waiting is not None else product.state
         if state not in {ProductState.DRAFT, ProductState.REJECTED}:
@@ -205,7 +161,7 @@ async def submit_product(ctx: Context, product_id: int) -> ProductView:
             await check_content(tx, product.organisation_id, text)
             await move(tx, PRODUCT_GRAPH, product, ProductState.IN_REVIEW, updated_at=ctx.now)
             await products_versions.put_before_reviewers(ctx, tx, product, text, product.version)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def withdraw_product(ctx: Context, product_id: int) -> ProductView:
@@ -219,7 +175,7 @@ async def withdraw_product(ctx: Context, product_id: int) -> ProductView:
             _require(product, ProductState.IN_REVIEW)
             await move(tx, PRODUCT_GRAPH, product, ProductState.DRAFT, updated_at=ctx.now)
             await approvals.withdraw_approval(tx, "product", product_id)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def decide_product(
@@ -247,7 +203,7 @@ async def decide_product(
 
 async def _facts(ctx: Context, approval: Any) -> dict[str, Any]:
     """The text that was submitted, the one in force then (null for a first text), and what the checker found."""
-    product = await _view(ctx, await row("SELECT * FROM products WHERE id = $1", approval.subject_id))
+    product = await view(ctx, await row("SELECT * FROM products WHERE id = $1", approval.subject_id))
     text, before = approval.data.get("content"), approval.data.get("before")
     changed = [field for field in text or () if before is not None and text[field] != before[field]]
     return {
@@ -265,15 +221,19 @@ approvals.SUBJECTS["product"] = "products"
 
 
 async def list_product(ctx: Context, product_id: int) -> ProductView:
-    """上架. Raises NotFound, ProductStateWrong, InstitutionNotCertified, InstitutionSuspended, OutsideScopes."""
+    """上架. Raises NotFound, ProductStateWrong, InstitutionNotCertified, InstitutionSuspended, OutsideScopes, StandardWithdrawn."""
     async with transaction(ctx) as tx:
         product = await _lock_own(ctx, tx, product_id)
+        if product.kind == ProductKind.REGULAR:
+            _require(product, ProductState.DRAFT)
+            await regular_products.list_again(ctx, tx, product)
+            return tx.reply(await view_in(ctx, tx, product_id))
         _require(product, ProductState.APPROVED)
         await require_open_shop(tx, ctx.organisation_id)
         await require_in_scope(tx, product.organisation_id, await in_force(tx, product))  # the scopes may be others since the review
         await move(tx, PRODUCT_GRAPH, product, ProductState.LISTED, listed_at=ctx.now, updated_at=ctx.now)
         await index_product(tx, product_id)  # the institution may have another name since it was written
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def unlist_product(ctx: Context, product_id: int) -> ProductView:
@@ -281,8 +241,9 @@ async def unlist_product(ctx: Context, product_id: int) -> ProductView:
     async with transaction(ctx) as tx:
         product = await _lock_own(ctx, tx, product_id)
         _require(product, ProductState.LISTED)
-        await move(tx, PRODUCT_GRAPH, product, ProductState.APPROVED, listed_at=None, updated_at=ctx.now)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        back = ProductState.DRAFT if product.kind == ProductKind.REGULAR else ProductState.APPROVED
+        await move(tx, PRODUCT_GRAPH, product, back, listed_at=None, updated_at=ctx.now)
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 async def delete_product(ctx: Context, product_id: int) -> ProductView:
@@ -292,17 +253,19 @@ async def delete_product(ctx: Context, product_id: int) -> ProductView:
         await products_versions.discard(tx, product_id)
         await move(tx, PRODUCT_GRAPH, product, ProductState.DELETED, listed_at=None, updated_at=ctx.now)
         await approvals.withdraw_approval(tx, "product", product_id)
-        return tx.reply(await _view_in(ctx, tx, product_id))
+        return tx.reply(await view_in(ctx, tx, product_id))
 
 
 # --- looking -------------------------------------------------------------------------------------------------------------------
 
 
-async def list_own_products(ctx: Context, state: ProductState | None, page: Page) -> PageView[ProductRowView]:
+async def list_own_products(
+    ctx: Context, state: ProductState | None, kind: ProductKind | None, page: Page
+) -> PageView[ProductRowView]:
     """Newest first, without the deleted ones."""
     after = page.key()
-    found = await rows(LIST, ctx.organisation_id, state, after[0] if after else 2**63 - 1, page.limit + 1)
-    return page_of(found, page, _row_view, lambda product: [product.id])
+    found = await rows(LIST, ctx.organisation_id, state, after[0] if after else 2**63 - 1, page.limit + 1, kind)
+    return page_of(found, page, row_view, lambda product: [product.id])
 
 
 async def get_own_product(ctx: Context, product_id: int) -> ProductView:
@@ -311,7 +274,7 @@ async def get_own_product(ctx: Context, product_id: int) -> ProductView:
     )
     if product is None:
         raise NotFound
-    return await _view(ctx, product)
+    return await view(ctx, product)
 
 
 async def get_findings(ctx: Context, product_id: int) -> FindingsView:
@@ -333,37 +296,13 @@ async def _lock_own(ctx: Context, tx: Transaction, product_id: int) -> Any:
     return product
 
 
+async def _lock_featured(ctx: Context, tx: Transaction, product_id: int) -> Any:
+    product = await _lock_own(ctx, tx, product_id)
+    if product.kind == ProductKind.REGULAR:
+        raise RegularProduct
+    return product
+
+
 def _require(product: Any, *states: ProductState) -> None:
     if product.state not in states:
         raise ProductStateWrong(state=product.state)
-
-
-def _row_view(product: Any) -> ProductRowView:
-    return {
-        "id": product.id, "service_number": product.service_number, "name": product.name,
-        "category_title": CATEGORIES.get(product.category, product.category), "content": product.content,
-        "price_fen": product.price_fen, "state": ProductState(product.state),
-        "pending_state": VersionState(product.pending_state) if product.pending_state else None, "reason": product.reason,
-        "created_at": product.created_at,
-    }
-
-
-async def _view_in(ctx: Context, tx: Transaction, product_id: int) -> ProductView:
-    return await _view(ctx, await tx.row("SELECT * FROM products WHERE id = $1", product_id))
-
-
-async def _view(ctx: Context, product: Any) -> ProductView:
-    """Inside a transaction the reads go through its connection."""
-    reviewed, pending = await row(REVIEWED, product.id), await products_versions.newest_view(product)
-    return {
-        "id": product.id, "service_number": product.service_number, "name": product.name, "category": product.category,
-        "category_title": CATEGORIES.get(product.category, product.category), "content": product.content,
-        "region_code": product.region_code, "price_fen": product.price_fen, "state": ProductState(product.state),
-        "sections": product.sections,
-        "deductions": [dict(deduction) for deduction in await rows(DEDUCTIONS, product.id)],  # type: ignore[misc]
-        "picture_ids": [picture.attachment_id for picture in await rows(PICTURES, product.id)],
-        "is_recommended": product.is_recommended, "version": pending["number"] if pending else product.version, "pending": pending,
-        "reason": reviewed.reason if reviewed else None,
-        "queue": await approvals.queue_place(ctx.now, "product", product.id),
-        "listed_at": product.listed_at, "created_at": product.created_at, "updated_at": product.updated_at,
-    }

@@ -33,6 +33,20 @@ class DeductionNotAllowed(Refusal):
     kind, code, title = Kind.INVALID, "deduction_not_allowed", "抵扣设置有误，请核对服务券和金额"
 
 
+class ParameterView(TypedDict):
+    """A line of 产品参数 (D13): 样品数量 30 件; `unit` may be empty."""
+
+    name: str
+    value: str
+    unit: str
+
+
+class ParametersWrong(Refusal):
+    """`data.names`: what stands twice, or is not asked, missing or not one of the choices of a regular product."""
+
+    kind, code, title = Kind.INVALID, "parameters_wrong", "产品参数有误，请核对参数名称和取值"
+
+
 class PictureUnknown(Refusal):
     """`data.picture_ids`: what is no picture of this institution; or `data.max`, when there are too many."""
 
@@ -49,6 +63,7 @@ class ProductForm:
     sections: Mapping[str, str]
     deductions: Sequence[tuple[int, int]]
     content: str = ""  # 服务小类
+    parameters: Sequence[ParameterView] = ()
 
 
 class DeductionView(TypedDict):
@@ -67,6 +82,7 @@ class ContentView(TypedDict):
     content: str
     price_fen: int | None
     sections: dict[str, str]
+    parameters: list[ParameterView]
     deductions: list[list[int]]
 
 
@@ -77,7 +93,7 @@ WHERE d.product_id = $1 ORDER BY t.programme_id, d.voucher_type_id
 """
 APPLY = """
 UPDATE products SET name = $2, category = $3, content = $4, price_fen = $5, sections = $6, takes_vouchers = $7, version = $8,
-  updated_at = $9 WHERE id = $1
+  updated_at = $9, parameters = $10 WHERE id = $1
 """
 OWN_PICTURES = """
 SELECT id FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = 'photo' AND state = 'stored' FOR KEY SHARE
@@ -93,6 +109,7 @@ def written(form: ProductForm) -> ContentView:
     return {
         "name": form.name, "category": form.category, "content": form.content, "price_fen": form.price_fen,
         "sections": {key: rich_text(form.sections.get(key, "")).html for key in SECTIONS},
+        "parameters": list(form.parameters),
         "deductions": [[type_id, max_fen] for type_id, max_fen in sorted(form.deductions)],
     }
 
@@ -102,7 +119,7 @@ async def in_force(tx: Transaction, product: Any) -> ContentView:
     deductions = await tx.rows("SELECT voucher_type_id, max_fen FROM deductions WHERE product_id = $1 ORDER BY 1", product.id)
     return {
         "name": product.name, "category": product.category, "content": product.content, "price_fen": product.price_fen,
-        "sections": {key: product.sections.get(key, "") for key in SECTIONS},
+        "sections": {key: product.sections.get(key, "") for key in SECTIONS}, "parameters": product.parameters,
         "deductions": [[deduction.voucher_type_id, deduction.max_fen] for deduction in deductions],
     }
 
@@ -113,9 +130,12 @@ def pictures_of(content: ContentView) -> list[int]:
 
 
 async def check_content(tx: Transaction, organisation_id: int, content: ContentView) -> None:
-    """What even a draft may not say. Raises CategoryUnknown, DeductionNotAllowed, PictureUnknown."""
+    """What even a draft may not say. Raises CategoryUnknown, ParametersWrong, DeductionNotAllowed, PictureUnknown."""
     if content["category"] not in CATEGORIES:
         raise CategoryUnknown
+    names = [parameter["name"] for parameter in content.get("parameters", ())]  # a text of an earlier version has none
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ParametersWrong(names=twice)
     await require_pictures(tx, organisation_id, pictures_of(content))
     type_ids = [type_id for type_id, _ in content["deductions"]]
     found = await tx.rows("SELECT id, is_universal, categories FROM voucher_types WHERE id = ANY($1::bigint[])", type_ids)
@@ -148,7 +168,7 @@ async def bring_into_force(tx: Transaction, product_id: int, content: ContentVie
     """Write a text into the product's own row, its deductions, and what the search knows of it."""
     await tx.run(
         APPLY, product_id, content["name"], content["category"], content["content"], content["price_fen"], content["sections"],
-        bool(content["deductions"]), version, tx.ctx.now,
+        bool(content["deductions"]), version, tx.ctx.now, content.get("parameters", []),
     )
     await set_deductions(tx, product_id, content)
 

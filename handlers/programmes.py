@@ -15,7 +15,7 @@ from handlers.paging import Page, PageView, page_of
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.regions import OutsideJurisdiction, prefix_of, reaches
 from handlers.transactions import Transaction, row, rows, transaction
-from models.accounts import MEMBER_ROLES
+from models.accounts import MEMBER_ROLES, Role
 from models.programmes import POLICY_GRAPH, PROGRAMME_GRAPH, PolicyState, ProgrammeState
 
 
@@ -24,7 +24,7 @@ class ProgrammeExists(Refusal):
 
 
 class ProgrammeNotReady(Refusal):
-    """`missing` lists policy | voucher_types."""
+    """`missing` lists policy | voucher_types; a programme whose policy allocates none needs no types."""
 
     kind, code, title = Kind.CONFLICT, "programme_not_ready", "项目尚缺已确认的政策或券种，不能发布"
 
@@ -66,7 +66,12 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    allocation: Literal["lottery", "approved_amount", "first_come", "ranked"] = "lottery"
+    # none: the programme hands out no vouchers, it brings supply and demand together.
+    allocation: Literal["lottery", "approved_amount", "first_come", "ranked", "none"] = "lottery"
+    # Institutions apply for the role of a service institution, and offer what stands in its standard list (D03, D12).
+    supermarket: bool = False
+    # Divisions whose companies may be enterprise users (D02); empty: of everywhere.
+    zone: tuple[Annotated[str, Field(pattern="^[1-9][0-9]{5}$")], ...] = ()
     # What may be granted in all (approved_amount); the money of rounds is planned by their quotas.
     budget_fen: Annotated[int, Field(ge=1, le=10**15)] | None = None
     voucher_shape: Literal["typed", "directed"] = "typed"
@@ -109,6 +114,9 @@ ZHENGZHOU = Rules(
     provider_accept=False, completion="none", claim=Claim(requires="paid", ratio=Decimal("0.60")), review=False,
     auto_review_after_days=None, requalify_on_update="always",
 )
+
+# What the manual of Suzhou's Industrial Park states (D01-D22): no vouchers, a zone, and both sides rate each other (section 2.1, S3).
+SUZHOU = Rules(allocation="none", supermarket=True, zone=("320571",), mutual_review=True)
 
 
 class ProgrammeView(TypedDict):
@@ -161,14 +169,17 @@ async def current_policy(tx: Transaction, programme_id: int) -> Any:
     return found
 
 
+NO_OFFICE = frozenset({None, Role.CONSULTANT, *MEMBER_ROLES})  # a consultant has no jurisdiction either, and no division to show it
+
+
 def manages(ctx: Context, region_code: str) -> bool:
     """Whether the actor is an official whose jurisdiction reaches a programme of that division."""
-    return ctx.actor.role not in {None, *MEMBER_ROLES} and reaches(ctx.actor, region_code)
+    return ctx.actor.role not in NO_OFFICE and reaches(ctx.actor, region_code)
 
 
 def managed_prefix(ctx: Context) -> str | None:
     """What the codes of the actor's divisions begin with, for `LIKE $n || '%'`; None (matching nothing) for who manages none."""
-    if ctx.actor.role in {None, *MEMBER_ROLES} or ctx.actor.park_id is not None:
+    if ctx.actor.role in NO_OFFICE or ctx.actor.park_id is not None:
         return None
     return prefix_of(ctx.actor.region_code) if ctx.actor.region_code else ""
 
@@ -182,6 +193,11 @@ async def lock_programme(ctx: Context, tx: Transaction, programme_id: int) -> An
 
 
 # --- making ----------------------------------------------------------------------------------------------------------
+
+
+WITHOUT_VOUCHERS = """
+SELECT rules ->> 'allocation' = 'none' FROM policies WHERE programme_id = $1 AND state = 'confirmed' ORDER BY number DESC LIMIT 1
+"""
 
 
 async def draft_programme(ctx: Context, name: str, region_code: str) -> ProgrammeView:
@@ -235,7 +251,10 @@ async def _move_programme(ctx: Context, programme_id: int, start: ProgrammeState
         if programme.state != start:
             raise ProgrammeStateWrong(state=programme.state)
         now = await tx.row(SELECT + " WHERE p.id = $1", programme_id)
-        missing = [word for word, there in (("policy", now.policy_number), ("voucher_types", now.voucher_types)) if not there]
+        needed = {"policy": now.policy_number}
+        if not await tx.value(WITHOUT_VOUCHERS, programme_id):
+            needed["voucher_types"] = now.voucher_types
+        missing = [word for word, there in needed.items() if not there]
         if missing:
             raise ProgrammeNotReady(missing=missing)
         await move(tx, PROGRAMME_GRAPH, programme, to)

@@ -1,45 +1,34 @@
 """Reviews of orders (E34-E36, F18): a person's words, or after seven days the system's, which never count."""
 
-from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from datetime import timedelta
+from typing import Any
 
+from handlers import content_checks
+from handlers.content_checks import Subject
 from handlers.context import Context
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import OrderNotFound, lock_own_order, may
-from handlers.paging import Page, PageView, page_of
+from handlers.orders.views import OrderNotFound, is_window_over, lock_own_order, may
 from handlers.refusals import Kind, Refusal
-from handlers.transactions import Transaction, rows, transaction
+from handlers.reviews_lists import ReviewView, show_review
+from handlers.reviews_mutual import is_revealed, reveal_if_both
+from handlers.scores import count_review
+from handlers.transactions import Transaction, transaction
 from models.reviews import Grade
 
 SYSTEM_TEXT = "系统默认评价"
 
 
 class OrderNotReviewable(Refusal):
-    """`reason`: not_completed | reviewed | frozen."""
+    """`reason`: not_completed | reviewed | window_closed."""
 
     kind, code, title = Kind.CONFLICT, "order_not_reviewable", "订单当前不能评价"
 
 
-class ReviewView(TypedDict):
-    """`platform_stars` and `platform_text` are for the author and the platform only; public lists have them as null."""
-
-    id: int
-    order_id: int
-    institution_id: int
-    product_id: int
-    is_system: bool
-    grade: str
-    text: str
-    platform_stars: int | None
-    platform_text: str | None
-    reviewed_at: datetime
-
-
 INSERT = """
 INSERT INTO reviews (order_id, enterprise_id, institution_id, product_id, is_system, grade, text, platform_stars, platform_text,
-  reviewed_by_id, reviewed_at) VALUES ($1,$2,$3,$4,false,$5,$6,$7,$8,$9,$10)
+  reviewed_by_id, reviewed_at, is_blind) VALUES ($1,$2,$3,$4,false,$5,$6,$7,$8,$9,$10,$11)
 ON CONFLICT (order_id) DO UPDATE SET is_system = false, grade = $5, text = $6, platform_stars = $7, platform_text = $8,
-  reviewed_by_id = $9, reviewed_at = $10, replaced_system_at = $10 WHERE reviews.is_system
+  reviewed_by_id = $9, reviewed_at = $10, replaced_system_at = $10, is_blind = $11 WHERE reviews.is_system
 RETURNING *
 """
 
@@ -49,21 +38,28 @@ async def review_order(
 ) -> ReviewView:
     """评价 a completed order of one's own, once; the system's review may be replaced for 30 days.
 
+    Where the institution reviews as well, nobody sees it before both are in or the window is over.
+
     Raises OrderNotFound, OrderNotReviewable.
     """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "review"):
             await _refuse_unless_systems(ctx, tx, order)
+        is_blind = (await rules_of_order(tx, order.policy_id)).mutual_review
+        if is_blind and await is_revealed(tx, order):
+            raise OrderNotReviewable(reason="window_closed")
         review = await tx.row(
             INSERT, order.id, order.enterprise_id, order.institution_id, order.product_id, grade.value, text, platform_stars,
-            platform_text, ctx.person_id, ctx.now,
+            platform_text, ctx.person_id, ctx.now, is_blind,
         )
         if review is None:
             raise OrderNotReviewable(reason="reviewed")
         await tx.run("UPDATE orders SET reviewed_at = $2 WHERE id = $1", order.id, ctx.now)
         tx.record("order.reviewed", "review", review.id, after=grade.value, order_id=order.id)
-        return tx.reply(view(review, author=True))
+        await content_checks.ask(tx, "review", review.id, text)
+        await (reveal_if_both(tx, order) if is_blind else count_review(tx, review))
+        return tx.reply(await show_review(tx, review.id))
 
 
 async def _refuse_unless_systems(ctx: Context, tx: Transaction, order: Any) -> None:
@@ -72,8 +68,10 @@ async def _refuse_unless_systems(ctx: Context, tx: Transaction, order: Any) -> N
         raise OrderNotFound
     written = await tx.row("SELECT is_system, reviewed_at FROM reviews WHERE order_id = $1", order.id)
     if written is None:
-        raise OrderNotReviewable(reason="not_completed")
+        raise OrderNotReviewable(reason="window_closed" if is_window_over(ctx, order) else "not_completed")
     rules = await rules_of_order(tx, order.policy_id)
+    if written.is_system and is_window_over(ctx, order):
+        raise OrderNotReviewable(reason="window_closed")
     if not written.is_system or written.reviewed_at + timedelta(days=rules.review_replace_days) <= ctx.now:
         raise OrderNotReviewable(reason="reviewed")
 
@@ -130,41 +128,6 @@ async def remind_unreviewed(ctx: Context, limit: int = 1_000) -> int:
         )
 
 
-async def list_reviews(_ctx: Context, institution_id: int, product_id: int | None, page: Page) -> PageView[ReviewView]:
-    """Public: the reviews of an institution or one of its products, newest first; the system's are marked as such."""
-    after = page.key()
-    found = await rows(
-        "SELECT * FROM reviews WHERE institution_id = $1 AND ($2::bigint IS NULL OR product_id = $2) AND id < $3"
-        " ORDER BY id DESC LIMIT $4", institution_id, product_id, after[0] if after else 2**63 - 1, page.limit + 1,
-    )
-    return page_of(found, page, lambda review: view(review, author=False), lambda review: [review.id])
-
-
-class ScoreView(TypedDict):
-    """Shares of real reviews; `system` says how many orders were left unreviewed and are not counted."""
-
-    institution_id: int
-    good: int
-    medium: int
-    bad: int
-    system: int
-
-
-async def score_of(_ctx: Context, institution_id: int) -> ScoreView:
-    found = await rows(
-        "SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,"
-        " count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,"
-        " count(*) FILTER (WHERE grade = 'bad' AND NOT is_system) AS bad, count(*) FILTER (WHERE is_system) AS system"
-        " FROM reviews WHERE institution_id = $1", institution_id,
-    )
-    counts = found[0]
-    return {"institution_id": institution_id, "good": counts.good, "medium": counts.medium, "bad": counts.bad, "system": counts.system}
-
-
-def view(review: Any, *, author: bool) -> ReviewView:
-    return {
-        "id": review.id, "order_id": review.order_id, "institution_id": review.institution_id, "product_id": review.product_id,
-        "is_system": review.is_system, "grade": review.grade, "text": review.text,
-        "platform_stars": review.platform_stars if author else None, "platform_text": review.platform_text if author else None,
-        "reviewed_at": review.reviewed_at,
-    }
+content_checks.SUBJECTS["review"] = Subject(
+    "对服务机构的评价", "SELECT unnest(ARRAY[enterprise_id, institution_id]) FROM reviews WHERE id = $1"
+)

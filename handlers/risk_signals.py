@@ -101,7 +101,7 @@ async def signals_of(tx: Transaction, orders: list[Any]) -> list[Signal]:
     parties = {party for order in orders for party in (order.enterprise_id, order.institution_id)}
     found = await risk_traits.refresh(tx, parties)
     return [
-        *both_sides(orders, found, await _crowded(tx, found)), *quick_confirmations(orders, await _first_handovers(tx, orders)),
+        *both_sides(orders, found, await crowded(tx, found)), *quick_confirmations(orders, await _first_handovers(tx, orders)),
         *await _maximum_at_once(tx, orders), *await _cluster_shares(tx, orders), *await _same_texts(tx, orders),
     ]
 
@@ -137,7 +137,7 @@ SELECT digest FROM party_traits WHERE kind = 'address' AND digest = ANY($1) GROU
 """
 
 
-async def _crowded(tx: Transaction, found: Iterable[Found]) -> set[bytes]:
+async def crowded(tx: Transaction, found: Iterable[Found]) -> set[bytes]:
     addresses = list({one.digest for one in found if one.kind is Trait.ADDRESS})
     return {bytes(crowd.digest) for crowd in await tx.rows(CROWDED, addresses, CROWD)}
 

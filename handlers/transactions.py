@@ -2,6 +2,7 @@
 
 import re
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -31,9 +32,11 @@ WITH done AS (
   SELECT $1, $2, $3, $4, a->>'action', a->>'subject', (a->>'subject_id')::bigint, a->>'before', a->>'after', a->'data', $5
   FROM jsonb_array_elements($6::jsonb) a
 ), told AS (
-  INSERT INTO events (kind, organisation_id, person_id, role, region_code, park_id, subject, subject_id, data, created_at)
+  INSERT INTO events (kind, organisation_id, person_id, role, region_code, park_id, channel, address, secrets, subject, subject_id,
+    data, actor_id, created_at)
   SELECT e->>'kind', (e->>'organisation_id')::bigint, (e->>'person_id')::bigint, e->>'role', e->>'region_code',
-         (e->>'park_id')::bigint, e->>'subject', (e->>'subject_id')::bigint, e->'data', $1
+         (e->>'park_id')::bigint, e->>'channel', decode(e->>'address', 'base64'), decode(e->>'secrets', 'base64'), e->>'subject',
+         (e->>'subject_id')::bigint, e->'data', $2, $1
   FROM jsonb_array_elements($7::jsonb) e
 )
 INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
@@ -95,6 +98,15 @@ class Transaction:
         self._events.append({
             "kind": kind, "subject": subject, "subject_id": subject_id, "organisation_id": organisation_id, "person_id": person_id,
             "role": role, "region_code": region_code, "park_id": park_id, "data": data,
+        })
+
+    def announce_outside(
+        self, kind: str, subject: str, subject_id: int, *, channel: str, address: bytes, secrets: bytes | None, data: dict[str, object],
+    ) -> None:
+        """Tell a bare address (handlers/outside.py); `address` and `secrets` are sealed."""
+        self._events.append({
+            "kind": kind, "subject": subject, "subject_id": subject_id, "channel": channel, "address": b64encode(address).decode(),
+            "secrets": None if secrets is None else b64encode(secrets).decode(), "data": data,
         })
 
     def reply(self, answer: Answer, status: int = 200) -> Answer:

@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from handlers import accounts, regions
+from handlers import accounts, regions, zones
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound, NotYourRole, SecondPersonNeeded
@@ -51,6 +51,7 @@ class OrganisationBody(Body):
     credit_code: Annotated[str, Field(max_length=64, description="统一社会信用代码")]
     region_code: RegionCode
     park_id: Id | None = None
+    programme_id: Annotated[Id | None, Field(description="登记为哪个项目的企业用户；区外企业不能登记")] = None
 
 
 class MemberBody(Body):
@@ -140,12 +141,12 @@ async def agree(ctx: Context, body: ConsentBody) -> accounts.ConsentView:
     "/organisations", title="登记单位", who=Who.SIGNED_IN, status=201,
     refusals=(
         accounts.CreditCodeInvalid, regions.RegionUnknown, regions.RegionTooWide, regions.ParkUnknown,
-        accounts.OrganisationsTooMany, accounts.OrganisationExists,
+        accounts.OrganisationsTooMany, accounts.OrganisationExists, zones.OutsideZone, NotFound,
     ),
 )
 async def register_organisation(ctx: Context, body: OrganisationBody) -> accounts.RegisteredView:
     return await accounts.register_organisation(
-        ctx, OrganisationKind(body.kind), body.name, body.credit_code, body.region_code, body.park_id
+        ctx, OrganisationKind(body.kind), body.name, body.credit_code, body.region_code, body.park_id, body.programme_id
     )
 
 

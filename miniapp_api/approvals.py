@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handlers import approvals, enterprises, qualifications, recusals  # noqa: F401 - the kinds of application register themselves
+# The kinds of application register themselves.
+from handlers import approvals, enterprises, qualifications, recusals, supermarkets  # noqa: F401
 from handlers.approvals import (
     REASON_MAX,
     AlreadyDecided,

@@ -18,7 +18,7 @@ class UploadQuery(Parameters):
 
 
 @api.post(
-    "/attachments", title="上传附件", who=Who.MEMBER, limit="upload", status=201, body_max_bytes=DOCUMENT_BYTES + MEGABYTE,
+    "/attachments", title="上传附件", who=Who.MEMBER_OR_CONSULTANT, limit="upload", status=201, body_max_bytes=DOCUMENT_BYTES + MEGABYTE,
     refusals=(FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles),
 )
 async def upload_attachment(ctx: Context, query: UploadQuery, upload: Upload) -> attachments.AttachmentView:

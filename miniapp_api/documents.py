@@ -67,7 +67,7 @@ def _asset(name: str) -> Any:
 
 @cache
 def _assets() -> Path:
-    """The package's files are used, its code (and jinja2 behind it) is never imported."""
+    """The package's files are used, its code is never imported."""
     found = find_spec("swagger_ui")
     assert found is not None, "swagger-ui-py is a dependency of this project"
     assert found.origin is not None

@@ -138,7 +138,7 @@ class Endpoint:
         arguments = await self._arguments(request, raw)
         ctx = Context(actor, now, edge.settings, edge.ports, request[TRACE], asked)
         try:
-            return await self._show(await self._carry_out(ctx, arguments))
+            return await self._show(request, await self._carry_out(ctx, arguments))
         except (Refusal, AnsweredMeanwhileError) as error:
             # The twin of this request may have been carried out while ours waited; then its answer is ours.
             if asked and (kept := await kept_answer(asked)):
@@ -205,8 +205,18 @@ class Endpoint:
 
     # --- the answer -------------------------------------------------------------------------------------------------
 
-    async def _show(self, answer: Any) -> web.StreamResponse:
-        return await _file(answer) if isinstance(answer, Download) else self._json(orjson.dumps(answer))
+    async def _show(self, request: web.Request, answer: Any) -> web.StreamResponse:
+        if isinstance(answer, Download):
+            return await _file(answer)
+        return self._cacheable(request, orjson.dumps(answer)) if self.operation.cached_seconds else self._json(orjson.dumps(answer))
+
+    def _cacheable(self, request: web.Request, answer: bytes) -> web.Response:
+        """With its fingerprint: whoever has these bytes already gets none."""
+        etag = hashlib.sha256(answer).hexdigest()[:32]
+        headers = {"Cache-Control": f"public, max-age={self.operation.cached_seconds}", "ETag": f'"{etag}"'}
+        if any(each.value in (etag, "*") for each in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=answer, headers={**JSON_HEADERS, **headers})
 
     def _json(self, answer: bytes) -> web.Response:
         if self.operation.status == 204:

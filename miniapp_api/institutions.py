@@ -5,13 +5,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import applications, institutions, institutions_admission, institutions_standing, papers
+from handlers import applications, institutions, institutions_admission, institutions_shop, institutions_standing, papers
 from handlers.accounts.consents import ConsentNeeded
 from handlers.application_views import ApplicationView, FormView
 from handlers.applications import ApplicationNotApproved, ApplicationNotEditable, ApplicationNotWithdrawable, FormIncomplete
 from handlers.context import Context
 from handlers.institutions_standing import InstitutionStateWrong, StandingView, SuspensionEndWrong
 from handlers.paging import PageView
+from handlers.product_search import ProductCardView
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regions import OutsideJurisdiction
 from miniapp_api.application_bodies import ApplicationBody
@@ -64,6 +65,22 @@ async def list_institutions(_ctx: Context, query: InstitutionsQuery) -> PageView
 @api.get("/institutions/{institution_id}", title="机构商铺", who=Who.ANYONE)
 async def get_institution(ctx: Context, institution_id: int) -> institutions.ShopView:
     return await institutions.get_shop(ctx, institution_id)
+
+
+@api.get("/institutions/{institution_id}/shop", title="机构商铺全貌", who=Who.ANYONE, cached_seconds=5)
+async def get_shop_front(ctx: Context, institution_id: int) -> institutions_shop.ShopFrontView:
+    """机构信息、在售产品、服务顾问、评分和评价。变动在数秒内生效。"""
+    return await institutions_shop.get_shop_front(ctx, institution_id)
+
+
+@api.get("/institutions/{institution_id}/products", title="机构的在售产品", who=Who.ANYONE)
+async def list_shop_products(ctx: Context, institution_id: int, query: Query) -> PageView[ProductCardView]:
+    return await institutions_shop.list_shop_products(ctx, institution_id, query.page())
+
+
+@api.get("/institution/overview", title="本机构概况", who=Who.INSTITUTION)
+async def get_institution_overview(ctx: Context) -> institutions_shop.OverviewView:
+    return await institutions_shop.get_overview(ctx)
 
 
 @api.get("/institution/profile", title="本机构信息", who=Who.INSTITUTION)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import approvals, orders
+from handlers import approvals, demands, orders
 from handlers.context import Context
 from handlers.eligibility import TreeView
 from handlers.orders import (
@@ -48,6 +48,7 @@ class PlaceOrderBody(Body):
     programme_id: Id
     agreement_version: Annotated[str, StringConstraints(max_length=16)]
     message: Annotated[str, StringConstraints(max_length=500)] = ""
+    demand_id: Annotated[Id | None, Field(description="机构针对哪一项需求推荐了该产品")] = None
 
 
 class SpendBody(Body):
@@ -119,10 +120,14 @@ async def explain_order(ctx: Context, product_id: int, query: EligibilityQuery) 
     return await orders.explain_order(ctx, product_id, query.programme_id)
 
 
-@api.post("/orders", title="提交订单", who=Who.ENTERPRISE_ACTOR, status=201, refusals=(AgreementNeeded, NotFound, *orders.REFUSALS))
+@api.post(
+    "/orders", title="提交订单", who=Who.ENTERPRISE_ACTOR, status=201,
+    refusals=(AgreementNeeded, NotFound, *orders.REFUSALS, *demands.ORDER_REFUSALS),
+)
 async def place_order(ctx: Context, body: PlaceOrderBody) -> OrderView:
     return await orders.place_order(
-        ctx, body.product_id, body.programme_id, agreement_version=body.agreement_version, message=body.message
+        ctx, body.product_id, body.programme_id, agreement_version=body.agreement_version, message=body.message,
+        demand_id=body.demand_id,
     )
 
 

@@ -7,13 +7,15 @@ from handlers.context import Context
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
 from handlers.products_checks import OutsideScopes, ProductDuplicate, ScopeUnsupported, SectionsIncomplete
-from handlers.products_content import PICTURES_MAX, CategoryUnknown, DeductionNotAllowed, PictureUnknown
+from handlers.products_content import PICTURES_MAX, CategoryUnknown, DeductionNotAllowed, ParametersWrong, PictureUnknown
+from handlers.products_views import ProductRowView, ProductView
 from handlers.refusals import ChangedMeanwhile
 from handlers.regions import OutsideJurisdiction
+from handlers.regular_products import StandardWithdrawn
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Query, Who
 from models.categories import CATEGORIES
-from models.products import ProductState
+from models.products import ProductKind, ProductState
 
 api = Api("products", "服务产品")
 
@@ -25,7 +27,8 @@ Content = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64,
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000, pattern=r"^[^\x00]*$")]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 NOT_OPEN = (InstitutionNotCertified, InstitutionSuspended)
-WRONG_DRAFT = (CategoryUnknown, DeductionNotAllowed, PictureUnknown)
+WRONG_DRAFT = (CategoryUnknown, ParametersWrong, DeductionNotAllowed, PictureUnknown)
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class ProductsQuery(Query):
@@ -36,15 +39,18 @@ class ProductsQuery(Query):
     min_price_fen: Annotated[int | None, Field(ge=0, le=PRICE_MAX_FEN)] = None
     max_price_fen: Annotated[int | None, Field(ge=0, le=PRICE_MAX_FEN)] = None
     sort: product_search.Sort = product_search.Sort.NEWEST
+    kind: Annotated[ProductKind | None, Field(description="常规产品或特色产品")] = None
 
     def wanted(self) -> product_search.Wanted:
         return product_search.Wanted(
-            self.words, self.category, self.region_code, self.vouchers_only, self.min_price_fen, self.max_price_fen, self.sort
+            self.words, self.category, self.region_code, self.vouchers_only, self.min_price_fen, self.max_price_fen, self.sort,
+            self.kind,
         )
 
 
 class OwnProductsQuery(Query):
     state: ProductState | None = None
+    kind: ProductKind | None = None
 
 
 class Sections(BaseModel):
@@ -67,18 +73,29 @@ class DeductionBody(Body):
     max_fen: Annotated[Fen, Field(description="该类服务券最多抵扣，分")]
 
 
+class ParameterBody(Body):
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
+    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE)]
+    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=10, pattern=ONE_LINE)] = ""
+
+    def given(self) -> products_content.ParameterView:
+        return {"name": self.name, "value": self.value, "unit": self.unit}
+
+
 class ProductBody(Body):
     name: Name
     category: Annotated[str, Field(max_length=32, description="服务类型代码")]
     content: Annotated[Content, Field(description="服务内容（小类），须在本机构获批的可用券产品申请表内")] = ""
     price_fen: Annotated[Fen | None, Field(description="价格，分；空为面议")] = None
     sections: Sections = Sections()
+    parameters: Annotated[tuple[ParameterBody, ...], Field(max_length=30, description="产品参数，随产品一同审核")] = ()
     deductions: Annotated[tuple[DeductionBody, ...], Field(max_length=50)] = ()
 
     def form(self) -> products_content.ProductForm:
         deductions = [(deduction.voucher_type_id, deduction.max_fen) for deduction in self.deductions]
         return products_content.ProductForm(
-            self.name, self.category, self.price_fen, self.sections.model_dump(), deductions, self.content
+            self.name, self.category, self.price_fen, self.sections.model_dump(), deductions, self.content,
+            [parameter.given() for parameter in self.parameters],
         )
 
 
@@ -154,34 +171,34 @@ async def withdraw_recommendation(ctx: Context, product_id: int) -> product_sear
 
 
 @api.get("/institution/products", title="本机构的服务产品", who=Who.INSTITUTION)
-async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[products.ProductRowView]:
-    return await products.list_own_products(ctx, query.state, query.page())
+async def list_own_products(ctx: Context, query: OwnProductsQuery) -> PageView[ProductRowView]:
+    return await products.list_own_products(ctx, query.state, query.kind, query.page())
 
 
 @api.post(
     "/institution/products", title="添加服务产品", who=Who.INSTITUTION_ACTOR, status=201, body_max_bytes=FORM_BYTES,
     refusals=WRONG_DRAFT,
 )
-async def create_product(ctx: Context, body: ProductBody) -> products.ProductView:
+async def create_product(ctx: Context, body: ProductBody) -> ProductView:
     return await products.create_product(ctx, body.form())
 
 
 @api.get("/institution/products/{product_id}", title="本机构的一个服务产品", who=Who.INSTITUTION)
-async def get_own_product(ctx: Context, product_id: int) -> products.ProductView:
+async def get_own_product(ctx: Context, product_id: int) -> ProductView:
     return await products.get_own_product(ctx, product_id)
 
 
 @api.put(
     "/institution/products/{product_id}", title="修改服务产品", who=Who.INSTITUTION_ACTOR, body_max_bytes=FORM_BYTES,
-    refusals=(ChangedMeanwhile, *WRONG_DRAFT),
+    refusals=(ChangedMeanwhile, products.RegularProduct, *WRONG_DRAFT),
 )
-async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> products.ProductView:
+async def edit_product(ctx: Context, product_id: int, body: EditProductBody) -> ProductView:
     """任何状态均可编辑。审核中的先退出审核；已通过的继续有效，修改内容提交并审核通过后生效。"""
     return await products.edit_product(ctx, product_id, body.version, body.form())
 
 
 @api.delete("/institution/products/{product_id}", title="删除服务产品", who=Who.INSTITUTION_ACTOR)
-async def delete_product(ctx: Context, product_id: int) -> products.ProductView:
+async def delete_product(ctx: Context, product_id: int) -> ProductView:
     return await products.delete_product(ctx, product_id)
 
 
@@ -194,7 +211,7 @@ async def get_product_findings(ctx: Context, product_id: int) -> products.Findin
 @api.put(
     "/institution/products/{product_id}/pictures", title="更换产品图片", who=Who.INSTITUTION_ACTOR, refusals=(PictureUnknown,)
 )
-async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody) -> products.ProductView:
+async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody) -> ProductView:
     """立即生效。"""
     return await products.set_pictures(ctx, product_id, list(body.picture_ids))
 
@@ -203,17 +220,18 @@ async def set_product_pictures(ctx: Context, product_id: int, body: PicturesBody
     "/institution/products/{product_id}/amendment", title="放弃修改", who=Who.INSTITUTION_ACTOR,
     refusals=(products.ProductStateWrong,),
 )
-async def discard_product_amendment(ctx: Context, product_id: int) -> products.ProductView:
+async def discard_product_amendment(ctx: Context, product_id: int) -> ProductView:
     return await products.discard_amendment(ctx, product_id)
 
 
 @api.put(
     "/institution/products/{product_id}/submission", title="提交审核", who=Who.INSTITUTION_ACTOR,
     refusals=(
-        products.ProductStateWrong, SectionsIncomplete, OutsideScopes, ScopeUnsupported, ProductDuplicate, *WRONG_DRAFT, *NOT_OPEN,
+        products.ProductStateWrong, products.RegularProduct, SectionsIncomplete, OutsideScopes, ScopeUnsupported, ProductDuplicate,
+        *WRONG_DRAFT, *NOT_OPEN,
     ),
 )
-async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
+async def submit_product(ctx: Context, product_id: int) -> ProductView:
     return await products.submit_product(ctx, product_id)
 
 
@@ -221,20 +239,20 @@ async def submit_product(ctx: Context, product_id: int) -> products.ProductView:
     "/institution/products/{product_id}/submission", title="撤回审核", who=Who.INSTITUTION_ACTOR,
     refusals=(products.ProductStateWrong,),
 )
-async def withdraw_product(ctx: Context, product_id: int) -> products.ProductView:
+async def withdraw_product(ctx: Context, product_id: int) -> ProductView:
     return await products.withdraw_product(ctx, product_id)
 
 
 @api.put(
     "/institution/products/{product_id}/listing", title="上架", who=Who.INSTITUTION_ACTOR,
-    refusals=(products.ProductStateWrong, OutsideScopes, *NOT_OPEN),
+    refusals=(products.ProductStateWrong, OutsideScopes, StandardWithdrawn, *NOT_OPEN),
 )
-async def list_product(ctx: Context, product_id: int) -> products.ProductView:
+async def list_product(ctx: Context, product_id: int) -> ProductView:
     return await products.list_product(ctx, product_id)
 
 
 @api.delete(
     "/institution/products/{product_id}/listing", title="下架", who=Who.INSTITUTION_ACTOR, refusals=(products.ProductStateWrong,)
 )
-async def unlist_product(ctx: Context, product_id: int) -> products.ProductView:
+async def unlist_product(ctx: Context, product_id: int) -> ProductView:
     return await products.unlist_product(ctx, product_id)

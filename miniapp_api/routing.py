@@ -84,8 +84,13 @@ class Who:
     INSTITUTION_OR_CONSULTANT = _of(
         "服务机构负责人、经办人、服务顾问", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER, Role.CONSULTANT,
     )
+    INSTITUTION_OR_ITS_CONSULTANT = _of("服务机构成员、服务顾问", OrganisationKind.INSTITUTION, *MEMBER_ROLES, Role.CONSULTANT)
     MEMBER = Permission(
         "企业或服务机构成员", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset(MEMBER_ROLES)
+    )
+    MEMBER_OR_CONSULTANT = Permission(
+        "企业或服务机构成员、服务顾问", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}),
+        frozenset({*MEMBER_ROLES, Role.CONSULTANT}),
     )
     OWNER = Permission(
         "企业或服务机构负责人", frozenset({OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION}), frozenset({Role.OWNER})
@@ -185,6 +190,7 @@ class Operation:
     limit: str | None
     key_required: bool
     body_max_bytes: int | None
+    cached_seconds: int
     parameters: tuple[PathParameter, ...]
     body: TypeAdapter[Any] | None
     query: TypeAdapter[Any] | None
@@ -236,7 +242,7 @@ class Api:
 
     def route(
         self, method: str, path: str, *, title: str, who: Permission, refusals: tuple[type[Refusal], ...] = (), status: int = 200,
-        limit: str | None = None, key_required: bool = False, body_max_bytes: int | None = None,
+        limit: str | None = None, key_required: bool = False, body_max_bytes: int | None = None, cached_seconds: int = 0,
     ) -> Callable[[Function], Function]:
         """Declare an operation.
 
@@ -244,11 +250,14 @@ class Api:
         status: of the success; the same when the answer is replayed. limit: a policy of `limits.POLICIES`.
         key_required: money and draws refuse to work without an Idempotency-Key.
         body_max_bytes: where settings.body_max_bytes is not right, as for uploads.
+        cached_seconds: how long anybody may keep the answer; only for what is the same for everybody.
         """
+        assert not cached_seconds or (who.anonymous and method == "GET"), f"{path}: not the same for everybody"
+
         def register(function: Function) -> Function:
             self.operations.append(_operation(function, {
                 "tag": self.name, "method": method, "path": path, "title": title, "who": who, "status": status, "limit": limit,
-                "key_required": key_required, "body_max_bytes": body_max_bytes,
+                "key_required": key_required, "body_max_bytes": body_max_bytes, "cached_seconds": cached_seconds,
             }, refusals))
             return function
 

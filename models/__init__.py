@@ -2,7 +2,30 @@
 
 ALL = [
     f"models.{word}" for word in (
-        "accounts", "appeals", "approvals", "attachments", "audit", "consultants", "dialogues", "institutions", "jobs", "notices", "orders",
-        "payment_passwords", "products", "programmes", "redemptions", "regions", "reservations", "reviews", "risks", "scores", "wallet",
+        "accounts",
+        "appeals",
+        "approvals",
+        "attachments",
+        "audit",
+        "consultants",
+        "content_checks",
+        "demands",
+        "dialogues",
+        "filings",
+        "institutions",
+        "jobs",
+        "notices",
+        "orders",
+        "payment_passwords",
+        "products",
+        "programmes",
+        "redemptions",
+        "regions",
+        "reservations",
+        "reviews",
+        "risks",
+        "scores",
+        "standard_products",
+        "wallet",
     )
 ]

@@ -55,11 +55,16 @@ class Person(Table):
     name = Sealed(null=True)
     phone = Sealed(null=True)
     phone_index = BlindIndex(null=True)
+    email = Sealed(null=True)
+    email_index = BlindIndex(null=True)
     created_at = moment()
 
     class Meta:
         table = "persons"
-        constraints = (UniqueConstraint(fields=("phone_index",), name="persons_phone_once"),)
+        constraints = (
+            UniqueConstraint(fields=("phone_index",), name="persons_phone_once"),
+            CheckConstraint(check="(email IS NULL) = (email_index IS NULL)", name="persons_email_with_its_index"),
+        )
 
 
 class Identity(Table):

@@ -19,6 +19,9 @@ class AppealKind(StrEnum):
     PRODUCT = "product"
     PAYMENT = "payment"
     REDEMPTION = "redemption"
+    SUPERMARKET_CERTIFICATION = "supermarket_certification"
+    ASSOCIATION_MEMBERSHIP = "association_membership"
+    FILING = "filing"
     FREEZE = "freeze"
 
 

@@ -56,6 +56,7 @@ class Application(Table):
     form: fields.Field[dict[str, object]] = fields.JSONField(default=dict)
     contact_name = Sealed(null=True)
     contact_phone = Sealed(null=True)
+    contact_email = Sealed(null=True)
     legal_person_name = Sealed(null=True)
     legal_person_id_number = Sealed(null=True)
     bank_account = Sealed(null=True)

@@ -84,6 +84,7 @@ class Order(Table):
     rework_count = fields.SmallIntField(default=0)
     use_year = fields.SmallIntField(null=True)
     use_nth = fields.SmallIntField(null=True)  # the n-th use of this product in that year: UNIQUE keeps the yearly cap (E28)
+    demand = reference("Demand", null=True)  # the demand that it came from (D16)
     placed_by = reference("Person")
     placed_at = moment()
     paid_at = moment(null=True)
@@ -92,6 +93,7 @@ class Order(Table):
     completed_at = moment(null=True)
     closed_at = moment(null=True)
     reviewed_at = moment(null=True)
+    enterprise_reviewed_at = moment(null=True)  # when the institution reviewed the enterprise (D19)
     due_at = moment(null=True)        # the next deadline of whoever must act
     reminded = fields.SmallIntField(default=0)
     frozen_at = moment(null=True)
@@ -105,6 +107,7 @@ class Order(Table):
         table = "orders"
         indexes = (
             ("enterprise_id", "id"), ("institution_id", "id"), ("product_id",), ("programme_id",), ("policy_id",), ("placed_by_id",),
+            ("demand_id",),
         )
         constraints = (
             UniqueConstraint(fields=("number",), name="orders_number_once"),

@@ -1,4 +1,4 @@
-"""Service products, which vouchers they take, and who likes them (E24-E29)."""
+"""Service products, regular and featured, which vouchers they take, and who likes them (D12, D13, E24-E29)."""
 
 from enum import StrEnum
 
@@ -8,6 +8,11 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from models.fields import Table, chars, fen, moment, reference, state
 from models.states import Graph
+
+
+class ProductKind(StrEnum):
+    REGULAR = "regular"    # 常规产品: from the standard list, listed without a review (D12)
+    FEATURED = "featured"  # 特色产品: in its institution's own words, reviewed (D13)
 
 
 class ProductState(StrEnum):
@@ -23,6 +28,8 @@ D = ProductState
 PRODUCT_GRAPH = Graph("product", "products", ProductState, {
     (D.DRAFT, D.IN_REVIEW): "product.submitted",
     (D.DRAFT, D.DELETED): "product.deleted",
+    (D.DRAFT, D.LISTED): "product.listed_regular",
+    (D.LISTED, D.DRAFT): "product.unlisted_regular",
     (D.IN_REVIEW, D.APPROVED): "product.approved",
     (D.IN_REVIEW, D.REJECTED): "product.rejected",
     (D.IN_REVIEW, D.DRAFT): "product.withdrawn",
@@ -67,6 +74,8 @@ class Product(Table):
 
     service_number = chars(24)  # PX-<division>-<serial> (A37)
     organisation = reference("Organisation")
+    kind = chars(8, default="featured", db_default="featured")
+    standard = reference("StandardProduct", null=True)
     name = chars(100)
     category = chars(32)
     content = chars(64, default="", db_default="")  # 服务小类 (C24, C28); empty where it is not said
@@ -74,6 +83,7 @@ class Product(Table):
     price_fen = fen(null=True)  # null = 面议 (A38)
     state = state(ProductState)
     sections: fields.Field[dict[str, str]] = fields.JSONField(default=dict)  # 服务简介, 服务保障, 服务流程, 服务详情 …
+    parameters: fields.Field[list[dict[str, str]]] = fields.JSONField(default=list, db_default=[])  # [{name, value, unit}] (D13)
     is_recommended = fields.BooleanField(default=False)
     takes_vouchers = fields.BooleanField(default=False)
     haystack = fields.TextField(default="")
@@ -86,12 +96,23 @@ class Product(Table):
     class Meta:
         table = "products"
         unique_together = (("service_number",),)
-        indexes = (("organisation_id",),)
-        constraints = (CheckConstraint(check="price_fen IS NULL OR price_fen > 0", name="products_price_positive"),)
+        indexes = (("organisation_id",), ("standard_id",))
+        constraints = (
+            CheckConstraint(check="price_fen IS NULL OR price_fen > 0", name="products_price_positive"),
+            CheckConstraint(check="kind IN ('regular','featured')", name="products_kind_known"),
+            CheckConstraint(check="(kind = 'regular') = (standard_id IS NOT NULL)", name="products_regular_has_standard"),
+            CheckConstraint(check="kind = 'featured' OR state IN ('draft','listed','deleted')", name="products_regular_not_reviewed"),
+            UniqueConstraint(
+                fields=("organisation_id", "standard_id"), name="products_standard_once",
+                condition="standard_id IS NOT NULL AND state <> 'deleted'",
+            ),
+        )
 
 
 class ProductVersion(Table):
-    """`number` is the product's version once this is in force. `content`: name, category, content, price_fen, sections, deductions."""
+    """`number` is the product's version once this is in force. `content`: name, category, content, price_fen, sections,
+    parameters, deductions.
+    """
 
     product = reference("Product")
     number = fields.IntField()

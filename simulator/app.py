@@ -12,12 +12,26 @@ from aiohttp import web
 from simulator.clock import Clock
 from simulator.control import Control
 from simulator.dingtalk import DingTalk
+from simulator.mail import Mail
 from simulator.page import Page
+from simulator.sms import Sms
 from simulator.state import World
 from simulator.traffic import Traffic
 from simulator.wechat import WeChat
 
 BODY_BYTES_MAX = 1 << 20
+MAIL: web.AppKey[Mail] = web.AppKey("mail", Mail)
+SMTP_PORT: web.AppKey[int] = web.AppKey("smtp_port", int)
+
+
+class SmsAccount(TypedDict):
+    """An account of the SMS provider; `templates`: id -> approved text with {1}, {2} ..."""
+
+    secret_id: str
+    secret_key: str
+    sdk_app_id: str
+    sign_name: str
+    templates: Mapping[str, str]
 
 
 class Options(TypedDict):
@@ -32,6 +46,8 @@ class Options(TypedDict):
     templates: Iterable[Mapping[str, Any]]
     pages: Collection[str]
     links: NotRequired[Sequence[tuple[str, str]]]
+    sms: NotRequired[SmsAccount | None]
+    smtp_port: NotRequired[int | None]
     real_now: NotRequired[Callable[[], float]]
 
 
@@ -46,9 +62,11 @@ def create_app(
     templates: Iterable[Mapping[str, Any]],
     pages: Collection[str],
     links: Sequence[tuple[str, str]] = (),
+    sms: SmsAccount | None = None,
+    smtp_port: int | None = None,
     real_now: Callable[[], float] = time.time,
 ) -> web.Application:
-    """Platforms under /wechat, /dingtalk and /oapi, the hands under /control, the page at /.
+    """Platforms under /wechat, /dingtalk, /oapi and /sms, the hands under /control, the page at /; mail on a port of its own.
 
     `templates` are rows as WeChat's gettemplate shows them (priTmplId, title, content, type, and keywordEnumValueList
     where a keyword is an enum); `pages` the published pages without a leading slash. `clock_file` holds the offset of the
@@ -64,17 +82,27 @@ def create_app(
     app.add_subapp("/wechat", wechat.application())
     app.add_subapp("/oapi", dingtalk.old_application())
     app.add_subapp("/dingtalk", dingtalk.new_application())
-    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk).application())
+    mail = app[MAIL] = Mail(world)
+    messages = Sms(world, **sms) if sms else None
+    if messages is not None:
+        app.add_subapp("/sms", messages.application())
+    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk, mail, messages).application())
     app.router.add_get("/", page.show)
     app.router.add_post("/clock", page.move_clock)
+
+    async def receive_mail(app: web.Application) -> None:
+        if smtp_port is not None:
+            app[SMTP_PORT] = await mail.start("127.0.0.1", smtp_port)
 
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
 
     async def close(_: web.Application) -> None:
+        await mail.stop()
         clock.close()
 
+    app.on_startup.append(receive_mail)
     app.on_shutdown.append(release)
     app.on_cleanup.append(close)
     return app

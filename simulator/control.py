@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import secrets
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -13,6 +14,8 @@ from aiohttp import web
 from simulator import lottery
 from simulator.clock import Clock, ClockError
 from simulator.dingtalk import DingTalk
+from simulator.mail import Mail
+from simulator.sms import Sms
 from simulator.state import Limits, Phone, World
 from simulator.traffic import KINDS, Fault, Handler, Traffic, to_json
 from simulator.wechat import WeChat
@@ -73,8 +76,10 @@ async def fresh(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 class Control:
-    def __init__(self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk) -> None:
-        self._world, self._traffic, self._wechat, self._dingtalk = world, traffic, wechat, dingtalk
+    def __init__(
+        self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk, mail: Mail, sms: Sms | None = None,
+    ) -> None:
+        self._world, self._traffic, self._wechat, self._dingtalk, self._mail, self._sms = world, traffic, wechat, dingtalk, mail, sms
         self._lottery_secret = secrets.token_bytes(32)
 
     @property
@@ -91,6 +96,7 @@ class Control:
         router.add_post("/phones/{id}/consent", self.consent)
         router.add_post("/phones/{id}/flow-control", self.flow_control)
         router.add_get("/phones/{id}/messages", self.messages)
+        router.add_post("/mailboxes/{id}/answer", self.answer_mail)
         router.add_post("/templates/{id}/ban", self.ban_template)
         router.add_post("/open-link", self.open_link)
         router.add_post("/inject", self.inject)
@@ -164,6 +170,17 @@ class Control:
     async def messages(self, request: web.Request) -> web.Response:
         return answer({"messages": [dataclasses.asdict(message) for message in self._phone(request).messages]})
 
+    async def answer_mail(self, request: web.Request) -> web.Response:
+        """{answer: "550 5.1.1 no such user"}: what the server says to mails for this address; null takes them again."""
+        address, said = request.match_info["id"], (await read(request)).get("answer")
+        if said is None:
+            self._mail.answers.pop(address, None)
+        elif isinstance(said, str) and re.fullmatch(r"[45][0-9]{2} [ -~]{1,200}", said):
+            self._mail.answers[address] = said
+        else:
+            refuse(400, "bad_answer", "应为 SMTP 的 4xx 或 5xx 答复")
+        return answer({"answers": self._mail.answers})
+
     async def ban_template(self, request: web.Request) -> web.Response:
         """{on: true}: the platform has banned this template (43107)."""
         banned, key = self._wechat.subscriptions.banned, request.match_info["id"]
@@ -236,6 +253,9 @@ class Control:
         self._traffic.forget()
         self._wechat.forget()
         self._dingtalk.forget()
+        self._mail.forget()
+        if self._sms is not None:
+            self._sms.forget()
         return answer({"ok": True})
 
     async def clock(self, request: web.Request) -> web.Response:

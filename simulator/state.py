@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from simulator.clock import Clock
 
-Platform = Literal["wechat", "dingtalk"]
+Platform = Literal["wechat", "dingtalk", "email", "sms"]
 CodeKind = Literal["login", "phone"]
 CODE_SECONDS = 300  # both platforms: a code lives five minutes
 
@@ -31,6 +31,9 @@ class Limits:
     dingtalk_messages_per_user_day: int = 500  # 143105, silent
     dingtalk_recipients_per_minute: int = 5_000  # 143103, silent
     dingtalk_delivery_seconds: float = 0.0  # simulated time until a work notice is through
+    sms_per_number_30_seconds: int = 1  # LimitExceeded.PhoneNumberThirtySecondLimit
+    sms_per_number_hour: int = 5  # LimitExceeded.PhoneNumberOneHourLimit
+    sms_per_number_day: int = 10  # LimitExceeded.PhoneNumberDailyLimit
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Message:
 
 @dataclass
 class Phone:
-    """One person with one app. `id` is the openid (WeChat) or the userid (DingTalk)."""
+    """One person with one app. `id` is the openid (WeChat) or the userid (DingTalk); or a mailbox or number that was written to."""
 
     id: str
     name: str
@@ -138,6 +141,12 @@ class World:
             unionid = derived("unionid", platform, name, length=27)
             self.phones[key] = Phone(key, name, platform, "o" + unionid, default_mobile(name), "86", self.clock.timestamp())
         return self.phones[key]
+
+    def outside(self, platform: Platform, address: str) -> Phone:
+        """The mailbox or number of somebody who may have no app at all."""
+        if address not in self.phones:
+            self.phones[address] = Phone(address, address, platform, None, "", "86", self.clock.timestamp())
+        return self.phones[address]
 
     def person(self, platform: Platform, key: object) -> Phone | None:
         phone = self.phones.get(key) if isinstance(key, str) else None

@@ -15,7 +15,7 @@ from aiohttp import web
 from simulator.clock import Clock
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-PREFIXES = ("/wechat/", "/dingtalk/", "/oapi/")
+PREFIXES = ("/wechat/", "/dingtalk/", "/oapi/", "/sms/")
 SECRETS = {"secret", "appsecret", "appSecret", "access_token", "client_secret"}
 KINDS = {"errcode", "status", "hang", "delay", "html", "ban", "drop_answer"}
 CALLS_KEPT = 5_000

@@ -19,6 +19,7 @@ from miniapp_api.limits import POLICIES
 from models import database as db
 from settings import ROOT, Settings
 from tests.books import assert_books_balance
+from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - fixtures of all tests
 from tests.fakes import Clock, ports
 from tests.shapes import shape
 from tests.world import World
@@ -113,6 +114,7 @@ def settings(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory)
         var_dir=tmp_path_factory.mktemp("var"), payment_hash_memory_kib=64, payment_hash_passes=1,
         wechat_api_base_url="http://127.0.0.1:9/wechat", dingtalk_api_base_url="http://127.0.0.1:9/dingtalk",
         dingtalk_oapi_base_url="http://127.0.0.1:9/oapi",
+        content_check=False,  # texts are shown at once; tests/test_content_checks.py turns it on
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from handlers.ports import LoginRefusedError, Message, Outcome, PlatformUser, Ports, SendResult
+from handlers.ports import LoginRefusedError, Message, Outcome, PlatformUser, Ports, SendResult, Suggest, Verdict
 
 
 class Clock:
@@ -56,6 +56,18 @@ class Gateway:
         return self.receipts.get(provider_id, SendResult(Outcome.DELIVERED, provider_id=provider_id))
 
 
+@dataclass
+class Judge:
+    """A content check in memory: texts pass unless `verdicts` says otherwise; `asked` keeps (open id, scene, text)."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    asked: list[tuple[str, int, str]] = field(default_factory=list)
+
+    async def check(self, open_id: str, scene: int, text: str) -> Verdict:
+        self.asked.append((open_id, scene, text))
+        return self.verdicts.pop(0) if self.verdicts else Verdict(Suggest.PASS, 100, f"trace-{len(self.asked)}")
+
+
 class MemoryStorage:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -78,5 +90,5 @@ def ports() -> Ports:
     return Ports(
         logins={"wechat": wechat, "dingtalk": dingtalk},
         senders={"wechat_subscribe": wechat, "dingtalk_notice": dingtalk},
-        storage=MemoryStorage(),
+        storage=MemoryStorage(), content_check=Judge(),
     )

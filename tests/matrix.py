@@ -17,7 +17,9 @@ from miniapp_api.routing import MUTATING, OFFICE_ROLES, Operation, PathParameter
 from models.accounts import OrganisationKind, Role
 from tests.applications import PDF, consent, file, picture, submitted_certification, valid
 from tests.lottery import Lottery, Officials, opened, plan, reserve
+from tests.market import DEMAND, Market
 from tests.shop import Shop, open_shop
+from tests.supermarket import ACTIVITY, evidence, open_supermarket
 from tests.test_redemptions import Treasury
 from tests.world import JINAN, SHIZHONG, Member, World
 
@@ -68,8 +70,14 @@ async def everybody(world: World, shop: Shop) -> dict[str, Caller]:
     )
     member = await world.official(Role.REVIEWER, park_id=park)
     found["reviewer_of_a_park"] = Caller("reviewer_of_a_park", member, OrganisationKind.OFFICE, Role.REVIEWER)
+    await _the_consultant(world, shop, found)
     await _the_powerless(world, shop, found)
     return found
+
+
+async def _the_consultant(world: World, shop: Shop, found: dict[str, Caller]) -> None:
+    _, member = await world.consultant(shop.seller)
+    found["seller_consultant"] = Caller("seller_consultant", member, OrganisationKind.INSTITUTION, Role.CONSULTANT)
 
 
 async def _the_powerless(world: World, shop: Shop, found: dict[str, Caller]) -> None:
@@ -146,10 +154,40 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     found.add("submitted attachment", BUYERS | {"admin"}, attachment_id=submitted)
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
     await _notice(world, me, found)
+    await _reviews(world, shop, callers, found)
     await _appeal(world, member, found)
+    await _demand(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
+    await _supermarket(world, shop, member, found)
+    await _consultants(world, shop, callers, found)
     return found
+
+
+async def _reviews(world: World, shop: Shop, callers: dict[str, Caller], found: Things) -> None:
+    """Of both sides, revealed; and somebody who represents the institution."""
+    order = await shop.completed()
+    given = {"grade": "good", "text": "专业、及时", "platform_stars": 5, "platform_text": ""}
+    review = await shop.ok(shop.buyer, order, "review", given)
+    answer = await shop.ok(shop.seller, order, "enterprise-review", {"grade": "good", "text": "配合"})
+    found.add("review", SELLERS, review_id=review["id"])
+    found.add("enterprise review", BUYERS, review_id=answer["id"])
+    consultant_id, _ = await world.consultant(shop.seller)
+    found.add("consultant in public", set(callers), consultant_id=consultant_id)
+
+
+async def _consultants(world: World, shop: Shop, callers: dict[str, Caller], found: Things) -> None:
+    """One who was added by the seller, and one of the buyer's people who is filling in the form for it."""
+    status, added = await world.post("/institution/consultants", {"name": "张敏", "phone": "13800138000"}, by=shop.seller)
+    assert status == 201, added
+    found.add("consultant", SELLERS, consultant_id=added["id"])
+    member = callers["buyer_viewer"].member
+    assert member
+    consultancy = await world.value(
+        "INSERT INTO consultants (institution_id, person_id, display_name, state, version, created_at, updated_at)"
+        " VALUES ($1,$2,'李顾问','filling',1,$3,$3) RETURNING id", shop.seller.organisation_id, member.person_id, world.clock.now(),
+    )
+    found.add("consultancy", {"buyer_viewer"}, consultancy_id=consultancy)
 
 
 async def _appeal(world: World, member: dict[str, Member], found: Things) -> None:
@@ -166,6 +204,13 @@ async def _appeal(world: World, member: dict[str, Member], found: Things) -> Non
     found.add("appeal", {f"stranger_{role}" for role in STAFF}, appeal_id=body["id"])
 
 
+async def _demand(world: World, shop: Shop, found: Things) -> None:
+    """Of the buyer to the seller, who has taken it up."""
+    demand = await Market(shop).taken()
+    found.add("posted demand", BUYERS, demand_id=demand)
+    found.add("received demand", SELLERS, demand_id=demand)
+
+
 async def _payout(world: World, shop: Shop, member: dict[str, Member], found: Things) -> None:
     await world.owner.execute(
         "UPDATE institutions SET bank_account_name = '户名', bank_branch = '支行', bank_account = $2 WHERE organisation_id = $1",
@@ -176,6 +221,35 @@ async def _payout(world: World, shop: Shop, member: dict[str, Member], found: Th
     await treasury.approved()
     found.add("payout batch", {"payout_officer"}, batch_id=await treasury.batch())
     found.add("redemption", SELLERS | {"centre_reviewer"}, redemption_id=await treasury.claimed())
+
+
+async def _supermarket(world: World, shop: Shop, member: dict[str, Member], found: Things) -> None:
+    """In Jinan, whose officials are those of this scene: the seller is certified, offers a regular product, and has filed."""
+    market = await open_supermarket(world, JINAN, member["admin"])
+    seller = shop.seller
+    await world.owner.execute("UPDATE organisations SET credit_code = $2 WHERE id = $1", seller.organisation_id, valid("91370103MB1234567"))
+    await consent(world, seller)
+    application = await market.submitted(seller, region_code=SHIZHONG)
+    assert (await market.decide(application, "approval"))[0] == 200
+    found.add("supermarket", SELLERS, programme_id=market.id)
+    found.add("no supermarket", set(), programme_id=await world.value("SELECT min(id) FROM programmes WHERE state = 'draft'"))
+    standard = await market.standard()
+    found.add("standard product", {"admin"}, programme_id=market.id, standard_id=standard)
+    body = {"standard_id": standard, "parameters": [{"name": "服务期限", "value": "12"}]}
+    status, product = await world.post("/institution/regular-products", body, by=seller)
+    assert status == 201, product
+    found.add("regular product", SELLERS, product_id=product["id"])
+    paper = await evidence(world, seller)
+    body = {"happened_on": "2026-02-10", "enterprise_code": valid("91370103MC0000001"), "enterprise_name": "济南示例制造有限公司",
+            "amount_fen": 3_000_000, "attachment_ids": [paper]}
+    status, filing = await world.post("/institution/transaction-filings", body, by=seller)
+    assert status == 201, filing
+    assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
+    found.add("own filing", SELLERS, filing_id=filing["id"])
+    found.add("filed", {"admin"}, filing_id=filing["id"])
+    status, activity = await world.post("/institution/activity-filings", ACTIVITY, by=seller)
+    assert status == 201, activity
+    found.add("own activity", SELLERS, filing_id=activity["id"])
 
 
 async def _notice(world: World, me: Member, found: Things) -> None:
@@ -219,13 +293,32 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/orders/\{order_id\}", ("order",)),
     (r"/appeals/\{appeal_id\}", ("appeal",)),
     (r"/redemptions/\{redemption_id\}", ("redemption",)),
+    (r"/institution/demands/\{demand_id\}", ("received demand",)),
+    (r"/demands/\{demand_id\}", ("posted demand",)),
     (r"/payout-batches/\{batch_id\}", ("payout batch",)),
     (r"/approvals/\{approval_id\}", ("approval",)),
     (r"/attachments/\{attachment_id\}", ("attachment", "submitted attachment")),
     (r"/pictures/\{picture_id\}", ("private picture",)),
     (r"/institution/products/\{product_id\}", ("own product",)),
+    (r"/institution/regular-products/\{product_id\}", ("regular product",)),
+    (r"/institution/activity-filings/\{filing_id\}", ("own activity",)),
+    (r"/institution/(filings|transaction-filings)/\{filing_id\}", ("own filing",)),
+    (r"/filings/\{filing_id\}", ("filed",)),
+    (r"/standard-products/\{standard_id\}", ("standard product",)),
+    (r"(GET|POST) /programmes/\{programme_id\}/standard-products", ("no supermarket",)),
+    (r"/programmes/\{programme_id\}/zone", ("no supermarket",)),
+    (r"PUT /programmes/\{programme_id\}/\{wanted\}$", ("no supermarket",)),
+    (r"/programmes/\{programme_id\}/\{wanted\}", ("supermarket",)),
+    (r"/supermarket-forms/\{wanted\}$", ()),
     (r"/products/\{product_id\}", ("listed product", "draft product")),
     (r"/institutions/\{institution_id\}", ("institution", "no institution")),
+    (r"/consultants/\{consultant_id\}/score", ("consultant in public",)),
+    (r"/enterprise-reviews/\{review_id\}", ("enterprise review",)),
+    (r"/reviews/\{review_id\}", ("review",)),
+    (r"/institution/consultants/\{consultant_id\}", ("consultant",)),
+    (r"/consultancies/\{consultancy_id\}", ("consultancy",)),
+    # What cannot be guessed names its thing to whoever has it; tests/test_consultants.py says who may go on.
+    (r"/(invitations|badges)/\{token\}", ()),
     (r"/members/\{membership_id\}", ("membership",)),
     (r"/officials/\{membership_id\}", ("official",)),
     (r"/sessions/\{session_id\}", ("session",)),
@@ -249,14 +342,15 @@ NOTHING = {
     # The case before looking: whoever may not do it at all.
     "end_membership": {403, 404}, "delete_attachment": {403, 404},
     # Lists, sums and marks that are empty; they are empty for what is hidden, too.
-    "score_of": {200}, "list_reviews": {200}, "list_draw_tickets": {200}, "get_favourite": {200}, "remove_favourite": {200},
+    "score_of": {200}, "list_score_changes": {200}, "list_consultant_score_changes": {200}, "list_shop_products": {200},
+    "list_reviews": {200}, "list_draw_tickets": {200}, "get_favourite": {200}, "remove_favourite": {200},
     # A code of the State's list, known to everybody.
     "get_region": {422},
 }
 # Not there for its owners either, in this scene.
 NOT_YET = {
     "download_draw_bundle": "the list is not committed", "approve_amount": "the case is of another kind",
-    "rule_dispute": "the case is of another kind",
+    "rule_dispute": "the case is of another kind", "approve_filing": "the case is of another kind",
 }
 
 
@@ -291,7 +385,9 @@ SAMPLES = (  # one of these fits every pattern of the bodies; a new pattern that
     "1:1", "AUDIT", "https://example.com", "a@example.com", "/", "",
 )
 FITTING: dict[str, dict[str, Any]] = {  # where the smallest body that the schema allows is refused before anything is looked up
+    "edit_demand": DEMAND | {"version": 1},
     "put_public_values": {"values": [{"source": "x", "value": "1"}]},
+    "change_consultant": {"name": "张敏", "email": "a@example.com"},
 }
 
 
@@ -387,6 +483,6 @@ Scene = tuple[dict[str, Caller], Things]
 
 async def scene(world: World) -> Scene:
     await load_regions()
-    shop = await open_shop(world, claim={"requires": "paid", "ratio": "0.60"})
+    shop = await open_shop(world, claim={"requires": "paid", "ratio": "0.60"}, mutual_review=True)
     callers = await everybody(world, shop)
     return callers, await one_of_each(world, shop, callers)

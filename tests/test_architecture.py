@@ -36,6 +36,9 @@ STATE_IN_SETS = {
     "handlers/redemptions/payouts.py:UNDO": "a cancelled batch gives all of them back",
     "handlers/redemptions/payouts.py:ANSWER": "the bank's answers to a batch are written at once",
     "handlers/notices.py:SUPERSEDE": "what is waiting for a phone is dropped when the event behind it is over",
+    "handlers/digests.py:RELEASE_HELD": "what waited for the morning goes out, or one digest of it",
+    "handlers/recalls.py:RECALLED": "what the platforms answered to a batch of recalls",
+    "handlers/mailboxes.py:DROP": "mails that still wait for a mailbox that was removed",
 }
 # Edges that speak to PostgreSQL: the leader holds a session-level lock on a connection of its own for as long as it leads.
 SQL_AT_THE_EDGE = {"jobs/leader.py": "advisory lock of the one leader"}

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable
@@ -17,12 +18,11 @@ from pydantic import SecretStr
 
 from bot.console import CODE, ConsoleLogin, ConsoleSender
 from bot.gateways import Gateways, assemble, open_gateways
-from bot.links import HOME, PUBLISHED_PAGES, is_scene, new_scene, qr_png, qr_svg
+from bot.links import HOME, INVITATION, PUBLISHED_PAGES, is_scene, new_scene
 from bot.redis_client import connect
 from bot.templates import TEMPLATES, simulator_templates
 from bot.tokens import Grant, TokenStore, usable_seconds
 from bot.transport import PlatformError, Transport
-from bot.wechat import Verdict
 from handlers.ports import (
     Login,
     LoginRefusedError,
@@ -32,7 +32,10 @@ from handlers.ports import (
     PlatformUser,
     Sender,
     SendResult,
+    Suggest,
+    Verdict,
 )
+from handlers.qr_codes import qr_png, qr_svg
 from simulator.app import create_app
 
 STABLE, SEND, NOTICE = "/wechat/cgi-bin/stable_token", "/wechat/cgi-bin/message/subscribe/send", "*/asyncsend_v2"
@@ -689,11 +692,19 @@ async def test_a_mini_program_code_is_a_picture(ours):
     assert picture.size == (430, 430)
 
 
-@pytest.mark.parametrize("scene", ["", str(uuid.uuid4()), "a%20b", "邀请", "x" * 33, "scancode_time=1", "a b"])
+@pytest.mark.parametrize("scene", ["", "36c77950-4e3e-4e6c-beb8-af1f0bd55878", "a%20b", "邀请", "x" * 33, "scancode_time=1", "a b"])
 async def test_a_scene_that_the_platform_would_not_take_is_not_asked_for(ours, platforms, scene):
     assert not is_scene(scene)
     assert (await failure_of(ours.wechat.mini_program_code(scene, HOME))).code == 40129
     assert await platforms.calls() == []
+
+
+async def test_what_is_given_to_the_rules_is_a_picture_or_an_error_and_never_the_platforms_json(ours):
+    drawn = await ours.codes.draw("i." + "x" * 24, INVITATION)
+    assert Image.open(io.BytesIO(drawn)).size == (430, 430)
+    for scene, page in (("i." + "x" * 31, INVITATION), ("i.1", "pages/nowhere")):
+        with pytest.raises(PlatformDownError):
+            await ours.codes.draw(scene, page)
 
 
 @pytest.mark.parametrize(("arguments", "errcode"), [
@@ -721,16 +732,16 @@ async def test_a_link_ends_within_thirty_days(ours, platforms):
 
 
 @pytest.mark.parametrize(("text", "verdict"), [
-    ("服务很好", Verdict.PASS), ("加微信详谈", Verdict.REVIEW), ("代开发票", Verdict.RISKY),
+    ("服务很好", Suggest.PASS), ("加微信详谈", Suggest.REVIEW), ("代开发票", Suggest.RISKY),
 ])
 async def test_the_verdict_on_a_text_is_in_the_result_and_not_in_errcode(ours, platforms, text, verdict):
     key = await platforms.person("张三")
-    assert await ours.wechat.check_text(key, 2, text) is verdict
+    assert (await ours.wechat.check_text(key, 2, text)).suggest is verdict
 
 
 async def test_a_verdict_that_nobody_knows_is_one_for_a_human(ours, platforms):
     await platforms.befall("*/msg_sec_check", status=200, json={"errcode": 0, "result": {"suggest": "new"}})
-    assert await ours.wechat.check_text("o", 2, "文字") is Verdict.REVIEW
+    assert await ours.wechat.check_text("o", 2, "文字") == Verdict(Suggest.REVIEW)
 
 
 async def test_a_text_of_somebody_who_left_two_hours_ago_is_neither_passed_nor_blocked(ours, platforms):
@@ -738,6 +749,44 @@ async def test_a_text_of_somebody_who_left_two_hours_ago_is_neither_passed_nor_b
     await platforms.do("clock", advance_seconds=7300)
     error = await failure_of(ours.wechat.check_text(key, 2, "文字"))
     assert (error.code, error.retryable) == (61010, False)
+
+
+async def test_the_content_check_carries_the_platforms_label_and_trace(ours, platforms):
+    key = await platforms.person("张三")
+    verdict = await ours.content_check.check(key, 2, "代开发票")
+    assert (verdict.suggest, verdict.label, verdict.error) == (Suggest.RISKY, 20006, None)
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{8}){2}", verdict.trace_id)
+
+
+async def test_the_documented_answer_with_errcode_0_and_a_risky_result_blocks(ours, platforms):
+    sample = {
+        "errcode": 0, "errmsg": "ok", "result": {"suggest": "risky", "label": 20001}, "trace_id": "60ae120f-371d5872-7941a05b",
+        "detail": [{"strategy": "content_model", "errcode": 0, "suggest": "risky", "label": 20006, "prob": 90},
+                   {"strategy": "keyword", "errcode": 0, "suggest": "pass", "label": 20006, "level": 20, "keyword": "词"}],
+    }
+    await platforms.befall("*/msg_sec_check", status=200, json=sample)
+    assert await ours.content_check.check("o", 2, "文字") == Verdict(Suggest.RISKY, 20001, "60ae120f-371d5872-7941a05b")
+
+
+@pytest.mark.parametrize("answer", [
+    {"errcode": 61010, "errmsg": "code is expired"}, {"errcode": 44991, "errmsg": "minute"}, {"errcode": -1, "errmsg": "system"},
+    {"errcode": 40003, "errmsg": "invalid openid"}, {"errcode": 48001, "errmsg": "api unauthorized"}, {"status": 502, "body": "bad"},
+    {"html": True}, {"hang": True},
+])
+async def test_what_is_no_verdict_is_unknown_and_neither_a_pass_nor_an_error(ours, platforms, answer):
+    key = await platforms.person("张三")
+    await platforms.befall("*/msg_sec_check", **answer)
+    verdict = await ours.content_check.check(key, 2, "文字")
+    assert (verdict.suggest, verdict.label) == (Suggest.UNKNOWN, None)
+    assert verdict.error
+
+
+async def test_a_text_of_somebody_idle_is_unknown_until_the_app_is_opened_again(ours, platforms):
+    key = await platforms.person("张三")
+    await platforms.do("clock", advance_seconds=7300)
+    assert (await ours.content_check.check(key, 2, "文字")).error.startswith("61010")
+    await platforms.code(key)
+    assert (await ours.content_check.check(key, 2, "文字")).suggest is Suggest.PASS
 
 
 async def test_the_methods_of_wechatpy_are_awaited(ours, platforms):

@@ -9,9 +9,15 @@ from handlers.audit import check_books
 from handlers.invariants import INVARIANTS
 from handlers.reviews import review_due
 from settings import ROOT
+from tests.applications import valid
+from tests.consulting import open_consulting
 from tests.lottery import drawn
+from tests.market import open_market
 from tests.shop import open_shop
+from tests.supermarket import open_supermarket
+from tests.test_filings import Office
 from tests.test_products import create
+from tests.test_regular_products import offer
 from tests.world import World
 from tests.zhengzhou import open_contract_shop
 
@@ -78,6 +84,14 @@ APPEAL = (
     " SELECT 'payment', organisation_id, id, '{state}', '', submitted_by_id, submitted_at, {decided_by}, {decided_at}"
     " FROM approvals WHERE decided_by_id IS NOT NULL LIMIT 1"
 )
+ENTERPRISE_REVIEW = (
+    "INSERT INTO enterprise_reviews (order_id, enterprise_id, institution_id, grade, reviewed_by_id, reviewed_at, is_blind, text)"
+    " SELECT id, enterprise_id, institution_id, 'good', placed_by_id, completed_at, true, '' FROM orders WHERE state = 'completed' LIMIT 1"
+)
+PHONE_CODE = (
+    "INSERT INTO phone_codes (invitation_id, phone_index, code_hash, tries, consent_version, agreed_at, expires_at, used_at)"
+    " SELECT id, '\\x00', '\\x00', {tries}, '', created_at, expires_at, {used_at} FROM invitations WHERE state = 'accepted' LIMIT 1"
+)
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
     "redemptions_are_in_the_ledger": CLAIM.format(number="2", state="pre_redeemed", payable="1"),
@@ -141,6 +155,16 @@ BREAKS = {
     "draws_keep_the_published_list": "UPDATE draw_lists SET lines = lines || '0'",
     "one_ticket_for_each_enterprise": "UPDATE reservations SET organisation_id = 1",
     "tickets_are_of_their_programme": "UPDATE rounds SET programme_id = programme_id + 1",
+    "filings_approved_count_once": "UPDATE score_events SET revoked_at = happened_at WHERE subject = 'filing'",
+    "filings_in_review_have_one_open_approval": "DELETE FROM approvals WHERE subject = 'filing' AND state = 'open'",
+    "filings_count_after_their_flags_were_seen": "UPDATE filing_flags SET acknowledged_by_id = NULL",
+    "filings_file_an_order_once": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
+    "filings_of_an_order_say_what_it_says": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
+    "filings_were_revoked_by_a_second_person": "UPDATE filings SET revoked_at = updated_at WHERE state = 'approved'",
+    "products_regular_are_what_the_list_says": "UPDATE products SET name = '自己的名称' WHERE kind = 'regular'",
+    "memberships_of_the_association_are_of_a_supermarket": (
+        "UPDATE applications SET programme_id = NULL WHERE kind = 'supermarket_certification'"
+    ),
     "approvals_open_wait_for_something": "UPDATE products SET state = 'approved' WHERE state = 'in_review'",
     "what_waits_has_an_open_approval": "DELETE FROM approvals",
     "approvals_are_decided_by_somebody_else": "UPDATE approvals SET state = 'approved', decided_at = submitted_at",
@@ -169,8 +193,40 @@ BREAKS = {
     ),
     "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
+    "demands_are_known_to_whom_they_are_addressed": "UPDATE demand_responses SET is_chosen = false",
+    "demands_have_few_takers_that_were_not_chosen": "UPDATE demand_responses SET place = 1, is_chosen = false",
+    "demands_taken_have_a_taker": "UPDATE demands SET taken_at = NULL",
+    "demands_settled_were_taken_by_that_institution": "UPDATE demands SET settled_with_id = enterprise_id",
+    "demands_closed_remind_nobody": "UPDATE demand_responses SET remind_at = notified_at",
+    "demands_converted_have_their_order": "UPDATE orders SET demand_id = NULL",
+    "demands_answered_count_once": "DELETE FROM score_events",
+    "demand_contacts_were_seen_after_taking": "UPDATE demand_responses SET taken_at = taken_at + interval '1 day'",
+    "scores_are_the_sum_of_their_parts": (
+        "INSERT INTO scores (institution_id, formula_version, month, reviews, transactions, activities, answers, total, activity,"
+        " updated_at) SELECT institution_id, 1, 1, 2800, 0, 0, 0, 2801, 0, placed_at FROM orders LIMIT 1"
+    ),
+    "score_months_are_what_was_counted": "UPDATE score_events SET counted = true",
+    "reviews_that_count_are_of_people_and_revealed": (
+        "INSERT INTO score_events (kind, institution_id, subject, subject_id, facts, happened_at) SELECT 'review_received', institution_id,"
+        " 'review', id, jsonb_build_object('grade', grade), reviewed_at FROM reviews WHERE is_system LIMIT 1"
+    ),
+    "pairs_of_reviews_are_revealed_together": f"UPDATE reviews SET is_system = false; {ENTERPRISE_REVIEW}",
+    "enterprises_are_reviewed_where_both_sides_review": ENTERPRISE_REVIEW,
+    "replies_are_to_what_can_be_read": (
+        "INSERT INTO review_replies (review_id, text, replied_by_id, replied_at)"
+        " SELECT r.id, '', o.placed_by_id, r.reviewed_at FROM reviews r JOIN orders o ON o.id = r.order_id WHERE r.is_system LIMIT 1"
+    ),
+    "texts_in_review_have_one_open_approval": (
+        "INSERT INTO content_checks (subject, subject_id, text, person_id, organisation_id, state, tries, created_at)"
+        " SELECT 'review', id, '', placed_by_id, enterprise_id, 'in_review', 1, placed_at FROM orders LIMIT 1"
+    ),
     "seals_follow_each_other": SEAL.format(1, 2, "decode(repeat('00', 32), 'hex')"),
     "seals_are_not_ahead_of_the_transactions": SEAL.format(0, 2**62, "decode(repeat('00', 32), 'hex')"),
+    "consultants_active_hold_the_membership_of_their_institution": "UPDATE memberships SET state = 'ended' WHERE role = 'consultant'",
+    "consultants_invited_have_one_live_invitation": "UPDATE invitations SET state = 'live'",
+    "consultants_in_review_have_one_open_approval": "UPDATE consultants SET state = 'filling' WHERE state = 'in_review'",
+    "invitations_were_accepted_by_whom_they_named": PHONE_CODE.format(tries=0, used_at="created_at"),
+    "phone_codes_have_five_tries_and_are_used_in_time": PHONE_CODE.format(tries=0, used_at="expires_at"),
 }
 
 
@@ -196,6 +252,22 @@ async def eventful(world: World) -> None:
     await lottery.publicise()
     await lottery.finalise()
     await contracted(world)
+    await asked(world)
+    await filed(world)
+
+
+async def filed(world: World) -> None:
+    """An institution of a supermarket with a regular product, a filing that counts with a flag seen, and one in review."""
+    market = await open_supermarket(world)
+    member = await market.certified()
+    assert (await offer(world, member, await market.standard()))[0] == 201
+    office = Office(world, member, await world.consultant(member), [market.admin])
+    await office.approved()
+    await office.approved(enterprise_code=valid("91370103MC0000009"))
+    await office.submitted(amount_fen=7)
+    consulting = await open_consulting(world)
+    await consulting.active()
+    await consulting.in_review(await consulting.somebody("13700137000"), phone="13700137000")
 
 
 async def contracted(world: World) -> None:
@@ -207,6 +279,17 @@ async def contracted(world: World) -> None:
     world.clock.advance(days=1)
     assert (await shop.decide(approved, "approval"))[0] == 200
     assert (await shop.decide(rejected, "rejection", "合同未盖章"))[0] == 200
+
+
+async def asked(world: World) -> None:
+    """A demand that became an order and is settled."""
+    market = await open_market(world)
+    demand = await market.taken()
+    assert (await world.get(f"/institution/demands/{demand}/contact", by=market.seller))[0] == 200
+    assert (await market.offer(demand))[0] == 200
+    assert (await market.shop.place(demand_id=demand))[0] == 201
+    settled = {"institution_id": market.seller.organisation_id}
+    assert (await world.post(f"/demands/{demand}/closing", settled, by=market.buyer))[0] == 200
 
 
 async def test_every_invariant_has_a_break_that_it_finds(world: World) -> None:

@@ -18,11 +18,12 @@ STAY = (
 SERIOUS = {
     "MODE": "production", "DATABASE_URL": "postgresql://app:x@db/qifuquan", "REDIS_URL": "redis://cache/0", "WECHAT_SECRET": "a" * 32,
     "DINGTALK_APPSECRET": "b" * 32, "BLIND_INDEX_KEY": "c" * 32, "PAYMENT_PEPPER": "d" * 32, "PERSONAL_KEYS": "k1:" + "ab" * 32,
+    "SIGNING_KEY": "e" * 32,
     "PUBLIC_URL": "https://quan.example.cn",
 }
 DEFAULTS = {  # environment name -> the development value that production refuses
     "WECHAT_SECRET": DEVELOPMENT_SECRET, "DINGTALK_APPSECRET": DEVELOPMENT_SECRET, "BLIND_INDEX_KEY": DEVELOPMENT_SECRET,
-    "PAYMENT_PEPPER": DEVELOPMENT_SECRET, "PERSONAL_KEYS": DEVELOPMENT_KEY,
+    "PAYMENT_PEPPER": DEVELOPMENT_SECRET, "SIGNING_KEY": DEVELOPMENT_SECRET, "PERSONAL_KEYS": DEVELOPMENT_KEY,
 }
 
 

@@ -15,10 +15,14 @@ every_graph = pytest.mark.parametrize("graph", GRAPHS, ids=[graph.word for graph
 TERMINAL = {
     "application": {"withdrawn"},  # a right appeal leads out of a rejection (F10)
     "appeal": {"upheld", "overturned"},
+    "filing": {"withdrawn", "revoked"},  # a right appeal leads out of a rejection (F10)
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
-    "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
+    "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
+    "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
+    "invitation": {"accepted", "declined", "revoked", "expired"},
+    "content_check": set(),  # a newer text is checked anew
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
@@ -34,7 +38,9 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"},
+    "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
+    "invitation": {"live"},
+    "content_check": {"pending"},
 }
 
 

@@ -6,7 +6,21 @@ from typing import Any
 
 import pytest
 
-from handlers import attachments, deliveries, housekeeping, notices, orders, payment_passwords, reminders, reviews, wallet
+from handlers import (
+    attachments,
+    deliveries,
+    demands,
+    housekeeping,
+    notices,
+    orders,
+    payment_passwords,
+    reminders,
+    reviews,
+    reviews_mutual,
+    reviews_replies,
+    scores,
+    wallet,
+)
 from handlers.accounts import signing_in
 from handlers.context import Context
 from handlers.draws import close_due_rounds, draw_due_rounds
@@ -17,6 +31,7 @@ from handlers.transactions import transaction
 from models.reviews import Grade
 from settings import Settings
 from tests.lottery import Lottery, announced
+from tests.market import Market, open_market
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
 
@@ -89,6 +104,23 @@ async def system_review(world: World, moment: datetime) -> datetime:
     return moment
 
 
+@timer("what is in is revealed when the window of both sides is over", reviews_mutual.reveal_due)
+async def blind(world: World, moment: datetime) -> datetime:
+    world.clock.set(moment - timedelta(days=14))
+    shop = await open_shop(world, mutual_review=True)
+    await reviews_mutual.review_enterprise(world.context(shop.seller), await shop.completed(), Grade.GOOD, "")
+    return moment
+
+
+@timer("scores fade when a month is over in Shanghai", scores.decay_scores)
+async def fading(world: World, moment: datetime) -> datetime:
+    local = moment.astimezone(SHANGHAI)
+    turn = datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=SHANGHAI)
+    await (await shop_at(world, turn - timedelta(days=1))).completed()
+    assert await world.sweep(scores.count_events) == 1
+    return turn
+
+
 # --- vouchers --------------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +175,35 @@ timer("rounds open", open_due_rounds)(of_round("opens_at", 1))
 timer("rounds close", close_due_rounds)(of_round("closes_at", 2))
 timer("results are published", publicise_due_rounds)(of_round("publicity_at", 5))
 timer("rounds are drawn", draw_due_rounds)(of_round("draw_at", 4))
+
+
+# --- demands ---------------------------------------------------------------------------------------------------------
+
+
+async def market_at(world: World, start: datetime) -> Market:
+    world.clock.set(start)
+    return await open_market(world)
+
+
+def of_demand(table: str, column: str, days: int) -> Arrange:
+    """The instant itself is proved in tests/test_demand_timers.py, against the calendar."""
+    async def arrange(world: World, moment: datetime) -> datetime:
+        await (await market_at(world, moment - timedelta(days=days))).posted()
+        found: datetime = await world.value(f"SELECT {column} FROM {table}")
+        return found
+    return arrange
+
+
+timer("a demand is reminded of after two working days", demands.remind_unviewed)(of_demand("demand_responses", "remind_at", 4))
+timer("others are offered after four working days", demands.offer_alternatives)(of_demand("demands", "alternatives_at", 7))
+timer("a demand that nobody takes up is over after thirty days", demands.expire_due)(of_demand("demands", "expires_at", 30))
+
+
+@timer("the next wave of an open demand", demands.spread_due)
+async def wave(world: World, moment: datetime) -> datetime:
+    await (await market_at(world, moment - timedelta(minutes=1))).posted(target="open")
+    await world.owner.execute("UPDATE demands SET spread_at = $1", moment)
+    return moment
 
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
@@ -259,8 +320,30 @@ async def replaceable(world: World, moment: datetime) -> Try:
     return lambda: reviews.review_order(world.context(shop.buyer), order_id, Grade.BAD, "", 0, "")
 
 
+async def takeable(world: World, moment: datetime) -> Try:
+    """A demand can be taken up for thirty days, whether or not the sweep has come by."""
+    market = await market_at(world, moment - timedelta(days=30))
+    demand = await market.posted()
+    return lambda: demands.take_demand(world.context(market.seller), demand)
+
+
+async def mutual(world: World, moment: datetime) -> Try:
+    """The enterprise is reviewed within fourteen days."""
+    world.clock.set(moment - timedelta(days=14))
+    shop = await open_shop(world, mutual_review=True)
+    order_id = await shop.completed()
+    return lambda: reviews_mutual.review_enterprise(world.context(shop.seller), order_id, Grade.BAD, "")
+
+
+async def repliable(world: World, moment: datetime) -> Try:
+    """A review is replied to within thirty days."""
+    shop = await shop_at(world, moment - timedelta(days=30))
+    review = await reviews.review_order(world.context(shop.buyer), await shop.completed(), Grade.BAD, "慢", 0, "")
+    return lambda: reviews_replies.reply_to_review(world.context(shop.seller), review["id"], "已改进")
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("door", [session, replaceable])
+@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable])
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, early: bool) -> None:
     attempt = await door(world, MOMENTS[day])

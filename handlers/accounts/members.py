@@ -13,13 +13,14 @@ from handlers.transactions import Transaction, rows, transaction
 from models.accounts import MEMBERSHIP_GRAPH, MembershipState, Role
 from settings import Settings
 
+# Consultants are no members: what they may ends with their consultancy (handlers/consultants).
 MEMBERS = """
 SELECT m.id, m.person_id, m.role, m.created_at, p.name, p.phone FROM memberships m JOIN persons p ON p.id = m.person_id
-WHERE m.organisation_id = $1 AND m.state = 'active' AND m.id > $2 ORDER BY m.id LIMIT $3
+WHERE m.organisation_id = $1 AND m.state = 'active' AND m.role <> 'consultant' AND m.id > $2 ORDER BY m.id LIMIT $3
 """
 MEMBER = """
 SELECT m.*, p.name, p.phone FROM memberships m JOIN persons p ON p.id = m.person_id
-WHERE m.organisation_id = $1 AND m.id = $2 AND m.state = 'active'
+WHERE m.organisation_id = $1 AND m.id = $2 AND m.state = 'active' AND m.role <> 'consultant'
 """
 # Not FOR UPDATE: that would make everybody wait who only refers to the organisation.
 LOCK_ORGANISATION = "SELECT FROM organisations WHERE id = $1 FOR NO KEY UPDATE"
@@ -71,7 +72,7 @@ async def invite_member(ctx: Context, phone: str, role: Role) -> MemberView:
         if person_id is None:
             raise PersonUnknown
         if await tx.value(
-            "SELECT true FROM memberships WHERE organisation_id = $1 AND person_id = $2 AND state = 'active'",
+            "SELECT true FROM memberships WHERE organisation_id = $1 AND person_id = $2 AND state = 'active' AND role <> 'consultant'",
             ctx.organisation_id, person_id,
         ):
             raise AlreadyMember

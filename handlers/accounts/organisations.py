@@ -7,6 +7,7 @@ from handlers.context import Context
 from handlers.refusals import Kind, Refusal
 from handlers.regions import require_place
 from handlers.transactions import Transaction, transaction
+from handlers.zones import require_inside
 from models.accounts import OrganisationKind, Role
 
 # GB 32100-2015: digits and capitals without I, O, S, V, Z; weights are powers of 3 modulo 31.
@@ -66,14 +67,20 @@ def credit_code_of(typed: str) -> str | None:
 
 
 async def register_organisation(
-    ctx: Context, kind: OrganisationKind, name: str, typed_code: str, region_code: str, park_id: int | None = None
+    ctx: Context, kind: OrganisationKind, name: str, typed_code: str, region_code: str, park_id: int | None = None,
+    programme_id: int | None = None,
 ) -> RegisteredView:
-    """Raises CreditCodeInvalid, RegionUnknown, RegionTooWide, ParkUnknown, OrganisationsTooMany, OrganisationExists."""
+    """`programme_id`: as an enterprise user of which programme; its zone decides (D02).
+
+    Raises CreditCodeInvalid, RegionUnknown, RegionTooWide, ParkUnknown, OutsideZone, OrganisationsTooMany, OrganisationExists.
+    """
     credit_code = credit_code_of(typed_code)
     if credit_code is None:
         raise CreditCodeInvalid
     async with transaction(ctx) as tx:
         await require_place(tx, region_code, park_id)
+        if programme_id is not None and kind is OrganisationKind.ENTERPRISE:
+            await require_inside(tx, programme_id, region_code)
         await lock_person(tx, ctx.person_id)
         if await tx.value(UNCERTIFIED, ctx.person_id) >= UNCERTIFIED_MAX:
             raise OrganisationsTooMany(limit=UNCERTIFIED_MAX)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import asyncpg
 
 from handlers.accounts.consents import ConsentView, privacy, require_consent, require_consent_before_asking
+from handlers.accounts.phones import lock_phone, take_over
 from handlers.context import Context
 from handlers.personal import blind_index, mask_name, mask_phone, normalise, open_sealed, seal
 from handlers.ports import Login, LoginRefusedError, PlatformDownError
@@ -92,11 +93,13 @@ async def bind_phone(ctx: Context, code: str) -> MeView:
     identity = await row("SELECT platform, open_id FROM identities WHERE id = $1", ctx.actor.identity_id)
     with asking_platform():
         phone = normalise(await login_of(ctx, identity.platform).phone(code, identity.open_id))
-    with refusing_twice("persons_phone_once", PhoneTaken):
+    index = blind_index(ctx.settings, phone)
+    with refusing_twice("persons_phone_once", PhoneTaken), refusing_twice("consultants_person_once", PhoneTaken):
         async with transaction(ctx) as tx:
+            await lock_phone(tx, index)
+            await take_over(tx, index, ctx.person_id)
             await tx.run(
-                "UPDATE persons SET phone = $2, phone_index = $3 WHERE id = $1",
-                ctx.person_id, seal(ctx.settings, phone), blind_index(ctx.settings, phone),
+                "UPDATE persons SET phone = $2, phone_index = $3 WHERE id = $1", ctx.person_id, seal(ctx.settings, phone), index
             )
             tx.record("person.phone_bound", "person", ctx.person_id)
             return tx.reply(await me_within(tx, ctx.actor.session_id))

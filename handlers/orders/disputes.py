@@ -13,6 +13,7 @@ from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import learn
 from handlers.orders.views import SELECT, require_outsider, view
 from handlers.refusals import Kind, Refusal
+from handlers.scores import count_completed
 from handlers.transactions import Transaction, row, rows
 from handlers.working_days import due_after
 from models.accounts import Role
@@ -71,6 +72,7 @@ async def rule(
     else:
         await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, note={"ruling": reason}, completed_at=ctx.now, disputed_at=None,
                    due_at=None)
+        await count_completed(tx, order)
     for party in (order.enterprise_id, order.institution_id):
         tx.announce("approval_result", "order", order.id, organisation_id=party, title=f"订单争议 {order.number}",
                     result="approved", reason=reason)

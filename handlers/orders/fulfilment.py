@@ -9,6 +9,7 @@ from handlers.orders.payment import refund, with_names
 from handlers.orders.policy import rules_known, rules_of_order
 from handlers.orders.views import OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, NotFound, Refusal
+from handlers.scores import count_completed
 from handlers.transactions import Transaction, transaction
 from models.orders import ORDER_GRAPH, CloseReason, OrderState
 
@@ -81,6 +82,7 @@ async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
         if not may(ctx, order, "confirm"):
             raise OrderNotConfirmable(state=order.state)
         completed = await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, completed_at=ctx.now, due_at=None, reminded=0)
+        await count_completed(tx, order)
         tell(tx, "order_completed", order, order.institution_id)
         tell(tx, "review_reminder", order, order.enterprise_id)
         return tx.reply(view(ctx, with_names(completed, order)))

@@ -1,7 +1,7 @@
 """What the parties see of an order: its state in the manual's words, and what each of them may do next."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypedDict
 
@@ -40,6 +40,7 @@ class OrderView(TypedDict):
     institution: str
     institution_id: int
     product_id: int
+    demand_id: int | None
     product_name: str
     category: str
     category_title: str
@@ -80,6 +81,7 @@ ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState
     "accept": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "decline": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED, OrderState.PAID})),
+    "review_enterprise": (SELLER, ACTORS, frozenset({OrderState.COMPLETED})),
     "claim": (SELLER, ACTORS, frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED})),
 }
 # 申请兑付 by what a programme's policy requires (C40); `handlers/redemptions` asks the same table.
@@ -105,8 +107,22 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "deliver": lambda rules, order: order.state == (OrderState.ACCEPTED if rules.provider_accept else OrderState.PAID),
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
+    "review_enterprise": lambda rules, _: rules.mutual_review,
 }
-FREE_WHILE_FROZEN = frozenset({"review"})
+FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
+MUTUAL_WINDOW = timedelta(days=14)  # of both sides, after completion; then what is in is revealed (docs/decisions/0170)
+
+
+def mutual_closes_at(order: Any) -> datetime:
+    """When both sides have had their time to review. Frozen days do not count."""
+    closes_at: datetime = max(order.completed_at, order.clock_from or order.completed_at) + MUTUAL_WINDOW
+    return closes_at
+
+
+def is_window_over(ctx: Context, order: Any) -> bool:
+    """Whoever could still write after the reveal would have read the other's words."""
+    mutual = rules_known(order.policy_id).mutual_review
+    return mutual and order.completed_at is not None and mutual_closes_at(order) <= (order.frozen_at or ctx.now)
 
 
 def may(ctx: Context, order: Any, verb: str) -> bool:
@@ -121,7 +137,9 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
     if verb in KNOWN_TO and not KNOWN_TO[verb](rules_known(order.policy_id), order):
         return False
     if verb == "review":
-        return order.reviewed_at is None
+        return order.reviewed_at is None and not is_window_over(ctx, order)
+    if verb == "review_enterprise":
+        return order.enterprise_reviewed_at is None and not is_window_over(ctx, order)
     if verb == "take_back":
         return order.due_at is not None and order.due_at <= ctx.now  # the institution had its working days
     return True
@@ -133,7 +151,7 @@ def view(ctx: Context, order: Any) -> OrderView:
         "label": label(order, rules_known(order.policy_id), order.redemption_state),
         "tab": tab_of(order.state, order.redemption_state), "remark": remark(order), "close_reason": order.close_reason,
         "enterprise": order.enterprise_name, "institution": order.institution_name, "institution_id": order.institution_id,
-        "product_id": order.product_id, "product_name": order.product_name, "category": order.category,
+        "product_id": order.product_id, "demand_id": order.demand_id, "product_name": order.product_name, "category": order.category,
         "category_title": CATEGORIES.get(order.category, order.category), "content": order.content,
         "list_price_fen": order.list_price_fen, "order_fen": order.order_fen, "max_voucher_fen": order.max_voucher_fen,
         "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen, "offline_fen": order.order_fen - order.voucher_fen,

@@ -9,7 +9,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 class Migration(migrations.Migration):
-    dependencies = [('models', '0003_consultants_and_scores')]
+    dependencies = [('models', '0007_demands_rules')]
 
     initial = False
 

@@ -1,0 +1,152 @@
+"""A filing counts once, and an order is filed once, whoever decides or files at the same moment; each race has its control."""
+
+import itertools
+from contextlib import AsyncExitStack
+from datetime import date
+from typing import Any, ClassVar
+
+import asyncpg
+import pytest
+
+from handlers import approvals, filings
+from handlers.approvals import AlreadyDecided, Decision
+from handlers.filings import OrderFiled, TransactionForm
+from models.accounts import Role
+from tests.applications import valid
+from tests.conftest import empty
+from tests.races import without
+from tests.referee import COMMIT, Contender, Referee, without_constraint
+from tests.shop import Shop, open_shop
+from tests.supermarket import evidence
+from tests.test_races import UNGUARDED_MOVE, Race
+from tests.world import Member, World
+
+ROUNDS, CONTROL_ROUNDS = 20, 3
+
+
+def form(**changes: Any) -> TransactionForm:
+    given = {
+        "happened_on": date(2026, 2, 10), "enterprise_code": None, "enterprise_name": None, "amount_fen": None, "order_id": None,
+        "product_id": None, "consultant_id": None, "summary": "", "attachment_ids": (),
+    }
+    return TransactionForm(**given | changes)
+
+
+class ApprovedTwice(Race):
+    """Two administrators approve one filing. Its row, its approval, the move from the state read, and a UNIQUE stand before it."""
+
+    reads = ("handlers.approvals._lock_decidable",)
+    off = (
+        ("handlers.approvals.LOCK", " FOR UPDATE", ""), UNGUARDED_MOVE,
+        ("handlers.scores.COUNT", " ON CONFLICT (kind, subject, subject_id) DO NOTHING", ""),
+    )
+    constraints = (("score_events", "score_events_once"),)
+    number: ClassVar[int] = 0
+
+    async def stage(self) -> None:
+        self.institution = await self.world.institution()
+        self.admins = [await self.world.official(Role.ADMIN) for _ in range(2)]
+
+    async def subject(self) -> tuple[int, int]:
+        ApprovedTwice.number += 1
+        paper = await evidence(self.world, self.institution, f"材料 {self.number}")
+        code = valid(f"91370103ME{self.number:07d}")  # another partner each time: nothing is flagged
+        filed = await filings.draft_transaction(self.ctx(self.institution), form(
+            enterprise_code=code, enterprise_name="济南示例制造有限公司", amount_fen=self.number, attachment_ids=(paper,),
+        ))
+        await filings.submit_filing(self.ctx(self.institution), filed["id"])
+        return filed["id"], await self.world.value("SELECT max(id) FROM approvals")
+
+    def contenders(self, subject: tuple[int, int]) -> list[Contender]:
+        def approving(admin: Member) -> Contender:
+            return lambda: approvals.decide(self.ctx(admin), subject[1], Decision.APPROVE)
+
+        return [approving(admin) for admin in self.admins]
+
+    async def counted(self, subject: tuple[int, int]) -> int:
+        return int(await self.world.value("SELECT count(*) FROM score_events WHERE subject = 'filing' AND subject_id = $1", subject[0]))
+
+    async def exact(self, subject: tuple[int, int], outcomes: list[Any]) -> None:
+        self.one_wins(outcomes, AlreadyDecided)
+        assert await self.counted(subject) == 1
+
+    async def bug(self, subject: tuple[int, int], outcomes: list[Any]) -> None:
+        self.both_win(outcomes)
+        assert await self.counted(subject) == 2
+
+
+class FiledTwice(Race):
+    """Two colleagues file one order."""
+
+    reads = (COMMIT,)
+    constraints = (("filings", "filings_order_once"),)
+    shop: Shop
+
+    async def stage(self) -> None:
+        self.shop = await open_shop(self.world, product_use_cap_per_year=None)
+        self.colleague = await self.world.member(self.shop.seller.organisation_id, Role.HANDLER)
+
+    async def subject(self) -> int:
+        return await self.shop.completed()
+
+    def contenders(self, subject: int) -> list[Contender]:
+        def filing(member: Member) -> Contender:
+            return lambda: filings.draft_transaction(self.ctx(member), form(order_id=subject))
+
+        return [filing(self.shop.seller), filing(self.colleague)]
+
+    async def filed(self, subject: int) -> int:
+        return int(await self.world.value("SELECT count(*) FROM filings WHERE order_id = $1", subject))
+
+    async def exact(self, subject: int, outcomes: list[Any]) -> None:
+        self.one_wins(outcomes, OrderFiled)
+        assert await self.filed(subject) == 1
+
+    async def bug(self, subject: int, outcomes: list[Any]) -> None:
+        self.both_win(outcomes)
+        assert await self.filed(subject) == 2
+
+
+async def staged(kind: type[Race], world: World, referee: Referee) -> Race:
+    race = kind(world)
+    for point in kind.reads:
+        if point != COMMIT:
+            referee.hold_after(point)
+    await race.stage()
+    return race
+
+
+RACES: dict[str, type[Race]] = {"filing approved twice": ApprovedTwice, "order filed twice": FiledTwice}
+
+
+@pytest.mark.parametrize("name", RACES)
+async def test_the_race_is_exact_in_every_round(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    referee = Referee(world.owner, monkeypatch)
+    race = await staged(RACES[name], world, referee)
+    schedules = list(itertools.product((race.reads, (COMMIT,), ()), (1, -1), (False, True)))
+    for number in range(ROUNDS):
+        hold, direction, in_turn = schedules[number % len(schedules)]
+        subject = await race.subject()
+        outcomes = await referee.race(*race.contenders(subject)[::direction], hold=hold, in_turn=in_turn)
+        await race.exact(subject, outcomes[::direction])
+
+
+@pytest.mark.parametrize("name", RACES)
+async def test_without_its_protection_the_race_is_lost_in_every_round(
+    world: World, monkeypatch: pytest.MonkeyPatch, owner: asyncpg.Connection, tables: list[str], name: str
+) -> None:
+    kind = RACES[name]
+    for dotted, old, new in kind.off:
+        without(monkeypatch, dotted, old, new)
+    async with AsyncExitStack() as ruins:  # what a lost race leaves is swept away before the constraints come back
+        for table, constraint in kind.constraints:
+            await ruins.enter_async_context(without_constraint(world.owner, table, constraint))
+        ruins.push_async_callback(empty, owner, tables)
+        referee = Referee(world.owner, monkeypatch)
+        race = await staged(kind, world, referee)
+        for _ in range(CONTROL_ROUNDS):
+            subject = await race.subject()
+            outcomes = await referee.race(*race.contenders(subject), hold=kind.reads, in_turn=True)
+            await race.bug(subject, outcomes)
+            with pytest.raises(AssertionError):
+                await race.exact(subject, outcomes)
