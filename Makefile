@@ -6,10 +6,10 @@ TESTS := .venv/.tests
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run journey browser pictures test soak check lint bench states openapi migration divisions lock clean
+.PHONY: help run journey browser pictures test soak check lint bench states openapi conversations migration divisions lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -56,6 +56,9 @@ states: $(TESTS)  ## draw docs/states.md from the graphs
 
 openapi: $(RUNS)  ## write docs/openapi.json
 	@$(BIN)/python -m app openapi > docs/openapi.json
+
+conversations: $(TESTS)  ## write docs/conversations: what is said to the bot in each role
+	@WRITE_CONVERSATIONS=1 $(BIN)/python -m pytest tests/test_conversations.py
 
 migration: $(TESTS)  ## the next migration from the models; NAME=what_it_does
 	@$(BIN)/python -m models.new_migration $(NAME)

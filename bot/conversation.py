@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 import bot.topics
 from bot.answering import ANSWERS, NO, Talk, refused, say
 from bot.conversation_help import examples
-from bot.intents import Intent, Match, group_of, intents, understand
+from bot.intents import NAMED, Intent, Match, group_of, intents, understand
 from bot.slots import holds_secret, tokens
 from bot.talk import Button, Reply, Said, Saying
 from bot.topics import approving
@@ -20,6 +20,8 @@ from handlers.refusals import Kind, Refusal
 for _found in iter_modules(bot.topics.__path__):
     import_module(f"bot.topics.{_found.name}")
 
+EXAMPLES_MAX = 8  # 帮助 has all of them
+CLEAR = 0.9  # where only yes and no were asked for, a sentence with words of its own is something else from here on
 # Steps that take any words. Elsewhere a sentence that is clearly something else is taken as something else.
 FREE = frozenset({"reason", "text", "title", "summary", "content"})
 PRIVATE = frozenset({"name", "phone"})
@@ -111,10 +113,11 @@ async def _in_dialogue(ctx: Context, saying: Saying, dialogue: Dialogue) -> list
 
 
 def _is_another(match: Match, dialogue: Dialogue) -> bool:
-    """A sentence that is wholly a phrase of the table; where any words may stand, only a bare phrase is."""
+    """A sentence that is wholly a phrase of the table; where any words may stand, only one of another intent."""
+    assert match.intent is not None
     if dialogue.step in FREE:
-        return match.score >= 1.0
-    return match.score >= 0.98 or (dialogue.step == "confirm" and match.score >= 0.9)
+        return match.score >= NAMED and match.intent.name != dialogue.intent
+    return match.score >= NAMED or (dialogue.step == "confirm" and match.score >= CLEAR)
 
 
 async def _leave_for(ctx: Context, saying: Saying, match: Match, left: Intent) -> list[Reply]:
@@ -191,7 +194,7 @@ def _which(ctx: Context, saying: Saying, match: Match) -> list[Reply]:
 
 def _lost(ctx: Context) -> list[Reply]:
     """What somebody in this role can say: the first phrase of what is for this role alone, then of what is for everybody."""
-    return [Reply(say("general.lost", examples=examples(ctx)), page="pages/help/index")]
+    return [Reply(say("general.lost", examples=examples(ctx, EXAMPLES_MAX)), page="pages/help/index")]
 
 
 def _words(kind: str) -> frozenset[str]:

@@ -22,8 +22,8 @@ EXPERIENCE = """
 SELECT p.id, t.median_days, v.good, v.rated
 FROM unnest($1::bigint[]) AS p (id)
 CROSS JOIN LATERAL (
-  SELECT CASE WHEN count(*) > 0 THEN greatest(1, ceil(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d.delivered_at - d.accepted_at)) / 86400)::int)
-    END AS median_days
+  SELECT CASE WHEN count(*) > 0 THEN greatest(1, ceil(extract(epoch FROM
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY d.delivered_at - d.accepted_at)) / 86400)::int) END AS median_days
   FROM (SELECT delivered_at, accepted_at FROM orders WHERE product_id = p.id AND delivered_at IS NOT NULL AND accepted_at IS NOT NULL
         ORDER BY id DESC LIMIT 100) d) t
 CROSS JOIN LATERAL (

@@ -63,40 +63,47 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "consultant_form": ("待填写或补正的顾问资料", "pages/consultants/institution", "pages/consultants/institution"),
 }
 
-# Each part: kind, id, title, due. The deadline of a review is the system's (E36); what is frozen waits for nobody here.
+# Each part: kind, id, title, due. Vouchers are due on their last instant, a review when the system makes its own (E36); what is frozen
+# waits for nobody here.
 ENTERPRISE = """
 WITH mine AS MATERIALIZED (
-  SELECT o.*, p.rules FROM orders o JOIN policies p ON p.id = o.policy_id
+  SELECT o.*, p.rules, o.product_name || '（尾号 ' || right(o.number, 4) || '）' AS title
+  FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.enterprise_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
     AND (o.state IN ('unpaid', 'pay_rejected', 'delivered', 'paid') OR o.state = 'completed' AND o.reviewed_at IS NULL)
 )
-SELECT 'unpaid' AS kind, id, product_name AS title, due_at FROM mine WHERE state IN ('unpaid', 'pay_rejected')
-UNION ALL SELECT 'to_confirm', id, product_name, NULL FROM mine WHERE state = 'delivered' AND rules->>'completion' = 'buyer_confirm'
-UNION ALL SELECT 'to_review', id, product_name,
+SELECT 'unpaid' AS kind, id, title, due_at FROM mine WHERE state IN ('unpaid', 'pay_rejected')
+UNION ALL SELECT 'to_confirm', id, title, NULL FROM mine WHERE state = 'delivered' AND rules->>'completion' = 'buyer_confirm'
+UNION ALL SELECT 'to_review', id, title,
   greatest(completed_at, clock_from) + make_interval(days => (rules->>'auto_review_after_days')::int)
   FROM mine WHERE state = 'completed' AND (rules->>'review')::boolean
-UNION ALL SELECT 'to_take_back', id, product_name, NULL FROM mine WHERE state = 'paid' AND due_at <= $2
+UNION ALL SELECT 'to_take_back', id, title, NULL FROM mine WHERE state = 'paid' AND due_at <= $2
 UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
-UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
+UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at - interval '1 microsecond'
+  FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
   WHERE l.organisation_id = $1 AND l.available_fen > 0 AND l.expires_at > $2 AND l.expires_at <= $3 GROUP BY t.name, l.expires_at
 """
 INSTITUTION = """
 WITH mine AS MATERIALIZED (
-  SELECT o.*, p.rules FROM orders o JOIN policies p ON p.id = o.policy_id
+  SELECT o.*, p.rules, o.product_name || '（尾号 ' || right(o.number, 4) || '）' AS title
+  FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.institution_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL AND o.state IN ('awaiting_price', 'paid', 'accepted')
 )
-SELECT 'to_price' AS kind, id, product_name AS title, due_at FROM mine WHERE state = 'awaiting_price'
-UNION ALL SELECT 'to_accept', id, product_name, due_at FROM mine WHERE state = 'paid' AND (rules->>'provider_accept')::boolean
-UNION ALL SELECT 'to_deliver', id, product_name, NULL FROM mine WHERE rework_count = 0
+SELECT 'to_price' AS kind, id, title, due_at FROM mine WHERE state = 'awaiting_price'
+UNION ALL SELECT 'to_accept', id, title, due_at FROM mine WHERE state = 'paid' AND (rules->>'provider_accept')::boolean
+UNION ALL SELECT 'to_deliver', id, title, NULL FROM mine WHERE rework_count = 0
   AND (state = 'accepted' OR state = 'paid' AND NOT (rules->>'provider_accept')::boolean)
-UNION ALL SELECT 'rework', id, product_name, NULL FROM mine WHERE rework_count > 0 AND state = 'accepted'
-UNION ALL SELECT 'claim_returned', r.id, o.product_name, NULL FROM redemptions r JOIN orders o ON o.id = r.order_id
+UNION ALL SELECT 'rework', id, title, NULL FROM mine WHERE rework_count > 0 AND state = 'accepted'
+UNION ALL SELECT 'claim_returned', r.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', NULL
+  FROM redemptions r JOIN orders o ON o.id = r.order_id
   WHERE r.institution_id = $1 AND r.state = 'returned'
 UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
 """
-REVIEWER = f"SELECT 'to_decide' AS kind, a.id, a.title, a.due_at FROM approvals a WHERE {REACH} AND a.state = 'open'"
+REVIEWER = f"""
+SELECT 'to_decide' AS kind, a.id, a.title || ' #' || a.id AS title, a.due_at FROM approvals a WHERE {REACH} AND a.state = 'open'
+"""
 # $1: what the region codes of the officer's programmes begin with; $2: who must not check what they made.
 PAYOUT_OFFICER = """
 SELECT 'to_pay_out' AS kind, r.id, r.number AS title, NULL::timestamptz AS due_at
@@ -127,7 +134,8 @@ GROUP BY kind
 FORM_TITLES = {
     "enterprise_certification": "企业实名认证", "qualification": "服务券资格申请", "institution_admission": "服务机构入库申请",
     "approved_amount": "服务券金额及使用方向", "supermarket_certification": "超市平台服务机构认证",
-    "association_membership": "促进会会员申请", "product": "服务产品", "payment": "支付审核", "redemption": "兑付审核", "freeze": "订单核实",
+    "association_membership": "促进会会员申请", "product": "服务产品", "payment": "支付审核", "redemption": "兑付审核",
+    "freeze": "订单核实",
 }
 
 

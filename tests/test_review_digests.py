@@ -90,7 +90,7 @@ async def test_what_came_after_nine_is_no_part_of_it(world: World):
 async def test_who_reviews_for_two_offices_gets_one(world: World):
     admin = await world.official(Role.ADMIN)
     office = await world.official(Role.ADMIN, region_code="370103")
-    await world.member(office.organisation_id, Role.ADMIN, region_code=JINAN, person=of(office))
+    await world.member(admin.organisation_id, Role.ADMIN, region_code=JINAN, person=of(office))
     await queue(world)
     world.clock.set(NINE)
     assert await world.sweep(send_digests) == 2

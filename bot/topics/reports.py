@@ -3,7 +3,7 @@
 from datetime import datetime, time
 
 from bot.answering import Talk, answers, day, say, yuan
-from bot.slots import month_of
+from bot.slots import Month, month_of
 from bot.talk import Reply
 from handlers import budgets, todo
 from handlers.wallet import SHANGHAI
@@ -19,8 +19,8 @@ async def report(talk: Talk) -> list[Reply]:
     found = await todo.report_queue(talk.ctx, today, today.replace(day=1))
     return talk.tell(
         "reports.queue", waiting=str(found["waiting"]), late=found["late"] or "", oldest=day(found["oldest_at"]),
-        came=str(found["came_today"]), decided=str(found["decided_today"]), month=str(found["decided_this_month"]), month_late=found["late_this_month"] or "",
-        buttons=(talk.button("待审"),),
+        came=str(found["came_today"]), decided=str(found["decided_today"]), month=str(found["decided_this_month"]),
+        month_late=found["late_this_month"] or "", buttons=(talk.button("待审"),),
     )
 
 
@@ -42,14 +42,11 @@ async def _money(talk: Talk) -> list[Reply]:
 @answers("payouts")
 async def payouts(talk: Talk) -> list[Reply]:
     """Of one month, this one unless another is named: batches and what was paid out."""
-    month = month_of(list(talk.found), talk.today)
-    first = month.first if month else talk.today.replace(day=1)
-    after = month.after if month else None
-    since = datetime.combine(first, time.min, SHANGHAI)
-    before = datetime.combine(after, time.min, SHANGHAI) if after else talk.ctx.now
-    found = await budgets.report_payouts(talk.ctx, since, min(before, talk.ctx.now))
+    month = month_of(list(talk.found), talk.today) or Month(talk.today.year, talk.today.month)
+    since, before = (datetime.combine(day_, time.min, SHANGHAI) for day_ in (month.first, month.after))
+    found = await budgets.report_payouts(talk.ctx, since, before)
     return talk.tell(
-        "reports.payouts", month=f"{first.year}年{first.month}月", paid=yuan(found["paid_fen"]), count=str(found["paid"]),
+        "reports.payouts", month=f"{month.year}年{month.month}月", paid=yuan(found["paid_fen"]), count=str(found["paid"]),
         waiting=str(found["waiting"]), waiting_sum=yuan(found["waiting_fen"]),
         batches="\n".join(say("reports.batch", number=one["number"], state=BATCH_STATES[one["state"]], count=one["lines"],
                               total=yuan(one["total_fen"])) for one in found["batches"]),

@@ -168,7 +168,7 @@ def _window(key: str, chosen: RoundView, kind: TypeChoiceView) -> str:
                closes=day(chosen["closes_at"]), quota=quota, wins=_wins(kind))
 
 
-def _receipt(made: Any) -> dict[str, str]:
+def _receipt(made: Any) -> dict[str, Any]:
     return {"round": made["round"], "name": made["voucher_type"], "ticket": made["ticket_no"], "publicity": day(made["publicity_at"])}
 
 
@@ -198,7 +198,7 @@ async def draw_result(talk: Talk) -> list[Reply]:
     if not found:
         return talk.tell("draw_result.none", ticket=ticket or "", buttons=(talk.button("预约记录"),))
     one = found[0]
-    facts = {"ticket": one["ticket_no"], "round": one["round"], "name": one["voucher_type"]}
+    facts: dict[str, Any] = {"ticket": one["ticket_no"], "round": one["round"], "name": one["voucher_type"]}
     if one["state"] in {"reserved", "awaiting"}:
         return talk.tell("draw_result.waiting", **facts, publicity=day(one["publicity_at"]), left=_left(talk.ctx.now, one["publicity_at"]),
                          page=f"pages/reservations/show?id={one['id']}")
