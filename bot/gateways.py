@@ -7,23 +7,29 @@ from dataclasses import dataclass
 from redis import asyncio as aioredis
 
 from bot.dingtalk import DingTalk
+from bot.dingtalk_api import DingTalkApi
 from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
+from bot.oa_gateway import WeChatScenes, WeChatTemplateSender
 from bot.redis_client import connect
 from bot.transport import Transport
 from bot.wechat import WeChat
 from bot.wechat_gateway import WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Login, Sender
+from handlers.ports import Login, Scenes, Sender
 from settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """`logins` by platform (wechat, dingtalk) and `senders` by channel (wechat_subscribe, dingtalk_notice), as Ports has them."""
+    """`logins` by platform and `senders` by channel, as Ports has them. `oa` is the Official Account, an app of its own."""
 
     wechat: WeChat
+    oa: WeChat
     dingtalk: DingTalk
+    dingtalk_api: DingTalkApi
+    transport: Transport
     logins: dict[str, Login]
     senders: dict[str, Sender]
+    scenes: Scenes
 
 
 @asynccontextmanager
@@ -46,15 +52,24 @@ def assemble(
     wechat = WeChat(
         transport, settings.wechat_api_base_url, settings.wechat_appid, settings.wechat_secret.get_secret_value(), redis,
     )
+    oa = WeChat(
+        transport, settings.wechat_api_base_url, settings.wechat_oa_appid, settings.wechat_oa_secret.get_secret_value(), redis,
+    )
+    dingtalk_api = DingTalkApi(
+        transport, settings.dingtalk_api_base_url, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
+        settings.dingtalk_appsecret.get_secret_value(), redis,
+    )
     dingtalk = DingTalk(
         transport, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
         settings.dingtalk_appsecret.get_secret_value(), redis,
     )
     return Gateways(
-        wechat, dingtalk,
+        wechat, oa, dingtalk, dingtalk_api, transport,
         logins={"wechat": WeChatLogin(wechat), "dingtalk": DingTalkLogin(dingtalk)},
         senders={
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
+            "wechat_oa_template": WeChatTemplateSender(oa, settings.wechat_appid, settings.wechat_oa_template_ids),
             "dingtalk_notice": DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id),
         },
+        scenes=WeChatScenes(oa),
     )

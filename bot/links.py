@@ -38,6 +38,7 @@ PAGES: Mapping[str, str] = {
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",
     "institution_standing": "pages/index/index",
+    "bot_answer": "pages/index/index",
 }
 HOME = "pages/index/index"
 PUBLISHED_PAGES = frozenset({HOME, *PAGES.values()})

@@ -28,6 +28,7 @@
     system_review_made    系统评价通知      service, order_number, time, hint
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
+    bot_answer            对话答复通知      answer, time, hint
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -120,6 +121,7 @@ def table() -> Iterator[Template]:
                    "评价时间 time time", "温馨提示 thing hint")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
+    yield template("bot_answer", "对话答复通知", "答复内容 thing answer", "时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
 

@@ -11,8 +11,11 @@ import aiohttp
 
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
 ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
+WEBSOCKET_HEARTBEAT_SECONDS = 20.0
+WEBSOCKET_BYTES_MAX = 256 * 1024  # the largest frame carries a message of 64 kB
 SECRET_NAMES = frozenset({
-    "access_token", "accessToken", "secret", "appsecret", "appSecret", "client_secret", "js_code", "code", "session_key",
+    "access_token", "accessToken", "secret", "appsecret", "appSecret", "client_secret", "clientSecret", "js_code", "code", "session_key",
+    "ticket",
 })
 SECRET_PAIR = re.compile(
     r"(?i)\b(access_?token|app_?secret|client_secret|secret|js_code|session_key)(\"?\s*[=:]\s*\"?)[^&\s\"',}]+",
@@ -61,6 +64,7 @@ class Transport:
     """The one session of a process. Async context manager; `timeout_seconds` is for a whole call, name lookup to last byte."""
 
     def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -77,12 +81,13 @@ class Transport:
 
     async def call(
         self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send `body` as JSON in real UTF-8 (WeChat answers 40033 to escapes). Raises PlatformError."""
         failure: PlatformError
         try:
             data = None if body is None else to_json(body)
-            status, content_type, raw = await self._exchange(method, url, params, data)
+            status, content_type, raw = await self._exchange(method, url, params, data, headers or {})
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failure = as_failure(error)
         else:
@@ -90,14 +95,21 @@ class Transport:
         # Outside of the except block, so that the error does not carry aiohttp's, whose text is the URL with its token.
         raise failure
 
+    def websocket(self, url: str) -> Any:
+        """A websocket to `url`, for `async with`: no deadline for the whole, but one for each ping."""
+        assert self._session is not None, "used outside of its `async with`"
+        return self._session.ws_connect(
+            url, heartbeat=WEBSOCKET_HEARTBEAT_SECONDS, timeout=aiohttp.ClientWSTimeout(ws_close=1), max_msg_size=WEBSOCKET_BYTES_MAX,
+        )
+
     async def _exchange(
-        self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None,
+        self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None, headers: Mapping[str, str],
     ) -> tuple[int, str, bytes]:
         assert self._session is not None, "used outside of its `async with`"
-        headers = {"Content-Type": "application/json; charset=utf-8"} if data is not None else None
+        sent = {**headers, "Content-Type": "application/json; charset=utf-8"} if data is not None else headers
         # A redirect would carry the token to wherever it points.
         async with self._session.request(
-            method, url, params=params, data=data, headers=headers, allow_redirects=False,
+            method, url, params=params, data=data, headers=sent, allow_redirects=False,
         ) as response:
             raw = b""
             async for chunk in response.content.iter_chunked(1 << 16):

@@ -24,9 +24,12 @@ log = structlog.get_logger(__name__)
 OPENER_LOCK = 0x51464E4F  # "QFNO"
 
 # The first channel of each side; the others follow when it does not get through.
-BY_PLATFORM = {Platform.WECHAT: Channel.WECHAT_SUBSCRIBE, Platform.DINGTALK: Channel.DINGTALK_NOTICE}
-ENTERPRISE_CHAIN = (Platform.WECHAT, Platform.DINGTALK)
-OTHER_CHAIN = (Platform.DINGTALK, Platform.WECHAT)  # institutions and officials have the platform open at work
+BY_PLATFORM = {
+    Platform.WECHAT: Channel.WECHAT_SUBSCRIBE, Platform.WECHAT_OA: Channel.WECHAT_OA_TEMPLATE,
+    Platform.DINGTALK: Channel.DINGTALK_NOTICE,
+}
+ENTERPRISE_CHAIN = (Platform.WECHAT, Platform.WECHAT_OA, Platform.DINGTALK)
+OTHER_CHAIN = (Platform.DINGTALK, Platform.WECHAT_OA, Platform.WECHAT)  # institutions and officials have the platform open at work
 
 # $2, $3: which roles of an organisation read which kind. Officials: whose jurisdiction holds the event's division or park,
 # as in handlers/approvals.py; the list of member roles is there so that the index of officials serves.
@@ -50,7 +53,12 @@ CROSS JOIN LATERAL (
 ) people
 ORDER BY e.id
 """
-PLATFORMS = "SELECT person_id, array_agg(DISTINCT platform) AS platforms FROM identities WHERE person_id = ANY($1) GROUP BY person_id"
+# Who has left the Official Account or the corporation gets nothing there.
+PLATFORMS = """
+SELECT person_id, array_agg(DISTINCT platform) AS platforms FROM identities i
+WHERE person_id = ANY($1) AND NOT EXISTS (SELECT FROM bot_identities b WHERE b.identity_id = i.id AND b.left_at IS NOT NULL)
+GROUP BY person_id
+"""
 WRITE = """
 WITH made AS (
   INSERT INTO notices (event_id, person_id, organisation_id, kind, title, body, page, data, created_at)

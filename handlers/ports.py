@@ -80,9 +80,23 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SceneCode:
+    """A QR code that opens the Official Account: what is in it, and where the platform shows its picture."""
+
+    url: str
+    image_url: str
+
+
+class Scenes(Protocol):
+    async def make(self, scene: str, seconds: int) -> SceneCode | None:
+        """A temporary code whose scan tells us `scene`. None while the platform does not answer: there are other ways to bind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
-    """`logins` by platform (wechat, dingtalk), `senders` by channel (wechat_subscribe, dingtalk_notice)."""
+    """`logins` by platform (wechat, dingtalk), `senders` by channel (wechat_subscribe, wechat_oa_template, dingtalk_notice)."""
 
     logins: dict[str, Login]
     senders: dict[str, Sender]
     storage: Storage
+    scenes: Scenes | None = None

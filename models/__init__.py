@@ -4,5 +4,6 @@ ALL = [
     f"models.{word}" for word in (
         "accounts", "appeals", "approvals", "attachments", "audit", "consultants", "institutions", "jobs", "notices", "orders",
         "payment_passwords", "products", "programmes", "redemptions", "regions", "reservations", "reviews", "risks", "scores", "wallet",
+        "bindings", "inbound",
     )
 ]

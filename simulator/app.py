@@ -12,7 +12,9 @@ from aiohttp import web
 from simulator.clock import Clock
 from simulator.control import Control
 from simulator.dingtalk import DingTalk
+from simulator.official_account import OfficialAccount
 from simulator.page import Page
+from simulator.pushing import Callbacks, Pusher
 from simulator.state import World
 from simulator.traffic import Traffic
 from simulator.wechat import WeChat
@@ -32,6 +34,8 @@ class Options(TypedDict):
     templates: Iterable[Mapping[str, Any]]
     pages: Collection[str]
     links: NotRequired[Sequence[tuple[str, str]]]
+    wechat_oa: NotRequired[tuple[str, str]]
+    callbacks: NotRequired[Callbacks]
     real_now: NotRequired[Callable[[], float]]
 
 
@@ -46,6 +50,8 @@ def create_app(
     templates: Iterable[Mapping[str, Any]],
     pages: Collection[str],
     links: Sequence[tuple[str, str]] = (),
+    wechat_oa: tuple[str, str] = ("wx-oa", "wx-oa-secret"),
+    callbacks: Callbacks | None = None,
     real_now: Callable[[], float] = time.time,
 ) -> web.Application:
     """Platforms under /wechat, /dingtalk and /oapi, the hands under /control, the page at /.
@@ -53,12 +59,16 @@ def create_app(
     `templates` are rows as WeChat's gettemplate shows them (priTmplId, title, content, type, and keywordEnumValueList
     where a keyword is an enum); `pages` the published pages without a leading slash. `clock_file` holds the offset of the
     whole development system in seconds (float64, little-endian) and is made if it is missing; `real_now` is what the
-    offset is added to (seconds since 1970).
+    offset is added to (seconds since 1970). `wechat_oa` is the Official Account's (appid, secret), `callbacks` where the project
+    listens for pushes.
     """
     clock = Clock(clock_file, real_now)
     world, traffic = World(clock), Traffic(clock)
-    wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages)
-    dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id)
+    pusher = Pusher(clock, callbacks or Callbacks())
+    templates = tuple(templates)
+    account = OfficialAccount(world, pusher, *wechat_oa, templates, wechat_appid, pages)
+    wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages, account, pusher)
+    dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id, pusher)
     page = Page(world, links)
     app = web.Application(middlewares=[traffic.middleware], client_max_size=BODY_BYTES_MAX)
     app.add_subapp("/wechat", wechat.application())
@@ -71,6 +81,8 @@ def create_app(
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
+        await pusher.close()
+        await dingtalk.talk.streams.close()
 
     async def close(_: web.Application) -> None:
         clock.close()

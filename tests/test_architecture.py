@@ -35,6 +35,9 @@ STATE_IN_SETS = {
     "handlers/redemptions/payouts.py:FILL": "a batch takes up to its size of redemptions, passing by those that somebody holds",
     "handlers/redemptions/payouts.py:UNDO": "a cancelled batch gives all of them back",
     "handlers/redemptions/payouts.py:ANSWER": "the bank's answers to a batch are written at once",
+    "handlers/inbound.py:CLAIM": "workers lease a batch of pushes with SKIP LOCKED",
+    "handlers/inbound.py:SETTLE": "the worker that holds the lease, and no other, says what became of a push",
+    "handlers/inbound.py:RELEASE": "leases of workers that died are given back",
     "handlers/notices.py:SUPERSEDE": "what is waiting for a phone is dropped when the event behind it is over",
 }
 # Edges that speak to PostgreSQL: the leader holds a session-level lock on a connection of its own for as long as it leads.

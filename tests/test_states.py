@@ -18,6 +18,7 @@ TERMINAL = {
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
+    "inbound_message": {"done", "failed"},
     "delivery": {"delivered", "no_consent", "failed", "dead", "superseded"},
     "membership": {"ended"},
     "order": {"completed", "closed"},
@@ -34,7 +35,7 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"},
+    "round": {"draft"}, "consultant": {"added"}, "inbound_message": {"received"},
 }
 
 

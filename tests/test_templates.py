@@ -135,7 +135,7 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",
         "institution_standing",
         "order_frozen", "risk_proposed", "appeal_result", "redemption_result", "payout_result", "price_requested",
-        "price_confirmed", "payment_approved", "payment_rejected",
+        "price_confirmed", "payment_approved", "payment_rejected", "bot_answer",
     }
 
 
