@@ -1,4 +1,4 @@
-"""The one place that knows all parts: `python -m app web | jobs | migrate | seed | admin | menus | check-books | openapi | simulator | run`.
+"""The one place that knows all parts: `python -m app` web, jobs, migrate, seed, admin, menus, check-books, openapi, simulator, run.
 
 Unset DATABASE_URL and REDIS_URL mean the embedded servers of this checkout: whichever command comes first starts them,
 and whichever leaves last stops them.
@@ -108,13 +108,13 @@ async def web_process(settings: Settings) -> None:
 
 
 async def jobs_process(settings: Settings) -> None:
-    from bot.assembly import make_worker
+    from bot.assembly import works
     from bot.echo import converse
     from jobs.main import run_jobs
 
     async with database(settings, "jobs"), outside(settings) as (gateways, ports):
         clock = clock_of(settings)
-        await run_jobs(settings, clock, ports, beside=(make_worker(settings, clock, ports, gateways, converse).run,))
+        await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 
 
 async def migrate(settings: Settings) -> None:
@@ -170,6 +170,23 @@ async def check_books(settings: Settings) -> int:
     return 1 if broken else 0
 
 
+async def menus(settings: Settings) -> int:
+    """Make the Official Account's menus those of bot/menus.py, and check them against what the platform then shows."""
+    from bot.gateways import open_gateways
+    from bot.menus import bring_up_to_date
+    from bot.transport import PlatformError
+
+    async with open_gateways(settings, settings.redis_url.get_secret_value() if settings.redis_url else None) as gateways:
+        try:
+            wrong = await bring_up_to_date(gateways.oa)
+        except PlatformError as error:
+            wrong = [str(error)]
+    for each in wrong:
+        print(f"✗ {each}")
+    print("✗ 菜单与平台不一致。" if wrong else "✓ 服务号菜单已是最新。")
+    return 1 if wrong else 0
+
+
 def simulate(settings: Settings) -> None:
     import demo.simulation
 
@@ -205,7 +222,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("seed", help="demonstration data").add_argument("--size", choices=("demo", "large"), default="demo")
-    for name in ("web", "jobs", "migrate", "check-books", "openapi", "simulator", "run"):
+    for name in ("web", "jobs", "migrate", "menus", "check-books", "openapi", "simulator", "run"):
         commands.add_parser(name)
     commands.add_parser("admin", help="appoint the first administrator").add_argument("phone")
     given = parser.parse_args(arguments)
@@ -222,6 +239,8 @@ def main(arguments: list[str]) -> int:
     if command == "simulator":
         simulate(settings)
         return 0
+    if command == "menus":
+        return asyncio.run(menus(settings))
     if command == "run":
         from supervisor import run_everything
 

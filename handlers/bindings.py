@@ -290,7 +290,8 @@ async def _note(ctx: Context, platform: str, app_id: str, open_id: str, left_at:
             "SELECT id FROM identities WHERE platform = $1 AND app_id = $2 AND open_id = $3", platform, app_id, open_id
         )
         if identity_id is not None and await tx.run(
-            "UPDATE bot_identities SET left_at = $2, tagged_as = NULL WHERE identity_id = $1 AND (left_at IS NULL) = ($2 IS NOT NULL)",
+            "UPDATE bot_identities SET left_at = $2::timestamptz, tagged_as = NULL"
+            " WHERE identity_id = $1 AND (left_at IS NULL) = ($2::timestamptz IS NOT NULL)",
             identity_id, left_at,
         ):
             tx.record("binding.left" if left_at else "binding.returned", "identity", identity_id)

@@ -9,9 +9,11 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 from aiohttp import web
 
+from simulator.chat_page import ChatPage
 from simulator.clock import Clock
 from simulator.control import Control
 from simulator.dingtalk import DingTalk
+from simulator.miniprogram import MiniProgram
 from simulator.official_account import OfficialAccount
 from simulator.page import Page
 from simulator.pushing import Callbacks, Pusher
@@ -36,6 +38,8 @@ class Options(TypedDict):
     links: NotRequired[Sequence[tuple[str, str]]]
     wechat_oa: NotRequired[tuple[str, str]]
     callbacks: NotRequired[Callbacks]
+    api_url: NotRequired[str]
+    people: NotRequired[Iterable[str]]
     real_now: NotRequired[Callable[[], float]]
 
 
@@ -52,6 +56,8 @@ def create_app(
     links: Sequence[tuple[str, str]] = (),
     wechat_oa: tuple[str, str] = ("wx-oa", "wx-oa-secret"),
     callbacks: Callbacks | None = None,
+    api_url: str = "",
+    people: Iterable[str] = (),
     real_now: Callable[[], float] = time.time,
 ) -> web.Application:
     """Platforms under /wechat, /dingtalk and /oapi, the hands under /control, the page at /.
@@ -60,7 +66,7 @@ def create_app(
     where a keyword is an enum); `pages` the published pages without a leading slash. `clock_file` holds the offset of the
     whole development system in seconds (float64, little-endian) and is made if it is missing; `real_now` is what the
     offset is added to (seconds since 1970). `wechat_oa` is the Official Account's (appid, secret), `callbacks` where the project
-    listens for pushes.
+    listens for pushes; `api_url` its API, where the phones' mini-program signs in; `people` who is offered in the chat window.
     """
     clock = Clock(clock_file, real_now)
     world, traffic = World(clock), Traffic(clock)
@@ -74,8 +80,9 @@ def create_app(
     app.add_subapp("/wechat", wechat.application())
     app.add_subapp("/oapi", dingtalk.old_application())
     app.add_subapp("/dingtalk", dingtalk.new_application())
-    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk).application())
+    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk, MiniProgram(world, wechat, api_url)).application())
     app.router.add_get("/", page.show)
+    app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
 
     async def release(_: web.Application) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from simulator.dingtalk_talk import Talk
+from simulator.miniprogram import MiniProgram
 from simulator.pushing import Pushed
 from simulator.requests import answer, read, refuse
 from simulator.state import Phone, World
@@ -15,12 +16,12 @@ TEXT_CHARACTERS_MAX = 2_000
 
 
 class Chat:
-    def __init__(self, world: World, wechat: WeChat, talk: Talk) -> None:
-        self._world, self._wechat, self._talk = world, wechat, talk
+    def __init__(self, world: World, wechat: WeChat, talk: Talk, mini_program: MiniProgram) -> None:
+        self._world, self._wechat, self._talk, self._mini_program = world, wechat, talk, mini_program
 
     def add_to(self, app: web.Application) -> None:
         prefix = "/chat/{id}"
-        for name in ("say", "tap-menu", "tap-card", "follow", "unfollow", "scan", "enter", "event"):
+        for name in ("say", "tap-menu", "tap-card", "follow", "unfollow", "scan", "enter", "event", "bind"):
             app.router.add_post(f"{prefix}/{name}", getattr(self, name.replace("-", "_")))
         app.router.add_get(prefix, self.show)
 
@@ -81,6 +82,20 @@ class Chat:
         if found is None:
             refuse(404, "code_over", "二维码不存在或已过期")
         return pushed(found)
+
+    async def bind(self, request: web.Request) -> web.Response:
+        """This person's mini-program shows a code, and the chat gets it: scanned where that works, typed elsewhere."""
+        phone = self._phone(request)
+        shown = await self._mini_program.binding_code(phone.name)
+        if shown is None:
+            refuse(409, "no_mini_program", "小程序没有给出绑定码，请确认服务正在运行")
+        if phone.platform == "wechat_oa":
+            found = await self._wechat.account.scan(phone, str(shown["url"]))
+            if found is not None:
+                return pushed(found)
+            return pushed(await self._wechat.account.say(phone, shown["code"]))
+        say = self._wechat.say(phone, shown["code"]) if phone.platform == "wechat" else self._talk.say(phone, shown["code"], [])
+        return pushed(await say)
 
     async def enter(self, request: web.Request) -> web.Response:
         return pushed(await self._wechat.enter(self._phone(request, "wechat")))

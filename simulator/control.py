@@ -13,6 +13,7 @@ from simulator import lottery
 from simulator.chat import Chat
 from simulator.clock import Clock, ClockError
 from simulator.dingtalk import DingTalk
+from simulator.miniprogram import MiniProgram
 from simulator.requests import answer, read, refuse
 from simulator.state import Limits, Phone, World
 from simulator.traffic import KINDS, Fault, Handler, Traffic, to_json
@@ -47,8 +48,8 @@ async def fresh(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 class Control:
-    def __init__(self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk) -> None:
-        self._chat = Chat(world, wechat, dingtalk.talk)
+    def __init__(self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk, mini_program: MiniProgram) -> None:
+        self._chat = Chat(world, wechat, dingtalk.talk, mini_program)
         self._world, self._traffic, self._wechat, self._dingtalk = world, traffic, wechat, dingtalk
         self._lottery_secret = secrets.token_bytes(32)
 

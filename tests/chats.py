@@ -130,7 +130,9 @@ class Chats:
         async with self.simulator.get("/control/calls", params={"path": path}) as response:
             return list((await response.json())["calls"])
 
-    async def post(self, path: str, data: bytes | str | dict[str, Any], query: dict[str, str] | None = None, **headers: str) -> tuple[int, str]:
+    async def post(
+        self, path: str, data: bytes | str | dict[str, Any], query: dict[str, str] | None = None, **headers: str,
+    ) -> tuple[int, str]:
         """A push from anywhere, as it is."""
         body = json.dumps(data).encode() if isinstance(data, dict) else data
         async with self.world.client.post(f"/bot{path}", data=body, params=query, headers=headers) as response:

@@ -147,7 +147,8 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
     bot = await world.value(
         "WITH i AS (INSERT INTO identities (person_id, platform, app_id, open_id, created_at) VALUES ($1,'wechat_oa','oa','o-bot',$2)"
-        " RETURNING id) INSERT INTO bot_identities (identity_id, has_chosen, bound_at) SELECT id, false, $2 FROM i RETURNING identity_id", me.person_id, now,
+        " RETURNING id) INSERT INTO bot_identities (identity_id, has_chosen, bound_at) SELECT id, false, $2 FROM i RETURNING identity_id",
+        me.person_id, now,
     )
     found.add("bound chat", {"buyer_owner"}, identity_id=bot)
     await _notice(world, me, found)

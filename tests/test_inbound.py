@@ -3,7 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -80,7 +80,7 @@ async def test_the_mini_program_pushes_xml_or_json(chats, as_json):
     await chats.do("pushes", json=as_json)
     key = await chats.phone("李雷", "wechat")
     member = await chats.world.enterprise()
-    status, shown = await chats.world.post("/bindings", by=member)
+    _, shown = await chats.world.post("/bindings", by=member)
     assert (await chats.say(key, shown["code"]))[0].startswith("绑定成功")
     assert await chats.say(key, "余额") == ["收到：余额"]
     assert chats.listener.heard[-1][1].platform == "wechat"
@@ -240,11 +240,11 @@ async def test_a_message_is_answered_without_a_database_that_hangs_and_comes_in_
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'inbound_messages'::regclass"
     assert await chats.world.value(waiting) == 1
     assert status == 200
-    root = ElementTree.fromstring(answer)
+    root = ET.fromstring(answer)
     said, app = decrypt(OA_KEY, root.findtext("Encrypt"))
     assert root.findtext("MsgSignature") == sha1_of("oatoken", root.findtext("TimeStamp"), "n0nce", root.findtext("Encrypt"))
     assert app == chats.settings.wechat_oa_appid
-    reply = ElementTree.fromstring(said)
+    reply = ET.fromstring(said)
     assert reply.findtext("ToUserName") == "oForged0001"
     assert reply.findtext("Content").startswith("系统繁忙，正在处理您的消息。")
     await chats.world.owner.execute("ROLLBACK")
@@ -460,7 +460,7 @@ def test_a_moment_that_is_none_is_refused(clock, timestamp):
 @pytest.mark.parametrize("text", ["a]]><MsgType>x", "]]>", "]]]]>>", "<a>&amp;", "正常 \U0001f600", "nul\x00\x08\ud800byte", "]" * 9])
 def test_a_passive_text_is_one_text_whatever_stands_in_it(text):
     """Trap 39: what closes the section must not become elements of ours."""
-    root = ElementTree.fromstring(passive_xml("to", "from", text, 1))
+    root = ET.fromstring(passive_xml("to", "from", text, 1))
     assert [child.tag for child in root] == ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Content"]
     assert root.findtext("MsgType") == "text"
     assert root.findtext("Content") == "".join(each for each in text if each not in "\x00\x08\ud800")
