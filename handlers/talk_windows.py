@@ -25,13 +25,13 @@ OPEN_MESSAGE = """
 INSERT INTO talk_windows (platform, app_id, open_id, message_left, message_until, tap_left, tap_until, wrong_codes, wrong_since)
 VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $6)
 ON CONFLICT (platform, app_id, open_id) DO UPDATE SET message_left = EXCLUDED.message_left, message_until = EXCLUDED.message_until
-WHERE talk_windows.message_until < EXCLUDED.message_until
+WHERE talk_windows.message_until <= EXCLUDED.message_until
 """
 OPEN_TAP = """
 INSERT INTO talk_windows (platform, app_id, open_id, message_left, message_until, tap_left, tap_until, wrong_codes, wrong_since)
 VALUES ($1, $2, $3, 0, $6, $4, $5, 0, $6)
 ON CONFLICT (platform, app_id, open_id) DO UPDATE SET tap_left = EXCLUDED.tap_left, tap_until = EXCLUDED.tap_until
-WHERE talk_windows.tap_until < EXCLUDED.tap_until
+WHERE talk_windows.tap_until <= EXCLUDED.tap_until
 """
 # The short one first: what it leaves is lost, what the long one leaves may be needed tomorrow.
 SPEND = """
