@@ -6,7 +6,7 @@ TESTS := .venv/.tests
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run journey test soak check lint bench states openapi migration divisions lock clean
+.PHONY: help run journey browser test soak check lint bench states openapi migration divisions lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,10 +29,13 @@ run: $(RUNS)  ## the whole system on embedded servers, with demo data and simula
 journey: $(RUNS)  ## walk the manuals of Jinan and Zhengzhou against a running `make run`
 	@$(BIN)/python -m demo.journey
 
-test: $(TESTS)  ## all tests on real PostgreSQL and Valkey; T=orders for one word
+browser:  ## a Chromium for the tests of pages, from the system's packages where there is none
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+test: $(TESTS) browser  ## all tests on real PostgreSQL and Valkey; T=orders for one word
 	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py)
 
-soak: $(TESTS)  ## the long forms: more rounds, more kills, more examples
+soak: $(TESTS) browser  ## the long forms: more rounds, more kills, more examples
 	@$(BIN)/python -m pytest -m soak
 
 lint: $(TESTS)  ## ruff, mypy --strict, import contracts

@@ -20,6 +20,7 @@ from miniapp_api.limits import POLICIES
 from models import database as db
 from settings import ROOT, Settings
 from tests.books import assert_books_balance
+from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - fixtures of all tests
 from tests.fakes import Clock, ports
 from tests.shapes import shape
 from tests.world import World
