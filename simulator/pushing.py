@@ -83,6 +83,8 @@ class Pusher:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def wechat(self, to: Secrets, key_id: str, fields: dict[str, Any]) -> Pushed:
+        if not to.url:
+            return Pushed(None, 0, "")
         as_json = self.json and to is self.callbacks.miniapp
         content = json.dumps(fields, ensure_ascii=False) if as_json else to_xml(fields)
         query, body = self.sealed(to, key_id, content, as_json)
@@ -120,6 +122,8 @@ class Pusher:
     async def event(self, appkey: str, fields: dict[str, Any]) -> Pushed:
         """The answer must be `success`, encrypted and signed; anything else counts as none."""
         to, timestamp, nonce = self.callbacks.events, str(self.seconds()), secrets.token_hex(5)
+        if not to.url:
+            return Pushed(None, 0, "")
         encrypted = encrypt(to.aes_key, appkey, json.dumps(fields, ensure_ascii=False))
         query = {"msg_signature": sha1_of(to.token, timestamp, nonce, encrypted), "timestamp": timestamp, "nonce": nonce}
         pushed = await self._post(to.url, query, json.dumps({"encrypt": encrypted}), {"Content-Type": "application/json"})

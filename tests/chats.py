@@ -1,9 +1,10 @@
 """A world in which people talk: the application and the platforms' stand-in over sockets, and a worker that works when it is told."""
 
+import asyncio
 import json
 import struct
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -184,6 +185,7 @@ async def open_chats(
             Secrets(f"{base}/wechat/oa", "oatoken", OA_KEY), Secrets(f"{base}/wechat/miniapp", "mptoken", PUSH_KEY),
             Secrets(f"{base}/dingtalk/events", "evtoken", EVENT_KEY), f"{base}/dingtalk/robot", f"{base}/dingtalk/cards", "cardsecret",
         ),
+        api_url=f"http://127.0.0.1:{port}/api/v1", people=["王小明"],
     )
     async with TestClient(TestServer(simulator)) as platform:
         ours = change(ours.model_copy(update={
@@ -201,3 +203,12 @@ async def open_chats(
                 world = World(client, database, clock, ours, ports)
                 worker = make_worker(ours, clock, ports, gateways, listener)
                 yield Chats(world, platform, ours, gateways, worker, listener, clock_file, app)
+
+
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
+    """Wait for what another task or process does. Nothing waits this long when all is well."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)

@@ -26,7 +26,7 @@ async def bound_identities(chats):
         " WHERE b.ended_at IS NULL ORDER BY i.id")]
 
 
-# --- who is not bound -----------------------------------------------------------------------------------------------------------
+# --- who is not bound ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("platform", ["wechat_oa", "dingtalk", "wechat"])
@@ -45,7 +45,7 @@ async def test_a_stranger_in_a_group_is_told_alone(chats):
     assert await chats.received(other) == []
 
 
-# --- six letters ----------------------------------------------------------------------------------------------------------------
+# --- six letters --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["{}", "绑定{}", " 绑定 {} "])
@@ -160,7 +160,7 @@ async def test_codes_are_forgotten_after_a_month(chats):
     assert await chats.world.sweep(forget_bindings) == 1
 
 
-# --- a scan ------------------------------------------------------------------------------------------------------------------------
+# --- a scan -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("follows", [True, False])
@@ -197,7 +197,7 @@ async def test_without_an_official_account_at_hand_there_is_still_the_code(chats
     assert (shown["url"], shown["image_url"], len(shown["code"])) == (None, None, 6)
 
 
-# --- a union id --------------------------------------------------------------------------------------------------------------------
+# --- a union id ---------------------------------------------------------------------------------------------------------
 
 
 async def signed_in(chats, name, **more):
@@ -250,7 +250,7 @@ async def test_a_platform_that_does_not_tell_the_union_id_now_keeps_nobody_from_
     assert (await chats.received(key))[-1].startswith(HOW_TO)
 
 
-# --- leaving -------------------------------------------------------------------------------------------------------------------------
+# --- leaving ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("platform", ["wechat_oa", "dingtalk", "wechat"])
@@ -330,7 +330,7 @@ async def test_taking_back_what_the_mini_program_was_allowed_signs_out(chats):
     assert await chats.world.value("SELECT count(*) FROM audit_entries WHERE action = 'identity.authorization_revoked'") == 1
 
 
-# --- for whom -------------------------------------------------------------------------------------------------------------------------
+# --- for whom -----------------------------------------------------------------------------------------------------------
 
 
 async def test_the_chat_has_an_organisation_of_its_own_whatever_the_phones_do(chats):

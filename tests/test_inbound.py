@@ -14,7 +14,7 @@ from handlers import inbound
 from handlers.inbound import forget_handled, release_expired
 from simulator.push_crypto import decrypt, encrypt, hmac_of, sha1_of
 from simulator.pushing import to_xml
-from tests.chats import OA_KEY, PUSH_KEY
+from tests.chats import OA_KEY, PUSH_KEY, until
 
 TEXT = {"ToUserName": "gh_simulator", "FromUserName": "oForged0001", "CreateTime": 1, "MsgType": "text", "Content": "余额", "MsgId": 7}
 
@@ -86,7 +86,7 @@ async def test_the_mini_program_pushes_xml_or_json(chats, as_json):
     assert chats.listener.heard[-1][1].platform == "wechat"
 
 
-# --- one effect, however often --------------------------------------------------------------------------------------------
+# --- one effect, however often ------------------------------------------------------------------------------------------
 
 
 async def test_a_message_that_is_pushed_three_times_is_handled_once_and_thanked_for_each_time(chats):
@@ -219,7 +219,7 @@ async def test_handled_messages_are_forgotten_after_a_week_and_no_earlier(chats)
     assert await chats.world.sweep(forget_handled) == 1
 
 
-# --- in time, whatever the database does -------------------------------------------------------------------------------------
+# --- in time, whatever the database does --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -248,10 +248,7 @@ async def test_a_message_is_answered_without_a_database_that_hangs_and_comes_in_
     assert reply.findtext("ToUserName") == "oForged0001"
     assert reply.findtext("Content").startswith("系统繁忙，正在处理您的消息。")
     await chats.world.owner.execute("ROLLBACK")
-    for _ in range(100):
-        if await chats.states() == ["received"]:
-            break
-        await asyncio.sleep(0.02)
+    await until(chats.states)
     assert await chats.states() == ["received"]
     # And the same message, sent again as we asked or pushed again by the platform, is the same.
     assert await chats.post("/wechat/oa", body, query) == (200, "success")
@@ -265,7 +262,7 @@ async def test_an_event_that_the_database_did_not_take_is_not_thanked_for_so_tha
     assert (await chats.post("/wechat/oa", body, query))[0] == 503
 
 
-# --- forged, replayed, malformed, huge -----------------------------------------------------------------------------------------
+# --- forged, replayed, malformed, huge ----------------------------------------------------------------------------------
 
 
 def forged(chats):
@@ -355,7 +352,7 @@ async def test_an_event_that_nobody_needs_is_thanked_for_and_forgotten(chats):
     assert await chats.snapshot() == before
 
 
-# --- the platforms' own vectors --------------------------------------------------------------------------------------------------
+# --- the platforms' own vectors -----------------------------------------------------------------------------------------
 
 ENCRYPTED = (
     "+qdx1OKCy+5JPCBFWw70tm0fJGb2Jmeia4FCB7kao+/Q5c/ohsOzQHi8khUOb05JCpj0JB4RvQMkUyus8TPxLKJGQqcvZqzDpVzazhZv6JsXUnnR8XGT740XgXZUXQ7"
@@ -454,7 +451,7 @@ def test_a_moment_that_is_none_is_refused(clock, timestamp):
         check_moment(timestamp, clock.now(), 600)
 
 
-# --- text that stays text ------------------------------------------------------------------------------------------------------
+# --- text that stays text -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["a]]><MsgType>x", "]]>", "]]]]>>", "<a>&amp;", "正常 \U0001f600", "nul\x00\x08\ud800byte", "]" * 9])

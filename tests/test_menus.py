@@ -6,10 +6,11 @@ from bot.menus import BY_TAG, EVERYBODY, bring_up_to_date, buttons, differences,
 from handlers.speakers import choose_membership
 from models.accounts import OrganisationKind, Role
 
-INTENTS = set(
-    "wallet reserve reservations draw_result bill orders find_service post_demand qualification progress why appeal switch_identity"
-    " human announcements demands price claim consultants todo spot_check report".split()
-)
+INTENTS = {
+    "wallet", "reserve", "reservations", "draw_result", "bill", "orders", "find_service", "post_demand", "qualification", "progress",
+    "why", "appeal", "switch_identity", "human", "announcements", "demands", "price", "claim", "consultants", "todo", "spot_check",
+    "report",
+}
 
 
 def test_the_menus_are_within_the_limits_and_name_intents():

@@ -8,7 +8,7 @@ from handlers.deliveries import deliver_due
 from handlers.notices import open_events
 from handlers.ports import Outcome
 from handlers.transactions import transaction
-from tests.chats import Chats
+from tests.chats import Chats, until
 
 SEND = "*/message/template/send"
 
@@ -70,11 +70,7 @@ async def test_what_became_of_it_is_pushed(chats, follower, status, state):
 
 async def arrived(chats):
     """The platform's result has been pushed, after its answer to our call."""
-    import asyncio
-
-    async with asyncio.timeout(20):
-        while not await chats.world.value("SELECT count(*) FROM inbound_messages WHERE state = 'received'"):
-            await asyncio.sleep(0.01)
+    await until(lambda: chats.world.value("SELECT count(*) FROM inbound_messages WHERE state = 'received'"))
 
 
 async def test_a_result_that_is_faster_than_our_own_note_waits_for_it(chats, follower):
@@ -125,7 +121,7 @@ async def test_a_message_that_is_sent_again_after_a_lost_answer_arrives_once(cha
     assert (await chain(chats))[-1][1] == "accepted"
 
 
-# --- consents -----------------------------------------------------------------------------------------------------------------------------
+# --- consents -----------------------------------------------------------------------------------------------------------
 
 TEMPLATES = ("tmpl_draw_result", "tmpl_voucher_issued")
 

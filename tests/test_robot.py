@@ -13,7 +13,7 @@ from bot.dingtalk_stream import pause_seconds
 from bot.talk import Button, Reply, Said
 from handlers.bot_cards import forget_cards
 from simulator.push_crypto import decrypt, encrypt, hmac_of, sha1_of
-from tests.chats import EVENT_KEY, open_chats
+from tests.chats import EVENT_KEY, open_chats, until
 
 
 def robot_body(key, **more):
@@ -30,7 +30,7 @@ def robot_headers(chats, secret=None, shift_ms=0):
     return {"timestamp": timestamp, "sign": hmac_of(secret, f"{timestamp}\n{secret}")}
 
 
-# --- messages by HTTP --------------------------------------------------------------------------------------------------------------
+# --- messages by HTTP ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_message_to_the_robot_is_answered_in_the_chat_of_the_two(chats):
@@ -95,7 +95,7 @@ async def test_without_a_database_the_robot_says_so_in_its_answer(chats):
     assert json.loads(answer)["text"]["content"].startswith("系统繁忙")
 
 
-# --- groups ------------------------------------------------------------------------------------------------------------------------
+# --- groups -------------------------------------------------------------------------------------------------------------
 
 
 async def test_in_a_group_the_others_read_what_is_public_and_nothing_private(chats):
@@ -110,7 +110,8 @@ async def test_in_a_group_the_others_read_what_is_public_and_nothing_private(cha
 @pytest.mark.parametrize("webhook", [
     "http://127.0.0.1:22", "http://oapi.dingtalk.com/robot/sendBySession?session=a", "https://oapi.dingtalk.com.evil.cn/robot/sendBySession",
     "https://oapi.dingtalk.com@evil.cn/robot/sendBySession?session=a", "https://oapi.dingtalk.com/topapi/v2/user/get?session=a",
-    "https://oapi.dingtalk.com/robot/sendBySession?session=a&x=https://evil", "https://oapi.dingtalk.com/robot/sendBySession?session=a\r\nX: y",
+    "https://oapi.dingtalk.com/robot/sendBySession?session=a&x=https://evil",
+    "https://oapi.dingtalk.com/robot/sendBySession?session=a\r\nX: y",
     "file:///etc/passwd", "",
 ])
 async def test_no_address_but_dingtalks_own_is_ever_called(chats, webhook):
@@ -134,7 +135,7 @@ async def test_a_session_that_is_over_is_not_used(chats):
     assert (await chats.received(key))[-1] == "收到：余额"
 
 
-# --- partial failures -----------------------------------------------------------------------------------------------------------------
+# --- partial failures ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_person_who_gets_too_many_messages_gets_this_one_later(chats):
@@ -165,7 +166,7 @@ async def test_the_token_of_the_new_interfaces_has_names_of_its_own_and_is_renew
     assert len(await chats.calls("*/oauth2/accessToken")) == 2
 
 
-# --- cards ------------------------------------------------------------------------------------------------------------------------------
+# --- cards --------------------------------------------------------------------------------------------------------------
 
 ASK = Reply("企业认证：测试企业", "待审核", "pages/approvals/show?id=7", (Button("通过", "a.1"), Button("驳回", "a.2")), "approval.7")
 SETTLED = Reply("已由 张* 10:31 通过", "待审核", card_key="approval.7")
@@ -266,7 +267,7 @@ async def test_cards_are_forgotten_after_thirty_days(chats):
     assert await chats.world.sweep(forget_cards) == 1
 
 
-# --- events by HTTP ------------------------------------------------------------------------------------------------------------------------
+# --- events by HTTP -----------------------------------------------------------------------------------------------------
 
 
 async def test_the_check_of_the_address_is_answered_sealed(chats):
@@ -293,7 +294,7 @@ async def test_an_event_that_is_forged_or_old_is_refused(chats):
     assert await chats.snapshot() == before
 
 
-# --- stream mode -----------------------------------------------------------------------------------------------------------------------------
+# --- stream mode --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -316,9 +317,10 @@ async def streaming(database, clock, settings, servers, tmp_path):
 
 
 async def answered(chats, key, text):
-    async with asyncio.timeout(20):
-        while text not in await chats.received(key):
-            await asyncio.sleep(0.02)
+    async def there():
+        return any(each.startswith(text) for each in await chats.received(key))
+
+    await until(there)
 
 
 async def test_by_stream_a_message_is_acknowledged_kept_and_answered_by_itself(streaming):
@@ -326,9 +328,7 @@ async def test_by_stream_a_message_is_acknowledged_kept_and_answered_by_itself(s
     key = await streaming.phone("王小明", "dingtalk")
     _, shown = await streaming.world.post("/bindings", by=member)
     assert (await streaming.push(key, shown["code"]))["status"] == 200
-    async with asyncio.timeout(20):
-        while not any(text.startswith("绑定成功") for text in await streaming.received(key)):
-            await asyncio.sleep(0.02)
+    await answered(streaming, key, "绑定成功")
     assert (await streaming.push(key, "待办"))["status"] == 200
     await answered(streaming, key, "收到：待办")
     streaming.listener.answers = [[ASK]]
@@ -344,9 +344,10 @@ async def test_by_stream_a_message_is_acknowledged_kept_and_answered_by_itself(s
 
 async def test_when_the_gateway_sends_its_clients_away_they_come_back_by_a_new_ticket(streaming):
     await streaming.do("stream/disconnect")
-    async with asyncio.timeout(20):
-        while len(await streaming.calls("*/connections/open")) < 2 or not streaming.stream.connected.is_set():
-            await asyncio.sleep(0.02)
+    async def is_back():
+        return len(await streaming.calls("*/connections/open")) == 2 and streaming.stream.connected.is_set()
+
+    await until(is_back)
     key = await streaming.phone("王小明", "dingtalk")
     assert (await streaming.push(key, "余额"))["status"] == 200
 
@@ -355,9 +356,7 @@ async def test_a_frame_that_the_database_does_not_take_is_not_acknowledged(strea
     key = await streaming.phone("王小明", "dingtalk")
     await streaming.world.owner.execute("BEGIN; LOCK TABLE inbound_messages IN ACCESS EXCLUSIVE MODE")
     pushing = asyncio.create_task(streaming.push(key, "余额"))
-    async with asyncio.timeout(20):
-        while not await streaming.world.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.02)
+    await until(lambda: streaming.world.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
     assert not pushing.done()
     await streaming.world.owner.execute("ROLLBACK")
     assert (await pushing)["status"] == 200
@@ -370,9 +369,7 @@ async def test_it_stops_within_five_seconds_while_the_gateway_hangs(database, cl
         ours = chats.settings.model_copy(update={"dingtalk_mode": "stream"})
         stop = asyncio.Event()
         tasks = [asyncio.create_task(run(stop)) for run in works(ours, clock, chats.world.ports, chats.gateways, chats.listener)]
-        async with asyncio.timeout(20):
-            while not await chats.calls("*/connections/open"):
-                await asyncio.sleep(0.02)
+        await until(lambda: chats.calls("*/connections/open"))
         stop.set()
         async with asyncio.timeout(5):
             await asyncio.gather(*tasks)

@@ -95,12 +95,13 @@ async def test_a_minute_after_a_tap_three_answers_are_over(chats):
 
 async def test_an_answer_says_what_to_type_where_there_are_no_buttons_and_leads_to_the_page(chats):
     key = await chats.bound(await chats.world.enterprise())
-    chats.listener.answers = [[Reply("请确认 <b>订单</b>", "确认完成", "pages/orders/show?id=7&tab=2", (Button("确认", "a", "确认"),))]]
+    page = "pages/orders/show?id=7&tab=2"
+    chats.listener.answers = [[Reply("请确认 <b>订单</b>", "确认完成", page, (Button("确认", "a", "确认"),))]]
     answer, = await chats.say(key, "确认完成")
     assert answer.splitlines() == [
         "确认完成", "请确认 ＜b＞订单＜/b＞", "· 回复「确认」：确认",
-        '<a href="https://quan.example.cn/go/pages/orders/show?id=7&tab=2"'
-        f' data-miniprogram-appid="{chats.settings.wechat_appid}" data-miniprogram-path="pages/orders/show?id=7&tab=2">点击查看</a>',
+        f'<a href="https://quan.example.cn/go/{page}" data-miniprogram-appid="{chats.settings.wechat_appid}"'  # noqa: ISC004
+        f' data-miniprogram-path="{page}">点击查看</a>',
     ]
 
 
