@@ -1,4 +1,4 @@
-"""The one place that knows all parts: `python -m app web | jobs | migrate | seed | admin | check-books | openapi | simulator | run`.
+"""The one place that knows all parts: `python -m app` web, jobs, migrate, seed, admin, menus, check-books, openapi, simulator, run.
 
 Unset DATABASE_URL and REDIS_URL mean the embedded servers of this checkout: whichever command comes first starts them,
 and whichever leaves last stops them.
@@ -22,6 +22,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from bot.gateways import Gateways
     from handlers.ports import Ports
 
 
@@ -68,41 +69,53 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def platforms(settings: Settings) -> AsyncIterator["Ports"]:
     """WeChat, DingTalk and the storage behind the ports of handlers/."""
+    async with outside(settings) as (_, ports):
+        yield ports
+
+
+@asynccontextmanager
+async def outside(settings: Settings) -> AsyncIterator[tuple["Gateways", "Ports"]]:
+    """The platforms' clients, and the same as ports."""
     from bot.gateways import open_gateways
     from handlers.ports import Ports
     from storage import open_storage
 
     assert settings.redis_url is not None
     async with open_gateways(settings, settings.redis_url.get_secret_value(), settings.wechat_template_ids) as gateways:
-        yield Ports(
+        yield gateways, Ports(
             logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings), codes=gateways.codes,
-            recallers=gateways.recallers, content_check=gateways.content_check,
+            recallers=gateways.recallers, content_check=gateways.content_check, scenes=gateways.scenes,
         )
 
 
-def make_web(settings: Settings, ports: "Ports") -> "web.Application":
+def make_web(settings: Settings, gateways: "Gateways", ports: "Ports") -> "web.Application":
+    from bot.assembly import mount
     from miniapp_api.apis import APIS
     from miniapp_api.application import create_app
 
     assert settings.redis_url is not None
-    return create_app(
-        settings=settings, clock=clock_of(settings), ports=ports, apis=APIS, redis_url=settings.redis_url.get_secret_value()
-    )
+    clock = clock_of(settings)
+    app = create_app(settings=settings, clock=clock, ports=ports, apis=APIS, redis_url=settings.redis_url.get_secret_value())
+    mount(app, settings, clock, ports, gateways)
+    return app
 
 
 async def web_process(settings: Settings) -> None:
     """One web process; several share the port."""
     from miniapp_api.serving import serve
 
-    async with database(settings, "web"), platforms(settings) as ports:
-        await serve(make_web(settings, ports), settings.host, settings.port, settings.drain_seconds)
+    async with database(settings, "web"), outside(settings) as (gateways, ports):
+        await serve(make_web(settings, gateways, ports), settings.host, settings.port, settings.drain_seconds)
 
 
 async def jobs_process(settings: Settings) -> None:
+    from bot.assembly import works
+    from bot.conversation import converse
     from jobs.main import run_jobs
 
-    async with database(settings, "jobs"), platforms(settings) as ports:
-        await run_jobs(settings, clock_of(settings), ports)
+    async with database(settings, "jobs"), outside(settings) as (gateways, ports):
+        clock = clock_of(settings)
+        await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 
 
 async def migrate(settings: Settings) -> None:
@@ -158,6 +171,23 @@ async def check_books(settings: Settings) -> int:
     return 1 if broken else 0
 
 
+async def menus(settings: Settings) -> int:
+    """Make the Official Account's menus those of bot/menus.py, and check them against what the platform then shows."""
+    from bot.gateways import open_gateways
+    from bot.menus import bring_up_to_date
+    from bot.transport import PlatformError
+
+    async with open_gateways(settings, settings.redis_url.get_secret_value() if settings.redis_url else None) as gateways:
+        try:
+            wrong = await bring_up_to_date(gateways.oa)
+        except PlatformError as error:
+            wrong = [str(error)]
+    for each in wrong:
+        print(f"✗ {each}")
+    print("✗ 菜单与平台不一致。" if wrong else "✓ 服务号菜单已是最新。")
+    return 1 if wrong else 0
+
+
 def simulate(settings: Settings) -> None:
     import demo.simulation
 
@@ -193,7 +223,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("seed", help="demonstration data").add_argument("--size", choices=("demo", "large"), default="demo")
-    for name in ("web", "jobs", "migrate", "check-books", "openapi", "simulator", "run"):
+    for name in ("web", "jobs", "migrate", "menus", "check-books", "openapi", "simulator", "run"):
         commands.add_parser(name)
     commands.add_parser("admin", help="appoint the first administrator").add_argument("phone")
     given = parser.parse_args(arguments)
@@ -210,6 +240,8 @@ def main(arguments: list[str]) -> int:
     if command == "simulator":
         simulate(settings)
         return 0
+    if command == "menus":
+        return asyncio.run(menus(settings))
     if command == "run":
         from supervisor import run_everything
 

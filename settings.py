@@ -1,5 +1,6 @@
 """Every knob of the system, typed, read from the environment or `.env`. A comment says why each value is what it is."""
 
+import re
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parent
 # Known to everybody who can read this file, so production refuses them.
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105
 DEVELOPMENT_KEY = "dev1:" + "00" * 32
+DEVELOPMENT_AES_KEY = "0" * 43  # an EncodingAESKey has 43 characters of base64: 32 bytes
 
 # Zero would switch a limit off in one place and refuse everything in another, so it is no value anywhere.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -111,6 +113,32 @@ class Settings(BaseSettings):
     sms_region: str = "ap-guangzhou"
     # Notice kind -> the id of its approved template; without one a kind is not sent by SMS. bot/sms.py names the parameters.
     sms_template_ids: dict[str, str] = Field(default_factory=dict)
+
+    # --- the bot: an Official Account, what the platforms push to us, and DingTalk's robot ----------------------------
+    wechat_oa_appid: str = "wx-oa-development"
+    wechat_oa_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    # 公众号后台「服务器配置」: the token (3 to 32 letters and digits) and the EncodingAESKey; the mini-program has its own pair
+    # under 消息推送, DingTalk one under 事件订阅.
+    wechat_oa_token: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    wechat_oa_aes_key: SecretStr = SecretStr(DEVELOPMENT_AES_KEY)
+    wechat_push_token: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    wechat_push_aes_key: SecretStr = SecretStr(DEVELOPMENT_AES_KEY)
+    # Plain bodies prove nothing but a token that travels with them; `plain` is for a tunnel to a developer's machine.
+    wechat_push_mode: Literal["secure", "plain"] = "secure"
+    # Notice kind -> the id of the Official Account's template; others are "oa_tmpl_" + kind.
+    wechat_oa_template_ids: dict[str, str] = Field(default_factory=dict)
+    dingtalk_event_token: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    dingtalk_event_aes_key: SecretStr = SecretStr(DEVELOPMENT_AES_KEY)
+    dingtalk_robot_code: str = ""  # empty: the appkey, as with robots of internal apps
+    dingtalk_card_template_id: str = "card-development"
+    dingtalk_card_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)  # the apiSecret that the card callback was registered with
+    # How DingTalk reaches us: `stream` needs no public address and is what DingTalk recommends; `http` is open either way.
+    dingtalk_mode: Literal["stream", "http"] = "stream"
+    push_window_seconds: Seconds = 600  # how far a push's timestamp may be off: its three tries take fifteen seconds
+    push_store_seconds: Seconds = 0.7  # WeChat waits five, DingTalk 1.2: whatever the database does, we answer within one
+    talk_workers: Positive = 8  # sayings in work per jobs process; each holds a connection for some milliseconds
+    talk_poll_seconds: Seconds = 0.2  # a person waits for an answer: four fifths of a second are left for it
+
     platform_timeout_seconds: Seconds = 3  # their slowest documented answer is under one; the user waits for log-in
 
     # Whether what people write for others is shown only after msg_sec_check or a human has passed it: 《网络安全法》第四十七条, and
@@ -136,6 +164,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must start with {' or '.join(schemes)}")
         return value
 
+    @field_validator("wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key")
+    @classmethod
+    def _aes_key_of_a_platform(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[A-Za-z0-9+/]{43}", value.get_secret_value()):
+            raise ValueError("must be the 43 characters that the platform calls EncodingAESKey")
+        return value
+
     @model_validator(mode="after")
     def _production_is_serious(self) -> Self:
         if self.mode is Mode.PRODUCTION and (problems := self._development_left_overs()):
@@ -145,9 +180,16 @@ class Settings(BaseSettings):
     def _development_left_overs(self) -> list[str]:
         problems = [f"{name.upper()} is the development default" for name in (
             "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key",
+            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "wechat_oa_secret", "wechat_oa_token",
+            "wechat_push_token", "dingtalk_event_token", "dingtalk_card_secret",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
         if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
             problems.append("PERSONAL_KEYS is the development default")
+        problems += [f"{name.upper()} is the development default" for name in (
+            "wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key",
+        ) if getattr(self, name).get_secret_value() == DEVELOPMENT_AES_KEY]
+        if self.wechat_push_mode != "secure":
+            problems.append("WECHAT_PUSH_MODE is not secure: whoever reads one push could write the next")
         problems += [f"{name.upper()} is not set (embedded servers are for development)" for name in ("database_url", "redis_url")
                      if getattr(self, name) is None]
         problems += [f"{name.upper()} is not https: the simulator is for development" for name in (

@@ -8,14 +8,16 @@ from redis import asyncio as aioredis
 
 from bot.console import ConsoleSender
 from bot.dingtalk import DingTalk
+from bot.dingtalk_api import DingTalkApi
 from bot.dingtalk_gateway import DingTalkLogin, DingTalkNoticeSender
 from bot.mail import MailSender, Server, sender_of
+from bot.oa_gateway import WeChatScenes, WeChatTemplateSender
 from bot.redis_client import connect
 from bot.sms import Account, TencentSms
 from bot.transport import Transport
 from bot.wechat import WeChat
 from bot.wechat_gateway import WeChatCodes, WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Codes, ContentCheck, Login, Recaller, Sender
+from handlers.ports import Codes, ContentCheck, Login, Recaller, Scenes, Sender
 from settings import Mode, Settings
 
 # The same three versions under the names of messages and under those of codes.
@@ -24,15 +26,19 @@ VERSIONS = {"developer": "develop", "trial": "trial", "formal": "release"}
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """`logins` by platform (wechat, dingtalk), `senders` and `recallers` by channel, as Ports has them."""
+    """`logins` by platform, `senders` and `recallers` by channel, as Ports has them. `oa` is the Official Account, an app of its own."""
 
     wechat: WeChat
+    oa: WeChat
     dingtalk: DingTalk
+    dingtalk_api: DingTalkApi
+    transport: Transport
     logins: dict[str, Login]
     senders: dict[str, Sender]
     codes: Codes
     recallers: dict[str, Recaller]
     content_check: ContentCheck
+    scenes: Scenes
 
 
 @asynccontextmanager
@@ -55,21 +61,30 @@ def assemble(
     wechat = WeChat(
         transport, settings.wechat_api_base_url, settings.wechat_appid, settings.wechat_secret.get_secret_value(), redis,
     )
+    oa = WeChat(
+        transport, settings.wechat_api_base_url, settings.wechat_oa_appid, settings.wechat_oa_secret.get_secret_value(), redis,
+    )
+    dingtalk_api = DingTalkApi(
+        transport, settings.dingtalk_api_base_url, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
+        settings.dingtalk_appsecret.get_secret_value(), redis,
+    )
     dingtalk = DingTalk(
         transport, settings.dingtalk_oapi_base_url, settings.dingtalk_appkey,
         settings.dingtalk_appsecret.get_secret_value(), redis,
     )
     notices = DingTalkNoticeSender(dingtalk, settings.dingtalk_agent_id)
     return Gateways(
-        wechat, dingtalk,
+        wechat, oa, dingtalk, dingtalk_api, transport,
         logins={"wechat": WeChatLogin(wechat), "dingtalk": DingTalkLogin(dingtalk)},
         senders={
             "wechat_subscribe": WeChatSubscribeSender(wechat, settings.wechat_miniprogram_state, template_ids),
+            "wechat_oa_template": WeChatTemplateSender(oa, settings.wechat_appid, settings.wechat_oa_template_ids),
             "dingtalk_notice": notices, **outside_senders(settings, transport),
         },
         codes=WeChatCodes(wechat, VERSIONS[settings.wechat_miniprogram_state]),
         recallers={"dingtalk_notice": notices},
         content_check=WeChatContentCheck(wechat),
+        scenes=WeChatScenes(oa),
     )
 
 

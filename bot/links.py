@@ -45,6 +45,7 @@ PAGES: Mapping[str, str] = {
     "demand_closed": "pages/demands/show",
     "review_digest": "pages/todo/index",
     "consultant_progress": "pages/consultants/show",
+    "bot_answer": "pages/index/index",
 }
 INVITATION = "pages/invitations/show"  # where the mini-program code of an invitation leads
 HOME = "pages/index/index"

@@ -7,11 +7,12 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from html import escape
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import structlog
 
+from bot.deep_links import go_url
 from bot.values import plain
 from handlers.outside import is_email
 from handlers.ports import Message, Outcome, SendResult
@@ -130,7 +131,7 @@ def link_of(message: Message, public_url: str) -> str | None:
     own = message.fields.get("link")
     if own is not None:
         return own if own.startswith(("https://", f"{public_url}/")) else None
-    return f"{public_url}/open?page={quote(message.page, safe='')}" if message.page else None
+    return go_url(public_url, message.page) if message.page else None
 
 
 def html_of(message: Message, link: str | None) -> str:

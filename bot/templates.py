@@ -40,6 +40,7 @@
     demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
     review_digest         待审日报通知      waiting, time (最早提交), hint
     consultant_progress   服务顾问动态提醒  consultant, step (已接受邀请|已谢绝邀请|…), time, institution
+    bot_answer            对话答复通知      answer, time, hint
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
@@ -147,6 +148,7 @@ def table() -> Iterator[Template]:
     yield template("text_hidden", "内容审核通知", "审核内容 thing subject", "原因说明 thing reason", "审核时间 time time")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
+    yield template("bot_answer", "对话答复通知", "答复内容 thing answer", "时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
     yield template("demand_posted", "新需求通知", "需求名称 thing subject", "需求企业 thing enterprise", "时间 time time",

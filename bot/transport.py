@@ -14,8 +14,11 @@ from yarl import URL
 
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
 ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
+WEBSOCKET_HEARTBEAT_SECONDS = 20.0
+WEBSOCKET_BYTES_MAX = 256 * 1024  # the largest frame carries a message of 64 kB
 SECRET_NAMES = frozenset({
-    "access_token", "accessToken", "secret", "appsecret", "appSecret", "client_secret", "js_code", "code", "session_key",
+    "access_token", "accessToken", "secret", "appsecret", "appSecret", "client_secret", "clientSecret", "js_code", "code", "session_key",
+    "ticket",
 })
 SECRET_PAIR = re.compile(
     r"(?i)\b(access_?token|app_?secret|client_secret|secret|js_code|session_key)(\"?\s*[=:]\s*\"?)[^&\s\"',}]+",
@@ -64,6 +67,7 @@ class Transport:
     """The one session of a process. Async context manager; `timeout_seconds` is for a whole call, name lookup to last byte."""
 
     def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -93,6 +97,13 @@ class Transport:
             return understand(status, content_type, raw, secrets_in(params, body) if status >= 500 else frozenset())
         # Outside of the except block, so that the error does not carry aiohttp's, whose text is the URL with its token.
         raise failure
+
+    def websocket(self, url: str) -> Any:
+        """A websocket to `url`, for `async with`: no deadline for the whole, but one for each ping."""
+        assert self._session is not None, "used outside of its `async with`"
+        return self._session.ws_connect(
+            url, heartbeat=WEBSOCKET_HEARTBEAT_SECONDS, timeout=aiohttp.ClientWSTimeout(ws_close=1), max_msg_size=WEBSOCKET_BYTES_MAX,
+        )
 
     async def _exchange(
         self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None, own: Mapping[str, str] | None,

@@ -5,6 +5,7 @@ import contextlib
 import signal
 
 import aiohttp
+from pydantic import SecretStr
 
 from bot.links import PUBLISHED_PAGES
 from bot.sms import TEXTS as SMS_TEXTS
@@ -13,6 +14,7 @@ from demo import people
 from settings import Settings
 from simulator import serve as serve_simulator
 from simulator.app import SmsAccount
+from simulator.pushing import Callbacks, Secrets
 
 
 async def serve(settings: Settings) -> None:
@@ -29,7 +31,10 @@ async def serve(settings: Settings) -> None:
             wechat_appid=settings.wechat_appid, wechat_secret=settings.wechat_secret.get_secret_value(),
             dingtalk_appkey=settings.dingtalk_appkey, dingtalk_appsecret=settings.dingtalk_appsecret.get_secret_value(),
             agent_id=settings.dingtalk_agent_id, templates=simulator_templates(), pages=PUBLISHED_PAGES,
-            links=[("小程序接口文档", f"{settings.public_url}/docs")], smtp_port=settings.simulator_smtp_port, sms=sms_account(settings),
+            links=[("对话", "/chat"), ("小程序接口文档", f"{settings.public_url}/docs")],
+            smtp_port=settings.simulator_smtp_port, sms=sms_account(settings),
+            wechat_oa=(settings.wechat_oa_appid, settings.wechat_oa_secret.get_secret_value()), callbacks=callbacks(settings),
+            api_url=f"http://127.0.0.1:{settings.port}/api/v1", people=people.EVERYBODY,
         )
     greeting.cancel()
 
@@ -42,6 +47,21 @@ def sms_account(settings: Settings) -> SmsAccount | None:
         "sdk_app_id": settings.sms_sdk_app_id, "sign_name": settings.sms_sign_name,
         "templates": {settings.sms_template_ids[kind]: text for kind, text in SMS_TEXTS.items() if kind in settings.sms_template_ids},
     }
+
+
+def callbacks(settings: Settings) -> Callbacks:
+    """Where our web processes listen for pushes, and with which secrets."""
+    def secrets(path: str, token: SecretStr, key: SecretStr) -> Secrets:
+        return Secrets(f"{base}{path}", token.get_secret_value(), key.get_secret_value())
+
+    base = f"http://127.0.0.1:{settings.port}/bot"
+    return Callbacks(
+        oa=secrets("/wechat/oa", settings.wechat_oa_token, settings.wechat_oa_aes_key),
+        miniapp=secrets("/wechat/miniapp", settings.wechat_push_token, settings.wechat_push_aes_key),
+        events=secrets("/dingtalk/events", settings.dingtalk_event_token, settings.dingtalk_event_aes_key),
+        robot_url=f"{base}/dingtalk/robot", card_url=f"{base}/dingtalk/cards",
+        card_secret=settings.dingtalk_card_secret.get_secret_value(),
+    )
 
 
 async def _hand_out_phones(settings: Settings) -> None:

@@ -13,11 +13,13 @@ MACHINES = {
     "filing": "备案",
     "content_check": "内容审核",
     "invitation": "顾问邀请",
+    "inbound_message": "平台推送",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",
     "programme": "项目", "policy": "政策版本", "round": "预约批次", "reservation": "预约",
 }
 LABELS: dict[str, dict[str, str]] = {
+    "inbound_message": {"received": "已接收", "working": "处理中", "done": "已处理", "failed": "处理失败"},
     "membership": {"active": "有效", "ended": "已解除"},
     "application": {
         "draft": "暂存", "submitted": "审核中", "returned": "退回补正", "approved": "审核通过", "rejected": "审核拒绝",

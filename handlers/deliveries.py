@@ -58,7 +58,8 @@ SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.i
 FROM taken JOIN notices n ON n.id = taken.notice_id LEFT JOIN persons p ON p.id = taken.person_id
 LEFT JOIN LATERAL (
   SELECT id, open_id FROM identities
-  WHERE person_id = taken.person_id AND platform = CASE taken.channel WHEN 'wechat_subscribe' THEN 'wechat' ELSE 'dingtalk' END
+  WHERE person_id = taken.person_id AND platform = CASE taken.channel
+    WHEN 'wechat_subscribe' THEN 'wechat' WHEN 'wechat_oa_template' THEN 'wechat_oa' ELSE 'dingtalk' END
   ORDER BY id DESC LIMIT 1
 ) i ON true
 ORDER BY taken.notice_id
@@ -316,6 +317,15 @@ async def _receipt(ctx: Context, delivery: Any) -> SendResult:
     if sender is None or delivery.provider_id is None:
         return SendResult(Outcome.REFUSED, error="nothing to ask for")
     return await answer_of(sender.receipt(delivery.provider_id), delivery)
+
+
+AWAITING = "SELECT * FROM deliveries WHERE channel = $1 AND provider_id = $2 AND state = 'accepted'"
+
+
+async def report_result(ctx: Context, channel: Channel, provider_id: str, result: SendResult) -> bool:
+    """The platform tells by itself what became of a message. False if none with that id waits for it (yet)."""
+    waiting = await rows(AWAITING, channel, provider_id)
+    return bool(waiting) and await settle(ctx, DeliveryState.ACCEPTED, [(one, result) for one in waiting]) > 0
 
 
 # --- what operators see ----------------------------------------------------------------------------------------------------

@@ -354,6 +354,14 @@ RECORDS = {
       SELECT p.id FROM appeals p LEFT JOIN approvals a ON a.id = p.approval_id LEFT JOIN freezes f ON f.id = p.freeze_id
       WHERE p.decided_by_id IN (a.decided_by_id, f.frozen_by_id, p.filed_by_id)
         OR (p.state IN ('upheld', 'overturned')) <> (p.decided_at IS NOT NULL)""",
+    "inbound_messages_keep_nothing_of_what_is_over": """
+      SELECT id, state FROM inbound_messages WHERE state IN ('done', 'failed') AND (payload IS NOT NULL OR answer IS NOT NULL)
+        OR (state IN ('done', 'failed')) <> (finished_at IS NOT NULL) OR (state = 'working') <> (leased_until IS NOT NULL)""",
+    "bot_identities_act_for_their_own_person": """
+      SELECT b.id FROM bot_identities b JOIN identities i ON i.id = b.identity_id JOIN memberships m ON m.id = b.membership_id
+      WHERE m.person_id <> i.person_id""",
+    "bindings_bind_their_own_person": """
+      SELECT b.id FROM bindings b JOIN identities i ON i.id = b.identity_id WHERE i.person_id <> b.person_id""",
     "payment_passwords_have_five_tries": "SELECT id, tries_spent FROM payment_passwords WHERE tries_spent NOT BETWEEN 0 AND 5",
     "sessions_keep_only_hashes": "SELECT id FROM sessions WHERE octet_length(token_hash) <> 32 OR expires_at <= created_at",
     "memberships_ended_have_their_moment": """

@@ -5,6 +5,7 @@ shows and asks for (还能收到 n 条), not whether a message is tried.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 
@@ -84,20 +85,36 @@ class ConsentsView(TypedDict):
     occasions: list[OccasionView]
 
 
-# A report that was counted is not counted again; `filter` says nothing about what somebody wants.
+# A report that was counted is not counted again; `filter` says nothing about what somebody wants. WeChat tells us of a popup by the
+# phone ($6 is phone) and by a push, in any order, and neither knows the other's name: of one answer to one template within ten
+# minutes each report of one source is paired with one of the other, and a pair counts once. The identity is locked meanwhile.
 REPORT = """
-WITH reported AS (
-  INSERT INTO subscription_reports (identity_id, template, nonce, answer, reported_at)
-  SELECT $1, r.template, $4, r.answer, $5 FROM unnest($2::text[], $3::text[]) AS r(template, answer)
-  ON CONFLICT (identity_id, template, nonce) DO NOTHING RETURNING template, answer
+WITH given AS (
+  SELECT r.template, r.answer FROM unnest($2::text[], $3::text[]) AS r(template, answer)
+  WHERE NOT EXISTS (SELECT FROM subscription_reports o WHERE o.identity_id = $1 AND o.template = r.template AND o.nonce = $4)
+), paired AS (
+  UPDATE subscription_reports r SET is_paired = true FROM given g
+  WHERE r.id = (
+    SELECT o.id FROM subscription_reports o
+    WHERE o.identity_id = $1 AND o.template = g.template AND o.answer = g.answer AND o.source <> $6 AND NOT o.is_paired
+      AND o.reported_at BETWEEN $5::timestamptz - interval '10 minutes' AND $5::timestamptz + interval '10 minutes'
+    ORDER BY o.id LIMIT 1)
+  RETURNING r.template
+), reported AS (
+  INSERT INTO subscription_reports (identity_id, template, nonce, answer, source, is_paired, reported_at)
+  SELECT $1, g.template, $4, g.answer, $6, g.template IN (SELECT template FROM paired), $5 FROM given g
+  ON CONFLICT (identity_id, template, nonce) DO NOTHING RETURNING template, answer, is_paired
 ), counted AS (
   INSERT INTO subscriptions (identity_id, template, remaining, updated_at)
-  SELECT $1, template, CASE answer WHEN 'accept' THEN 1 ELSE 0 END, $5 FROM reported WHERE answer <> 'filter'
+  SELECT $1, template, CASE answer WHEN 'accept' THEN 1 ELSE 0 END, $5 FROM reported WHERE answer <> 'filter' AND NOT is_paired
   ON CONFLICT (identity_id, template) DO UPDATE SET
     remaining = CASE EXCLUDED.remaining WHEN 1 THEN subscriptions.remaining + 1 ELSE 0 END, updated_at = EXCLUDED.updated_at
 )
 SELECT count(*) FROM reported
 """
+LOCK = "SELECT platform FROM identities WHERE id = $1 FOR NO KEY UPDATE"
+LOCK_PUSHED = "SELECT id FROM identities WHERE platform = 'wechat' AND app_id = $1 AND open_id = $2 FOR NO KEY UPDATE"
+REFUSED = "UPDATE subscriptions SET remaining = 0, updated_at = $3 WHERE identity_id = $1 AND template = ANY($2)"
 MINE = "SELECT template, remaining FROM subscriptions WHERE identity_id = $1"
 
 
@@ -123,14 +140,42 @@ async def report_consents(ctx: Context, answers: Sequence[tuple[str, Answer]], n
         raise TemplateUnknown
     async with transaction(ctx) as tx:
         identity_id = ctx.actor.identity_id
-        if await tx.value("SELECT platform FROM identities WHERE id = $1", identity_id) != "wechat":
+        if await tx.value(LOCK, identity_id) != "wechat":
             raise ConsentsElsewhere
         counted = await tx.value(
-            REPORT, identity_id, [kinds[template] for template, _ in answers], [str(answer) for _, answer in answers], nonce, ctx.now
+            REPORT, identity_id, [kinds[template] for template, _ in answers], [str(answer) for _, answer in answers], nonce, ctx.now,
+            "phone",
         )
         if counted:
             tx.record("consents.reported", "identity", identity_id or 0, templates=counted)
         return tx.reply(consents(ctx, {row.template: row.remaining for row in await tx.rows(MINE, identity_id)}))
+
+
+async def note_consents(
+    ctx: Context, app_id: str, open_id: str, answers: Sequence[tuple[str, str]], event: str, at: datetime,
+) -> None:
+    """What WeChat pushes about a popup, or about the switches in the phone's settings: (template id, answer) each."""
+    kinds = {template_id(ctx, kind): kind for kind in TEXTS}
+    known = {kinds[template]: answer for template, answer in answers if template in kinds and answer in set(Answer)}
+    if not known:
+        return
+    async with transaction(ctx) as tx:
+        identity_id = await tx.value(LOCK_PUSHED, app_id, open_id)
+        if identity_id is None:
+            return  # has never signed in: there is nobody to send to
+        nonce = f"{event[:32]}|{int(at.timestamp())}"
+        counted = await tx.value(REPORT, identity_id, list(known), list(known.values()), nonce, at, "push")
+        if counted:
+            tx.record("consents.pushed", "identity", identity_id, templates=counted)
+
+
+async def note_refused(ctx: Context, app_id: str, open_id: str, templates: Sequence[str]) -> None:
+    """A message was taken and then not shown, since there is no consent to its template left."""
+    kinds = {template_id(ctx, kind): kind for kind in TEXTS}
+    async with transaction(ctx) as tx:
+        identity_id = await tx.value(LOCK_PUSHED, app_id, open_id)
+        if identity_id is not None:
+            await tx.run(REFUSED, identity_id, [kinds[template] for template in templates if template in kinds], ctx.now)
 
 
 def consents(ctx: Context, remaining: Mapping[str, int]) -> ConsentsView:

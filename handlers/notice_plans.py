@@ -13,10 +13,13 @@ from models.accounts import OrganisationKind, Platform
 from models.notices import Channel
 
 # The first channel of each side; the others follow when it does not get through, e-mail behind the platforms, SMS at the end.
-BY_PLATFORM = {Platform.WECHAT: Channel.WECHAT_SUBSCRIBE, Platform.DINGTALK: Channel.DINGTALK_NOTICE}
-ENTERPRISE_CHAIN = (Platform.WECHAT, Platform.DINGTALK)
-OTHER_CHAIN = (Platform.DINGTALK, Platform.WECHAT)  # institutions and officials have the platform open at work
-PUSHED = (Channel.WECHAT_SUBSCRIBE, Channel.DINGTALK_NOTICE, Channel.EMAIL, Channel.SMS)
+BY_PLATFORM = {
+    Platform.WECHAT: Channel.WECHAT_SUBSCRIBE, Platform.WECHAT_OA: Channel.WECHAT_OA_TEMPLATE,
+    Platform.DINGTALK: Channel.DINGTALK_NOTICE,
+}
+ENTERPRISE_CHAIN = (Platform.WECHAT, Platform.WECHAT_OA, Platform.DINGTALK)
+OTHER_CHAIN = (Platform.DINGTALK, Platform.WECHAT_OA, Platform.WECHAT)  # institutions and officials have the platform open at work
+PUSHED = (Channel.WECHAT_SUBSCRIBE, Channel.WECHAT_OA_TEMPLATE, Channel.DINGTALK_NOTICE, Channel.EMAIL, Channel.SMS)
 BESIDE = 100  # the step of a mail that goes beside the chain: no chain is that long
 
 MINUTES_OF_A_DAY = 24 * 60
@@ -73,7 +76,10 @@ class Reader:
 
 READERS = """
 SELECT p.id, p.email IS NOT NULL AS has_email, p.phone IS NOT NULL AS has_phone, w.id IS NOT NULL AS has_wishes, w.muted, w.quiet_from,
-  w.quiet_until, array(SELECT DISTINCT i.platform FROM identities i WHERE i.person_id = p.id) AS platforms
+  w.quiet_until, array(
+    SELECT DISTINCT i.platform FROM identities i WHERE i.person_id = p.id
+      AND NOT EXISTS (SELECT FROM bot_identities b WHERE b.identity_id = i.id AND b.left_at IS NOT NULL)
+  ) AS platforms  -- who has left the Official Account or the corporation gets nothing there
 FROM persons p LEFT JOIN notice_preferences w ON w.person_id = p.id WHERE p.id = ANY($1)
 """
 

@@ -64,6 +64,9 @@ REDEMPTION = "pages/redemptions/show?id={subject_id}"
 ORDER_FIELDS = "order_number=number service "
 
 TEXTS: Mapping[str, Text] = {
+    "bot_answer": text(  # what was asked in a chat, when the chat could not take the answer any more
+        "对话答复", "{answer}", "pages/index/index", "answer time hint", hint="请打开小程序查看",
+    ),
     "approval_result": text(
         "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}。]", "pages/applications/show?id={subject_id}",
         "subject=title result time reason",

@@ -134,6 +134,19 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SceneCode:
+    """A QR code that opens the Official Account: what is in it, and where the platform shows its picture."""
+
+    url: str
+    image_url: str
+
+
+class Scenes(Protocol):
+    async def make(self, scene: str, seconds: int) -> SceneCode | None:
+        """A temporary code whose scan tells us `scene`. None while the platform does not answer: there are other ways to bind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """`logins` by platform (wechat, dingtalk), `senders` and `recallers` by channel; a channel that is not there is off."""
 
@@ -143,3 +156,4 @@ class Ports:
     codes: Codes | None = None  # where WeChat is set up
     recallers: dict[str, Recaller] = field(default_factory=dict)
     content_check: ContentCheck = field(default_factory=NoContentCheck)
+    scenes: Scenes | None = None

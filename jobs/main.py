@@ -19,7 +19,7 @@ from jobs.sweeper import Sweeper
 from settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
 log = structlog.get_logger(__name__)
 
@@ -35,9 +35,13 @@ class Delivering:
     name: str = "deliveries.deliver"
 
 
-async def run_jobs(settings: Settings, clock: Clock, ports: Ports, stop: asyncio.Event | None = None) -> None:
+async def run_jobs(
+    settings: Settings, clock: Clock, ports: Ports, stop: asyncio.Event | None = None,
+    beside: "Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]" = (),
+) -> None:
     """Work until SIGTERM or SIGINT, or until `stop` is set. The database is connected; `settings.database_url` is set.
 
+    beside: what else this process does until the event is set (app.py gives the bot's work here).
     On the way out what is in flight is finished, for up to five seconds.
     """
     assert settings.database_url is not None, "the leader's lock needs a connection of its own"
@@ -48,6 +52,7 @@ async def run_jobs(settings: Settings, clock: Clock, ports: Ports, stop: asyncio
         asyncio.create_task(sweeper.run()),
         *(asyncio.create_task(deliver(share, sweeper, clock, heartbeats, pauses, stop)) for share in shares(settings.notice_workers)),
     ]
+    works += [asyncio.create_task(work(stop)) for work in beside]
     helpers = [
         asyncio.create_task(tick_while_leading(settings.database_url.get_secret_value(), entries, sweeper)),
         asyncio.create_task(keep_beating(sweeper, heartbeats)),

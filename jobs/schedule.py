@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from handlers import (
     attachments,
     audit,
+    bindings,
+    bot_cards,
     consultants,
     content_checks,
     deliveries,
@@ -14,6 +16,7 @@ from handlers import (
     digests,
     draws,
     housekeeping,
+    inbound,
     institutions_standing,
     mailboxes,
     notices,
@@ -91,5 +94,9 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
         Entry("sessions.forget", hour, signing_in.forget_sessions),
         Entry("personal.reseal", hour, resealing.reseal_due),
+        Entry("inbound.release", at_once, inbound.release_expired),
+        Entry("inbound.forget", hour, inbound.forget_handled),
+        Entry("bindings.forget", hour, bindings.forget_bindings),
+        Entry("bot_cards.forget", hour, bot_cards.forget_cards),
         Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
     )

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from clock import Clock
 from handlers.ports import Ports
-from miniapp_api import deep_links, documents, pages, probes
+from miniapp_api import documents, pages, probes
 from miniapp_api.edge import EDGE, Edge, Endpoint, frame
 from miniapp_api.limits import POLICIES, Limiter, Policy
 from miniapp_api.routing import Api
@@ -34,7 +34,6 @@ def create_app(
     probes.add_to(app)
     documents.add_to(app, apis)
     pages.add_to(app, edge)
-    deep_links.add_to(app)
     app.on_cleanup.append(_close)
     return app
 

@@ -64,6 +64,7 @@ class Notice(Table):
 
 class Channel(StrEnum):
     WECHAT_SUBSCRIBE = "wechat_subscribe"
+    WECHAT_OA_TEMPLATE = "wechat_oa_template"
     DINGTALK_NOTICE = "dingtalk_notice"
     EMAIL = "email"
     SMS = "sms"
@@ -161,11 +162,16 @@ class SubscriptionReport(Table):
     template = chars(48)
     nonce = chars(64)
     answer = chars(16)
+    source = chars(8, default="phone")  # the phone's own report, or the platform's push about the same popup
+    is_paired = fields.BooleanField(default=False)  # the other source has told of it too
     reported_at = moment()
 
     class Meta:
         table = "subscription_reports"
-        constraints = (UniqueConstraint(fields=("identity_id", "template", "nonce"), name="subscription_reports_once"),)
+        constraints = (
+            UniqueConstraint(fields=("identity_id", "template", "nonce"), name="subscription_reports_once"),
+            CheckConstraint(check="source IN ('phone', 'push')", name="subscription_reports_source_known"),
+        )
 
 
 class NoticePreference(Table):

@@ -9,11 +9,15 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 from aiohttp import web
 
+from simulator.chat_page import ChatPage
 from simulator.clock import Clock
 from simulator.control import Control
 from simulator.dingtalk import DingTalk
 from simulator.mail import Mail
+from simulator.miniprogram import MiniProgram
+from simulator.official_account import OfficialAccount
 from simulator.page import Page
+from simulator.pushing import Callbacks, Pusher
 from simulator.sms import Sms
 from simulator.state import World
 from simulator.traffic import Traffic
@@ -48,6 +52,10 @@ class Options(TypedDict):
     links: NotRequired[Sequence[tuple[str, str]]]
     sms: NotRequired[SmsAccount | None]
     smtp_port: NotRequired[int | None]
+    wechat_oa: NotRequired[tuple[str, str]]
+    callbacks: NotRequired[Callbacks]
+    api_url: NotRequired[str]
+    people: NotRequired[Iterable[str]]
     real_now: NotRequired[Callable[[], float]]
 
 
@@ -64,6 +72,10 @@ def create_app(
     links: Sequence[tuple[str, str]] = (),
     sms: SmsAccount | None = None,
     smtp_port: int | None = None,
+    wechat_oa: tuple[str, str] = ("wx-oa", "wx-oa-secret"),
+    callbacks: Callbacks | None = None,
+    api_url: str = "",
+    people: Iterable[str] = (),
     real_now: Callable[[], float] = time.time,
 ) -> web.Application:
     """Platforms under /wechat, /dingtalk, /oapi and /sms, the hands under /control, the page at /; mail on a port of its own.
@@ -71,12 +83,16 @@ def create_app(
     `templates` are rows as WeChat's gettemplate shows them (priTmplId, title, content, type, and keywordEnumValueList
     where a keyword is an enum); `pages` the published pages without a leading slash. `clock_file` holds the offset of the
     whole development system in seconds (float64, little-endian) and is made if it is missing; `real_now` is what the
-    offset is added to (seconds since 1970).
+    offset is added to (seconds since 1970). `wechat_oa` is the Official Account's (appid, secret), `callbacks` where the project
+    listens for pushes; `api_url` its API, where the phones' mini-program signs in; `people` who is offered in the chat window.
     """
     clock = Clock(clock_file, real_now)
     world, traffic = World(clock), Traffic(clock)
-    wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages)
-    dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id)
+    pusher = Pusher(clock, callbacks or Callbacks())
+    templates = tuple(templates)
+    account = OfficialAccount(world, pusher, *wechat_oa, templates, wechat_appid, pages)
+    wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages, account, pusher)
+    dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id, pusher)
     page = Page(world, links)
     app = web.Application(middlewares=[traffic.middleware], client_max_size=BODY_BYTES_MAX)
     app.add_subapp("/wechat", wechat.application())
@@ -86,8 +102,10 @@ def create_app(
     messages = Sms(world, **sms) if sms else None
     if messages is not None:
         app.add_subapp("/sms", messages.application())
-    app.add_subapp("/control", Control(world, traffic, wechat, dingtalk, mail, messages).application())
+    hands = Control(world, traffic, wechat, dingtalk, MiniProgram(world, wechat, api_url), mail, messages)
+    app.add_subapp("/control", hands.application())
     app.router.add_get("/", page.show)
+    app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
 
     async def receive_mail(app: web.Application) -> None:
@@ -97,6 +115,8 @@ def create_app(
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
+        await pusher.close()
+        await dingtalk.talk.streams.close()
 
     async def close(_: web.Application) -> None:
         await mail.stop()

@@ -1,52 +1,27 @@
 """The hands of a developer or a test: people and their phones, disturbances, the clock. JSON only."""
 
 import dataclasses
-import json
 import math
 import re
 import secrets
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
 
 from simulator import lottery
+from simulator.chat import Chat
 from simulator.clock import Clock, ClockError
 from simulator.dingtalk import DingTalk
 from simulator.mail import Mail
+from simulator.miniprogram import MiniProgram
+from simulator.requests import answer, read, refuse
 from simulator.sms import Sms
 from simulator.state import Limits, Phone, World
 from simulator.traffic import KINDS, Fault, Handler, Traffic, to_json
 from simulator.wechat import WeChat
 from simulator.wechat_messages import ANSWERS, PopupError
-
-
-def refuse(status: int, code: str, title: str) -> NoReturn:
-    """End the request with a JSON refusal; the title is for the person who called."""
-    error: type[web.HTTPError] = {404: web.HTTPNotFound, 409: web.HTTPConflict, 415: web.HTTPUnsupportedMediaType}.get(
-        status, web.HTTPBadRequest
-    )
-    raise error(text=to_json({"code": code, "title": title}), content_type="application/json")
-
-
-def answer(body: Any) -> web.Response:
-    return web.Response(text=to_json(body), content_type="application/json")
-
-
-async def read(request: web.Request) -> dict[str, Any]:
-    if not request.can_read_body:
-        return {}
-    # A page of another site can send a form or text without being asked, but not this content type.
-    if request.content_type != "application/json":
-        refuse(415, "not_json", "请以 application/json 提交")
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        refuse(400, "not_an_object", "请求内容必须是 JSON 对象")
-    return body
 
 
 def moment(text: object) -> datetime:
@@ -77,8 +52,10 @@ async def fresh(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 class Control:
     def __init__(
-        self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk, mail: Mail, sms: Sms | None = None,
+        self, world: World, traffic: Traffic, wechat: WeChat, dingtalk: DingTalk, mini_program: MiniProgram, mail: Mail,
+        sms: Sms | None = None,
     ) -> None:
+        self._chat = Chat(world, wechat, dingtalk.talk, mini_program)
         self._world, self._traffic, self._wechat, self._dingtalk, self._mail, self._sms = world, traffic, wechat, dingtalk, mail, sms
         self._lottery_secret = secrets.token_bytes(32)
 
@@ -108,6 +85,9 @@ class Control:
         router.add_get("/clock", self.clock)
         router.add_post("/clock", self.move_clock)
         router.add_get("/lottery", self.lottery)
+        router.add_post("/pushes", self.set_pushes)
+        router.add_post("/stream/disconnect", self.disconnect)
+        self._chat.add_to(app)
         return app
 
     def _phone(self, request: web.Request) -> Phone:
@@ -129,9 +109,10 @@ class Control:
         name, platform = body.get("name"), body.get("platform", "wechat")
         if not isinstance(name, str) or not name.strip():
             refuse(400, "name_missing", "请填写姓名")
-        if platform not in {"wechat", "dingtalk"}:
-            refuse(400, "unknown_platform", "平台只能是 wechat 或 dingtalk")
-        phone = (self._wechat if platform == "wechat" else self._dingtalk).register(name.strip())
+        registers = {"wechat": self._wechat.register, "wechat_oa": self._wechat.account.register, "dingtalk": self._dingtalk.register}
+        if platform not in registers:
+            refuse(400, "unknown_platform", "平台只能是 wechat、wechat_oa 或 dingtalk")
+        phone = registers[platform](name.strip())
         for key in ("mobile", "country_code", "unionid"):
             setattr(phone, key, body.get(key, getattr(phone, key)))
         return answer(view(phone))
@@ -236,6 +217,7 @@ class Control:
         if errcode not in {40001, 42001}:
             refuse(400, "bad_errcode", "errcode 只能是 40001 或 42001")
         self._wechat.tokens.expire(errcode)
+        self._wechat.account.tokens.expire(errcode)
         self._dingtalk.gate.expire()
         return answer({"ok": True})
 
@@ -252,10 +234,24 @@ class Control:
         self._world.forget()
         self._traffic.forget()
         self._wechat.forget()
+        self._wechat.account.forget()
         self._dingtalk.forget()
         self._mail.forget()
         if self._sms is not None:
             self._sms.forget()
+        return answer({"ok": True})
+
+    async def set_pushes(self, request: web.Request) -> web.Response:
+        """{plain?, json?, job_status?}: how WeChat pushes, and what becomes of template messages."""
+        body, pusher = await read(request), self._wechat.pusher
+        pusher.plain, pusher.json = body.get("plain", pusher.plain) is True, body.get("json", pusher.json) is True
+        self._wechat.account.job_status = str(body.get("job_status", self._wechat.account.job_status))
+        return answer({"plain": pusher.plain, "json": pusher.json, "job_status": self._wechat.account.job_status})
+
+    async def disconnect(self, request: web.Request) -> web.Response:
+        """DingTalk's gateway sends its clients away; they come back by a new ticket."""
+        del request
+        await self._dingtalk.talk.streams.disconnect()
         return answer({"ok": True})
 
     async def clock(self, request: web.Request) -> web.Response:

@@ -10,6 +10,8 @@ from aiohttp import web
 from simulator.dingtalk_errors import NewApiError, OldApiError, as_dingtalk, new_answer, old_answer
 from simulator.dingtalk_gate import TOKEN_SECONDS, Gate, read_new, read_old
 from simulator.dingtalk_notices import Notices
+from simulator.dingtalk_talk import Talk
+from simulator.pushing import Pusher
 from simulator.state import Phone, World
 from simulator.traffic import Handler
 from simulator.wechat_messages import SENSITIVE
@@ -29,12 +31,16 @@ def invalid_parameter(name: str, message: str) -> NewApiError:
 
 
 class DingTalk:
-    def __init__(self, world: World, appkey: str, appsecret: str, agent_id: int | str) -> None:
+    def __init__(self, world: World, appkey: str, appsecret: str, agent_id: int | str, pusher: Pusher) -> None:
         self._world, self._appkey, self._appsecret, self._agent_id = world, appkey, appsecret, str(agent_id)
+        self.gate = Gate(self._world)
+        self.talk = Talk(world, self.gate, pusher, appkey, appsecret)
         self.forget()
 
     def forget(self) -> None:
-        self.gate = Gate(self._world)
+        """Connected streams stay: they are the project's, like its sockets."""
+        self.gate.forget()
+        self.talk.cards.clear()
         self.notices = Notices(self._world)
 
     def register(self, name: str) -> Phone:
@@ -50,6 +56,7 @@ class DingTalk:
         app.router.add_post(f"{notice}/getsendprogress", self.progress)
         app.router.add_post(f"{notice}/getsendresult", self.result)
         app.router.add_post(f"{notice}/recall", self.recall)
+        app.router.add_post("/robot/sendBySession", self.talk.session)
         return app
 
     def new_application(self) -> web.Application:
@@ -57,6 +64,7 @@ class DingTalk:
         app.router.add_post("/v1.0/oauth2/accessToken", self.new_token)
         app.router.add_post("/v1.0/oauth2/{corp_id}/token", self.unified_token)
         app.router.add_post("/v1.0/robot/oToMessages/batchSend", self.robot_send)
+        self.talk.add_to(app)
         return app
 
     @web.middleware

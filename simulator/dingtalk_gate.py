@@ -29,6 +29,9 @@ class Gate:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.forget()
+
+    def forget(self) -> None:
         self._tokens: dict[Issuer, Token] = {}
         self._known: dict[str, Token] = {}
         self._banned_until = 0.0

@@ -14,8 +14,11 @@ from simulator.state import Message, Phone, World
 
 SHOWN_PER_PHONE = 20
 MOVES = (("+1 小时", 3_600), ("+1 天", 86_400), ("+7 天", 604_800))
-KINDS = {"subscribe": "订阅消息", "work_notice": "工作通知", "robot": "机器人消息", "mail": "邮件", "sms": "短信"}
-PLATFORMS = {"wechat": "微信", "dingtalk": "钉钉", "email": "邮箱", "sms": "手机短信"}
+KINDS = {
+    "subscribe": "订阅消息", "work_notice": "工作通知", "robot": "机器人消息", "service": "客服消息", "oa_template": "服务号模板消息",
+    "card": "互动卡片", "said": "本人", "mail": "邮件", "sms": "短信",
+}
+PLATFORMS = {"wechat": "微信小程序", "wechat_oa": "微信服务号", "dingtalk": "钉钉", "email": "邮箱", "sms": "手机短信"}
 STYLE = """
 body{margin:0;background:#f2f3f5;color:#1f2329;font:15px/1.6 system-ui,"PingFang SC","Microsoft YaHei",sans-serif}
 header{position:sticky;top:0;background:#fff;padding:12px 24px;border-bottom:1px solid #dee0e3}

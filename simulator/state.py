@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from simulator.clock import Clock
 
-Platform = Literal["wechat", "dingtalk", "email", "sms"]
+Platform = Literal["wechat", "wechat_oa", "dingtalk", "email", "sms"]
 CodeKind = Literal["login", "phone"]
 CODE_SECONDS = 300  # both platforms: a code lives five minutes
 
@@ -66,6 +66,9 @@ class Phone:
     flow_controlled: bool = False
     consents: dict[str, int] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
+    is_following: bool = False  # of an Official Account
+    tags: set[int] = field(default_factory=set)
+    windows: dict[str, tuple[int, float]] = field(default_factory=dict)  # of customer-service messages: (left, until)
 
 
 @dataclass
@@ -85,7 +88,7 @@ def derived(*parts: str, length: int) -> str:
 
 def person_id(platform: Platform, app_id: str, name: str) -> str:
     """The openid (28 characters, as real ones) or userid that the person of this name has in this app."""
-    if platform == "wechat":
+    if platform in ("wechat", "wechat_oa"):
         return "o" + derived("openid", app_id, name, length=27)
     return "u" + hashlib.sha256(f"userid\n{app_id}\n{name}".encode()).hexdigest()[:15]
 
@@ -138,7 +141,8 @@ class World:
         """The phone of this person; registering the same name again finds the same phone."""
         key = person_id(platform, app_id, name)
         if key not in self.phones:
-            unionid = derived("unionid", platform, name, length=27)
+            # Follower and mini-program user of one open-platform account have one union id and two openids.
+            unionid = derived("unionid", platform.removesuffix("_oa"), name, length=27)
             self.phones[key] = Phone(key, name, platform, "o" + unionid, default_mobile(name), "86", self.clock.timestamp())
         return self.phones[key]
 

@@ -2,45 +2,33 @@
 
 import base64
 import hmac
-import json
-import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 
+from simulator.official_account import OfficialAccount, open_window, service_text
+from simulator.pushing import Pushed, Pusher
 from simulator.state import Phone, World
 from simulator.wechat_errors import WeChatError, answer, as_wechat
+from simulator.wechat_json import read_json
 from simulator.wechat_links import UrlLinks, check_code, draw
 from simulator.wechat_messages import SENSITIVE, Subscriptions
 from simulator.wechat_tokens import Tokens
 
-ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u([0-9a-fA-F]{4})")
 DOUBTFUL = ("加微信",)  # words that the content check leaves to a human
 IDLE_SECONDS = 7_200  # msg_sec_check wants a user of the last two hours
 CHECK_SCENES = {1, 2, 3, 4}
 
 
-async def read_json(request: web.Request, *, not_json: tuple[int, str] = (47001, "data format error")) -> dict[str, Any]:
-    """The body as an object. Characters beyond ASCII have to come as UTF-8: the platform refuses escaped ones."""
-    raw = await request.read()
-    try:
-        body = json.loads(raw.decode())
-    except ValueError:
-        raise WeChatError(*not_json) from None
-    if not isinstance(body, dict):
-        raise WeChatError(*not_json)
-    if any(int(code, 16) > 0x7F for code in ESCAPE.findall(raw)):
-        raise WeChatError(40033, "invalid charset. please check your request, if include \\uxxxx will create fail!")
-    return body
-
-
 class WeChat:
     def __init__(
-        self, world: World, appid: str, secret: str, templates: Iterable[Mapping[str, Any]], pages: Collection[str]
+        self, world: World, appid: str, secret: str, templates: Iterable[Mapping[str, Any]], pages: Collection[str],
+        account: OfficialAccount, pusher: Pusher,
     ) -> None:
         self._world, self._appid, self._secret = world, appid, secret
+        self.account, self.pusher = account, pusher
         self._templates, self._pages = tuple(templates), frozenset(pages)
         self.forget()
 
@@ -62,20 +50,29 @@ class WeChat:
         app.router.add_get("/wxaapi/newtmpl/gettemplate", self.list_templates)
         app.router.add_post("/wxa/getwxacodeunlimit", self.code_unlimited)
         app.router.add_post("/wxa/generate_urllink", self.url_link)
+        app.router.add_post("/wxa/generatescheme", self.url_scheme)
+        app.router.add_post("/cgi-bin/message/custom/send", self.send_service)
+        self.account.add_to(app)
         app.router.add_post("/wxa/msg_sec_check", self.check_text)
         return app
 
-    def _check_app(self, given: Mapping[str, Any], grant_type: str) -> None:
+    def _check_app(self, given: Mapping[str, Any], grant_type: str) -> Tokens:
+        """The tokens of the app that proved itself: mini-program and Official Account are two."""
         if not given.get("appid"):
             raise WeChatError(41002, "appid missing")
         if not given.get("secret"):
             raise WeChatError(41004, "appsecret missing")
-        if given["appid"] != self._appid:
+        apps = {self._appid: (self._secret, self.tokens)}
+        if grant_type == "client_credential":
+            apps.setdefault(self.account.appid, (self.account.secret, self.account.tokens))
+        if given["appid"] not in apps:
             raise WeChatError(40013, "invalid appid")
-        if not hmac.compare_digest(str(given["secret"]).encode(), self._secret.encode()):
+        secret, tokens = apps[given["appid"]]
+        if not hmac.compare_digest(str(given["secret"]).encode(), secret.encode()):
             raise WeChatError(40125, "invalid appsecret")
         if given.get("grant_type") != grant_type:
             raise WeChatError(40002, "invalid grant_type")
+        return tokens
 
     async def code2session(self, request: web.Request) -> web.Response:
         """Success has no errcode, and unionid only if the app is bound to an open-platform account."""
@@ -97,14 +94,13 @@ class WeChat:
         return answer({key: value for key, value in body.items() if value is not None}, "text/plain")
 
     async def token(self, request: web.Request) -> web.Response:
-        self._check_app(request.query, "client_credential")
-        value, seconds = self.tokens.plain()
+        value, seconds = self._check_app(request.query, "client_credential").plain()
         return answer({"access_token": value, "expires_in": seconds})
 
     async def stable_token(self, request: web.Request) -> web.Response:
         body = await read_json(request)
-        self._check_app(body, "client_credential")
-        value, seconds = self.tokens.stable(force=body.get("force_refresh") is True)
+        tokens = self._check_app(body, "client_credential")
+        value, seconds = tokens.stable(force=body.get("force_refresh") is True)
         return answer({"access_token": value, "expires_in": seconds})
 
     async def phone_number(self, request: web.Request) -> web.Response:
@@ -152,6 +148,42 @@ class WeChat:
         self.tokens.check(request.query.get("access_token"))
         link = self.links.make(await read_json(request))
         return answer({"errcode": 0, "errmsg": "ok", "url_link": link})
+
+    async def url_scheme(self, request: web.Request) -> web.Response:
+        self.tokens.check(request.query.get("access_token"))
+        body = await read_json(request)
+        page = body.get("jump_wxa")
+        link = self.links.make({**body, **(page if isinstance(page, dict) else {})}, "weixin://dl/business/?t=")
+        return answer({"errcode": 0, "errmsg": "ok", "openlink": link})
+
+    async def send_service(self, request: web.Request) -> web.Response:
+        """Customer-service messages of both apps have one address; the token tells whose it is."""
+        token = request.query.get("access_token")
+        if self.account.tokens.knows(token):
+            self.account.tokens.check(token)
+            await self.account.send_service(await read_json(request))
+        else:
+            self.tokens.check(token)
+            body = await read_json(request)
+            phone = self._world.person("wechat", body.get("touser"))
+            if phone is None:
+                raise WeChatError(40003, "invalid openid")
+            service_text(self._world, phone, body)
+        return answer({"errcode": 0, "errmsg": "ok"})
+
+    async def say(self, phone: Phone, text: str) -> Pushed:
+        """In the mini-program's conversation with customer service."""
+        open_window(phone, "message", self._world.clock.timestamp())
+        self._world.deliver(phone, "said", "", [("", text)], "", {})
+        return await self.push(phone, {"MsgType": "text", "Content": text, "MsgId": 24_000_000_000_000_000 + secrets.randbelow(10**15)})
+
+    async def enter(self, phone: Phone) -> Pushed:
+        open_window(phone, "enter", self._world.clock.timestamp())
+        return await self.push(phone, {"MsgType": "event", "Event": "user_enter_tempsession", "SessionFrom": ""})
+
+    async def push(self, phone: Phone, more: Mapping[str, Any]) -> Pushed:
+        fields = {"ToUserName": "gh_mini_program", "FromUserName": phone.id, "CreateTime": self.pusher.seconds(), **more}
+        return await self.pusher.wechat(self.pusher.callbacks.miniapp, self._appid, fields)
 
     async def check_text(self, request: web.Request) -> web.Response:
         """Version 2: the verdict is `result.suggest`, and errcode is 0 even for risky text."""

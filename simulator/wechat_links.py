@@ -60,7 +60,7 @@ class UrlLinks:
         self._pages = pages
         self._links: dict[str, tuple[str, float]] = {}
 
-    def make(self, body: Mapping[str, Any]) -> str:
+    def make(self, body: Mapping[str, Any], prefix: str = "https://wxaurl.cn/") -> str:
         path, query = body.get("path", ""), body.get("query", "")
         if self._world.tally.add("wechat.link", self._world.window(1)) > self._world.limits.wechat_links_per_second:
             raise WeChatError(44990, "reach max api second frequence limit")
@@ -70,7 +70,7 @@ class UrlLinks:
             raise WeChatError(40212, "invalid query")
         if body.get("env_version", "release") not in VERSIONS:
             raise WeChatError(85402, "invalid env_version")
-        link = f"https://wxaurl.cn/{secrets.token_urlsafe(8)}"
+        link = f"{prefix}{secrets.token_urlsafe(8)}"
         self._links[link] = (f"{path}?{query}" if query else path, self._ends(body))
         return link
 

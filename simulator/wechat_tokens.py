@@ -67,6 +67,9 @@ class Tokens:
         self._forced_at = now
         return True
 
+    def knows(self, value: str | None) -> bool:
+        return value in self._all
+
     def check(self, value: str | None) -> None:
         """Raise what the platform answers to a call with this token."""
         if not value:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +24,9 @@ from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - 
 from tests.fakes import Clock, ports
 from tests.shapes import shape
 from tests.world import World
+
+if TYPE_CHECKING:
+    from tests.chats import Chats
 
 SERVERS = ROOT / "var" / "test"
 # Limits have tests of their own.
@@ -129,6 +133,17 @@ async def world(database: asyncpg.Connection, clock: Clock, settings: Settings) 
     )
     async with TestClient(TestServer(app)) as client:
         yield World(client, database, clock, settings, gateways)
+
+
+@pytest.fixture
+async def chats(
+    database: asyncpg.Connection, clock: Clock, settings: Settings, servers: EmbeddedServers, tmp_path: Path,
+) -> AsyncIterator["Chats"]:
+    """The application with its bot, the platforms beside it, and a worker that works when it is told."""
+    from tests.chats import open_chats
+
+    async with open_chats(database, clock, settings, servers.redis_url, tmp_path) as found:
+        yield found
 
 
 def days(number: float) -> timedelta:

@@ -153,6 +153,12 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     submitted = await world.value("SELECT min(attachment_id) FROM application_files")
     found.add("submitted attachment", BUYERS | {"admin"}, attachment_id=submitted)
     found.add("private picture", set(), picture_id=await file(world, me, "business_licence"))
+    bot = await world.value(
+        "WITH i AS (INSERT INTO identities (person_id, platform, app_id, open_id, created_at) VALUES ($1,'wechat_oa','oa','o-bot',$2)"
+        " RETURNING id) INSERT INTO bot_identities (identity_id, has_chosen, bound_at) SELECT id, false, $2 FROM i RETURNING identity_id",
+        me.person_id, now,
+    )
+    found.add("bound chat", {"buyer_owner"}, identity_id=bot)
     await _notice(world, me, found)
     await _reviews(world, shop, callers, found)
     await _appeal(world, member, found)
@@ -323,6 +329,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/officials/\{membership_id\}", ("official",)),
     (r"/sessions/\{session_id\}", ("session",)),
     (r"/notices/\{notice_id\}", ("notice",)),
+    (r"/bindings/\{identity_id\}", ("bound chat",)),
     (r"/reservations/\{reservation_id\}", ("reservation",)),
     (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|voiding|finalisation)$", ("managed round", "draft round")),
     (r"PUT /rounds/\{round_id\}$", ("managed round", "draft round")),

@@ -184,6 +184,18 @@ BREAKS = {
     ),
     "appeals_in_review_have_one_open_approval": APPEAL.format(state="in_review", decided_by="NULL", decided_at="NULL"),
     "appeals_are_decided_by_another_reviewer": APPEAL.format(state="upheld", decided_by="decided_by_id", decided_at="decided_at"),
+    "inbound_messages_keep_nothing_of_what_is_over": (
+        "INSERT INTO inbound_messages (platform, app_id, open_id, kind, dedupe_hash, state, payload, attempts, received_at, due_at,"
+        " finished_at) VALUES ('wechat_oa', 'a', 'o', 'said', '\\x00', 'done', '\\x01', 1, now(), now(), now())"
+    ),
+    "bot_identities_act_for_their_own_person": (
+        "INSERT INTO bot_identities (identity_id, membership_id, has_chosen, bound_at) SELECT i.id, m.id, true, now()"
+        " FROM identities i JOIN memberships m ON m.person_id <> i.person_id LIMIT 1"
+    ),
+    "bindings_bind_their_own_person": (
+        "INSERT INTO bindings (person_id, identity_id, scene_hash, code_hash, created_at, expires_at, used_at)"
+        " SELECT p.id, i.id, '\\x00', '\\x00', now(), now(), now() FROM identities i JOIN persons p ON p.id <> i.person_id LIMIT 1"
+    ),
     "payment_passwords_have_five_tries": "UPDATE payment_passwords SET tries_spent = 6",
     "sessions_keep_only_hashes": "UPDATE sessions SET token_hash = 'a-token'",
     "memberships_ended_have_their_moment": "UPDATE memberships SET state = 'ended'",

@@ -124,7 +124,7 @@ async def test_a_mail_arrives_with_chinese_text_its_html_twin_and_a_deep_link():
         "Message-ID": "<N42.approval_result@qifuquan.example.com>", "Auto-Submitted": "auto-generated",
         "Date": "Mon, 02 Mar 2026 01:00:00 +0000",
     }
-    link = f"{URL}/open?page=pages%2Fapplications%2Fshow%3Fid%3D7"
+    link = f"{URL}/go/pages/applications/show?id=7"
     text, html = content(mail, "plain"), content(mail, "html")
     assert text.split("\n\n")[:3] == [MESSAGE.title, MESSAGE.body, link]
     assert f'<a href="{link}"' in html
@@ -297,7 +297,7 @@ async def test_in_development_a_mail_appears_on_the_page_of_its_mailbox(tmp_path
         async with client.get("/control/phones/anna@example.com/messages") as response:
             first, again = (await response.json())["messages"]
         assert (first["title"], first["kind"]) == ("【企服券】审核结果：审核通过", "mail")
-        assert first["link"] == f"{URL}/open?page=pages%2Fapplications%2Fshow%3Fid%3D7"
+        assert first["link"] == f"{URL}/go/pages/applications/show?id=7"
         assert [label for label, _ in again["fields"]] == ["", "重复"]
         async with client.get("/") as response:
             page = await response.text()

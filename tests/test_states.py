@@ -23,6 +23,7 @@ TERMINAL = {
     "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
     "invitation": {"accepted", "declined", "revoked", "expired"},
     "content_check": set(),  # a newer text is checked anew
+    "inbound_message": {"done", "failed"},
     "membership": {"ended"},
     "order": {"completed", "closed"},
     "policy": {"confirmed", "discarded"},
@@ -41,6 +42,7 @@ FIRST = {
     "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
     "invitation": {"live"},
     "content_check": {"pending"},
+    "inbound_message": {"received"},
 }
 
 

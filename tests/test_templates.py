@@ -135,7 +135,7 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",
         "institution_standing", "consultant_progress", "review_revealed", "review_replied", "text_hidden", "review_digest",
         "order_frozen", "risk_proposed", "appeal_result", "redemption_result", "payout_result", "price_requested",
-        "price_confirmed", "payment_approved", "payment_rejected", "digest", "filing_revoked",
+        "price_confirmed", "payment_approved", "payment_rejected", "digest", "bot_answer", "filing_revoked",
         "demand_posted", "demand_reminder", "demand_alternatives", "demand_answered", "demand_closed",
     }
 

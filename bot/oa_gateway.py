@@ -1,0 +1,89 @@
+"""The Official Account as `handlers.ports` wants it: template messages with their results, and QR codes with a scene."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+from bot.links import page_for
+from bot.templates import TEMPLATES, fill
+from bot.transport import PlatformError
+from bot.wechat import WeChat
+from bot.wechat_gateway import APP_REFUSED
+from handlers.ports import Message, Outcome, SceneCode, SendResult
+
+log = structlog.get_logger(__name__)
+
+# Does not follow us (any more), has blocked us, template messages switched off: normal, the next channel has it.
+NO_CONSENT = frozenset({43004, 43019, 43101})
+REFUSED = frozenset({43116, 40003, 40037, 47003, 45168})
+OUR_FAULT = frozenset({40037, 47003})
+SENT_ALREADY = 40241  # "duplicate in 60 seconds": the first of the two is on its way
+# Too often to this person; busy, which bursts of some hundred a second bring about; the app itself is refused.
+RETRY_SECONDS: Mapping[int | str, float] = {43117: 10, -1: 2, 45011: 60, 45009: 3600, **dict.fromkeys(APP_REFUSED, 60)}
+SHOW_QR = "https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket="
+
+
+class WeChatTemplateSender:
+    """Since May 2023 a template message is its typed keywords and nothing else: no first line, no remark, no colour, no line breaks.
+
+    `template_ids` maps a kind to the account's template; kinds without one have the simulator's id.
+    """
+
+    def __init__(self, client: WeChat, mini_program_appid: str, template_ids: Mapping[str, str] | None = None) -> None:
+        self._client, self._appid, self._ids = client, mini_program_appid, template_ids or {}
+
+    async def send(self, message: Message) -> SendResult:
+        template = TEMPLATES.get(message.kind)
+        if template is None:
+            log.error("message_without_template", kind=message.kind)
+            return SendResult(Outcome.REFUSED, error="no template for this kind")
+        body: dict[str, Any] = {
+            "touser": message.open_id,
+            "template_id": self._ids.get(message.kind, f"oa_{template.default_id}"),
+            "miniprogram": {"appid": self._appid, "pagepath": page_for(message.kind, message.page)},
+            "client_msg_id": message.reference,  # the same one again within ten minutes is not sent again
+            "data": fill(template, message.fields),
+        }
+        try:
+            answer = await self._client.send_template(body)
+        except PlatformError as error:
+            return outcome_of(error, message.kind)
+        return SendResult(Outcome.ACCEPTED, provider_id=str(answer["msgid"]))
+
+    async def receipt(self, provider_id: str) -> SendResult:
+        """Nothing can be asked: the result comes by itself, as TEMPLATESENDJOBFINISH (bot/events.py)."""
+        return SendResult(Outcome.RETRY, provider_id=provider_id)
+
+
+def outcome_of(error: PlatformError, kind: str) -> SendResult:
+    if error.code in NO_CONSENT:
+        log.debug("no_consent", kind=kind)
+        return SendResult(Outcome.NO_CONSENT, error=str(error))
+    if error.code == SENT_ALREADY:
+        return SendResult(Outcome.DELIVERED, error=str(error))
+    if error.code in REFUSED:
+        report = log.error if error.code in OUR_FAULT else log.warning
+        report("message_refused", kind=kind, code=error.code, message=error.message)
+        return SendResult(Outcome.REFUSED, error=str(error))
+    if error.code in APP_REFUSED or not error.retryable:
+        log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
+    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))
+
+
+class WeChatScenes:
+    def __init__(self, client: WeChat) -> None:
+        self._client = client
+
+    async def make(self, scene: str, seconds: int) -> SceneCode | None:
+        body = {"expire_seconds": seconds, "action_name": "QR_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}}
+        try:
+            found = await self._client.qrcode.create(body)
+        except PlatformError as error:
+            log.warning("scene_not_made", code=error.code, message=error.message)
+            return None
+        url, ticket = found.get("url"), found.get("ticket")
+        if not isinstance(url, str) or not isinstance(ticket, str):
+            return None
+        return SceneCode(url, SHOW_QR + quote(ticket, safe=""))

@@ -1,0 +1,174 @@
+"""From a kept push to its answer: who says it, what it means, what goes back (docs/decisions/0180).
+
+Any number of processes work side by side. What was said is forgotten as soon as it has been understood; from then on only the
+sending is repeated, so that a platform which is away never makes a conversation happen twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from bot.answers import Part, parts_of
+from bot.binding_talk import BindingTalk
+from bot.channels import Channels
+from bot.events import Events, NotYetError
+from bot.menus import Tagger
+from bot.talk import Reply, Said, Saying
+from bot.transport import PlatformError
+from clock import Clock
+from handlers import inbound, talk_windows
+from handlers.context import SYSTEM, Context
+from handlers.inbound import Taken
+from handlers.ports import Ports
+from handlers.refusals import Busy, Refusal
+from handlers.speakers import Speaker, actor_of, speaker_of
+from handlers.talk_windows import Opened
+from models.accounts import Platform
+from models.inbound import InboundKind
+from settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WORK_SECONDS = 30  # half of the lease
+ONLY_TEXT = Reply("暂时只能看懂文字。请直接输入您要办理的事项，例如「我的券」「我的订单」。")
+GAVE_UP = Reply("抱歉，刚才的消息没有处理成功，请稍后重新发送。")
+Converse = Callable[[Context, Saying], Awaitable[list[Reply]]]
+
+
+class Worker:
+    """`turn` does what is due now; `run` does so until it is told to stop."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, ports: Ports, channels: Channels, events: Events, binding: BindingTalk, tagger: Tagger,
+        converse: Converse,
+    ) -> None:
+        self._settings, self._clock, self._ports = settings, clock, ports
+        self._channels, self._events, self._binding, self._tagger, self._converse = channels, events, binding, tagger, converse
+
+    def _context(self, name: str) -> Context:
+        return Context(SYSTEM, self._clock.now(), self._settings, self._ports, name)
+
+    async def turn(self) -> int:
+        """Take what is due and see it through. Returns how much was taken."""
+        found = await inbound.claim(self._context("talk"), self._settings.talk_workers)
+        await asyncio.gather(*(self._see_through(taken) for taken in found))
+        return len(found)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; what has been taken is finished. A slow message does not keep the others waiting."""
+        tasks: set[asyncio.Task[None]] = set()
+        while not stop.is_set():
+            found: Sequence[Taken] = ()
+            if room := self._settings.talk_workers - len(tasks):
+                with suppress(Busy):  # the database is away: the messages wait there
+                    found = await inbound.claim(self._context("talk"), room)
+            for taken in found:
+                task = asyncio.create_task(self._see_through(taken))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            if not found:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self._settings.talk_poll_seconds)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- one message --------------------------------------------------------------------------------------------------
+
+    async def _see_through(self, taken: Taken) -> None:
+        """Whatever happens, the message is settled or its lease ends; an error's text might hold what was said and is not logged."""
+        ctx = self._context(f"talk-{taken.id}")
+        try:
+            async with asyncio.timeout(WORK_SECONDS):
+                await self._work(ctx, taken)
+            await inbound.finish(ctx, taken)
+        except NotYetError:
+            await self._put_off(ctx, taken, "not yet")
+        except (Busy, TimeoutError) as error:
+            await self._put_off(ctx, taken, type(error).__name__)
+        except PlatformError as error:
+            log.warning("talk_platform_away", code=error.code, message=error.message)
+            await self._put_off(ctx, taken, str(error))
+        except Exception as error:  # noqa: BLE001 - one message that breaks its worker must not take the others with it
+            log.error("talk_broke", kind=type(error).__name__, at=_place(error))  # noqa: TRY400 - see above
+            await self._put_off(ctx, taken, type(error).__name__)
+
+    async def _put_off(self, ctx: Context, taken: Taken, error: str) -> None:
+        try:
+            will_return = await inbound.put_off(ctx.at(self._clock.now()), taken, error)
+            if not will_return and taken.kind is InboundKind.SAID and taken.answer is None:
+                apology = {"parts": parts_of(self._settings, Platform(taken.platform), taken.open_id, {"message_id": ""}, [GAVE_UP])}
+                await self._channels.send(ctx, taken, {"route": {}, "person_id": None, **apology}, _nobody)
+        except (Busy, PlatformError):
+            log.warning("talk_not_settled")  # the lease ends, and somebody else takes it
+
+    async def _work(self, ctx: Context, taken: Taken) -> None:
+        answer = taken.answer
+        if answer is None:
+            assert taken.payload is not None, "neither what was said nor its answer is there"
+            if taken.kind is InboundKind.EVENT:
+                replies, person_id = await self._events.handle(ctx, taken), None
+            else:
+                replies, person_id = await self._understand(ctx, taken, taken.payload)
+            answer = self._answer(taken, replies, person_id)
+            if not answer["parts"] or not await inbound.keep_answer(ctx, taken, answer):
+                return
+
+        async def keep(left: list[Part]) -> bool:
+            return await inbound.keep_answer(ctx, taken, {**answer, "parts": left})
+
+        # The moment of sending, not that of asking: windows close while somebody thinks.
+        await self._channels.send(ctx.at(self._clock.now()), taken, answer, keep)
+
+    def _answer(self, taken: Taken, replies: Sequence[Reply], person_id: int | None) -> dict[str, Any]:
+        payload = taken.payload or {}
+        names = ("said", "message_id", "in_group", "session_webhook", "session_until")
+        route = {name: payload[name] for name in names if name in payload}
+        parts = parts_of(self._settings, Platform(taken.platform), taken.open_id, {"message_id": "", **route}, replies) if replies else []
+        return {"parts": parts, "route": route, "person_id": person_id}
+
+    async def _understand(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> tuple[list[Reply], int | None]:
+        said, at = Said(payload["said"]), datetime.fromtimestamp(payload["at"], UTC)
+        if taken.platform != Platform.DINGTALK:
+            opened = Opened.TAP if said is Said.MENU else Opened.MESSAGE
+            await talk_windows.open_window(ctx, taken.platform, taken.app_id, taken.open_id, opened, at)
+        saying = Saying(
+            Platform(taken.platform), taken.app_id, taken.open_id, said, payload["text"], payload["message_id"], at,
+            bool(payload.get("in_group")), payload.get("values") or {},
+        )
+        if not saying.text.strip():
+            return [ONLY_TEXT], None
+        speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
+        if (replies := await self._binding.answer(ctx, saying, speaker)) is not None:
+            return replies, None
+        speaker = speaker or await speaker_of(saying.platform, saying.app_id, saying.open_id)
+        if speaker is None:
+            return [self._binding.how_to], None
+        return await self._talk(ctx, saying, speaker), speaker.person_id
+
+    async def _talk(self, ctx: Context, saying: Saying, speaker: Speaker) -> list[Reply]:
+        ctx = Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
+        try:
+            replies = await self._converse(ctx, saying)
+        except Busy:
+            raise
+        except Refusal as refusal:
+            replies = [Reply(f"{refusal.title}。", private=True)]
+        # 切换身份 may just have been said: the menu follows.
+        await self._tagger.follow(saying.platform, saying.open_id, speaker, await actor_of(speaker.identity_id))
+        return replies
+
+
+async def _nobody(_: list[Part]) -> bool:
+    return True
+
+
+def _place(error: BaseException) -> str:
+    """Where it broke, without a value of any variable."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "-"
