@@ -179,9 +179,8 @@ class Settings(BaseSettings):
 
     def _development_left_overs(self) -> list[str]:
         problems = [f"{name.upper()} is the development default" for name in (
-            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key",
-            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "wechat_oa_secret", "wechat_oa_token",
-            "wechat_push_token", "dingtalk_event_token", "dingtalk_card_secret",
+            "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key", "wechat_oa_secret",
+            "wechat_oa_token", "wechat_push_token", "dingtalk_event_token", "dingtalk_card_secret",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
         if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
             problems.append("PERSONAL_KEYS is the development default")
