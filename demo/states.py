@@ -8,7 +8,8 @@ from models.states import Graph
 
 # What people call each machine and its states; tests/test_states.py wants every one of them.
 MACHINES = {
-    "inbound_message": "平台推送", "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
+    "inbound_message": "平台推送",
+    "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
     "consultant": "服务顾问", "delivery": "消息投递",
     "order": "订单", "product": "服务产品", "product_version": "产品修改版本", "institution": "服务机构",
     "redemption": "兑付申请", "payout_batch": "兑付批次", "payout_line": "划拨明细",

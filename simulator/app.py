@@ -85,6 +85,11 @@ def create_app(
     app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
 
+    _end_with(app, traffic, pusher, dingtalk, clock)
+    return app
+
+
+def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: DingTalk, clock: Clock) -> None:
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
@@ -96,7 +101,6 @@ def create_app(
 
     app.on_shutdown.append(release)
     app.on_cleanup.append(close)
-    return app
 
 
 async def serve(host: str, port: int, **options: Unpack[Options]) -> None:
