@@ -115,8 +115,9 @@ class Settings(BaseSettings):
     sms_template_ids: dict[str, str] = Field(default_factory=dict)
 
     # --- the bot: an Official Account, what the platforms push to us, and DingTalk's robot ----------------------------
+    # Another app than the mini-program, bound to the same open-platform account so that both have one union id.
     wechat_oa_appid: str = "wx-oa-development"
-    wechat_oa_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    wechat_oa_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)  # AppSecret of that account: its tokens are its own
     # 公众号后台「服务器配置」: the token (3 to 32 letters and digits) and the EncodingAESKey; the mini-program has its own pair
     # under 消息推送, DingTalk one under 事件订阅.
     wechat_oa_token: SecretStr = SecretStr(DEVELOPMENT_SECRET)

@@ -22,7 +22,7 @@ import logs
 from bench import data, demand_fanout, processes, report
 from bench.batches import Batches
 from bench.load import Plan
-from bench.report import Side, compare, middle
+from bench.report import CALLBACKS, SLOW, Side, compare, middle
 from bench.sizes import SIZES, Size
 from embedded.daemon import free_port
 from embedded.lease import EmbeddedServers
@@ -65,7 +65,7 @@ class Bench:
 
     def __init__(self, size: Size, postgres: int, sides: dict[str, tuple[int, int]]) -> None:
         self.size, self.postgres, self.sides = size, postgres, sides
-        self._next = dict.fromkeys(HTTP, 0)
+        self._next = dict.fromkeys((*HTTP, CALLBACKS, SLOW), 0)
 
     def measure(self, work: str, side: str, seconds: float | None = None) -> Side:
         pid, port = self.sides[side]
@@ -128,6 +128,40 @@ class Bench:
         return found
 
 
+async def hold_the_table(url: str, stop: asyncio.Event) -> None:
+    """A database that takes three seconds for an insert, every second time."""
+    connection = await asyncpg.connect(url)
+    try:
+        while not stop.is_set():
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE inbound_messages IN SHARE MODE")
+                await asyncio.sleep(3)
+            await asyncio.sleep(0.5)
+    finally:
+        await connection.close()
+
+
+async def callbacks(bench: Bench, owner_url: str, works: list[str]) -> list[dict[str, Any]]:
+    """Pushes against a handler that only verifies and decrypts; then how long an answer takes while the database does not."""
+    found = []
+    if CALLBACKS in works:
+        turns: dict[str, list[Side]] = {"floor": [], "ours": []}
+        for turn in range(bench.size.repeats):
+            for side in sorted(turns, reverse=bool(turn % 2)):
+                turns[side].append(await asyncio.to_thread(bench.measure, CALLBACKS, side))
+        found.append(compare(CALLBACKS, middle(turns["ours"]), middle(turns["floor"])))
+    if SLOW in works:
+        stop = asyncio.Event()
+        holding = asyncio.create_task(hold_the_table(owner_url, stop))
+        slow = await asyncio.to_thread(bench.measure, SLOW, "ours", 10.0)
+        stop.set()
+        await holding
+        found.append(compare(SLOW, slow, slow))
+    for each in found:
+        say(each)
+    return found
+
+
 def say(entry: dict[str, Any]) -> None:
     print("  ", entry["id"], *(f"{name}={entry[name]}" for name in entry if name.startswith("ratio_")), flush=True)
 
@@ -162,13 +196,17 @@ def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict
         }
         bench = Bench(size, servers.postgres.pid, sides)
         web = bench.web(works)
+        port = str(free_port())
+        beside = {"floor": stack.enter_context(processes.server("bench.callback_floor", VAR / "callback_floor.log", {"PORT": port}))}
+        pushed = Bench(size, servers.postgres.pid, {**sides, **beside})
+        web += uvloop.run(callbacks(pushed, named(servers.owner_url, DATABASE), works))
         return web + uvloop.run(measure_batches(bench, settings, named(servers.owner_url, DATABASE), endpoint, works))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a must is missed")
-    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, BESIDE.replace(", ", "+"))))
+    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, BESIDE.replace(", ", "+"), CALLBACKS, SLOW.replace(", ", "+"))))
     arguments = parser.parse_args()
     size, works = SIZES[os.environ.get("SIZE", "small")], [work.replace("+", ", ") for work in arguments.works.split(",")]
     Path(VAR).mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from bench.pushes import target_and_body
+from bench.report import CALLBACKS, SLOW
 from bench.sizes import SEARCHED, SIZES, SPEND_FEN, Size
 
 CONNECTIONS = 32
@@ -73,7 +75,12 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
                            "max_price_fen": 900_000, "sort": "price_asc"})
         return request("GET", ("/api/v1/products?" if ours else "/w4?") + query, None)
 
-    return {"W1": wallet, "W2": reserve, "W3": pay, "W4": search}
+    def callback(i: int) -> bytes:
+        # The numbers begin anew in each process: a message of the turn before would be known already.
+        path, body = target_and_body(time.time_ns() + i)
+        return request("POST", path, None, body)
+
+    return {"W1": wallet, "W2": reserve, "W3": pay, "W4": search, CALLBACKS: callback, SLOW: callback}
 
 
 class Connection:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 import app
 import logs
+from bot.assembly import mount
 from handlers import orders
 from handlers.context import Context
 from miniapp_api.apis import APIS
@@ -38,12 +39,13 @@ async def pay_verified(ctx: Context, order_id: int, body: PayBody) -> orders.Ord
 
 async def main(settings: Settings) -> None:
     assert settings.redis_url is not None
-    async with app.database(settings, "web"), app.platforms(settings) as ports:
+    async with app.database(settings, "web"), app.outside(settings) as (gateways, ports):
         logs.configure(Mode.PRODUCTION, "web")  # JSON lines, as on servers
         web = create_app(
             settings=settings, clock=app.clock_of(settings), ports=ports, apis=[*APIS, api],
             redis_url=settings.redis_url.get_secret_value(), policies=HIGH,
         )
+        mount(web, settings, app.clock_of(settings), ports, gateways)
         print(settings.port, flush=True)
         await serve(web, settings.host, settings.port, drain_seconds=1)
 

@@ -20,19 +20,23 @@ class Must:
     cpu_max: float | None = None
     p99_max: float | None = None
     seconds_max: float | None = None
+    p99_ms_max: float | None = None  # of ours alone: what somebody waits for
 
 
+CALLBACKS, SLOW = "callbacks", "callbacks, database slow"
 MUSTS = {
     "W1": Must(0.5, 2.0, 2.0), "W2": Must(0.4, 2.5, 2.0), "W3": Must(0.3, 3.3, 2.0), "W4": Must(0.8),
     "W5": Must(seconds_max=1.5), "W6": Must(seconds_max=1.5), "W7": Must(seconds_max=1.5), "W8": Must(0.7), "W9": Must(seconds_max=2.0),
     "W10": Must(0.2),
     "W3 beside W6, W7": Must(p99_max=2.0),
+    CALLBACKS: Must(), SLOW: Must(p99_ms_max=1_000),
 }
 TITLES = {
     "W1": "wallet of 20 vouchers", "W2": "reserve", "W3": "pay, without the password's hash", "W4": "search with exact total",
     "W5": "draw and vouchers", "W6": "expire", "W7": "system reviews", "W8": "deliver notices", "W9": "scores of everybody anew",
     "W10": "demands to 1,000 institutions",
     "W3 beside W6, W7": "pay while batches run; floor: pay alone",
+    CALLBACKS: "pushes kept; floor: verify and decrypt", SLOW: "the same, the table held for 3 s at a time",
 }
 Side = dict[str, float]
 
@@ -53,6 +57,8 @@ def compare(work: str, ours: Side, floor: Side) -> dict[str, Any]:
     for ratio, most in (("ratio_cpu", must.cpu_max), ("ratio_p99", must.p99_max), ("ratio_seconds", must.seconds_max)):
         if most and found[ratio] > most:
             missed.append(f"{ratio.removeprefix('ratio_')} {found[ratio]} > {most}")
+    if must.p99_ms_max and ours["p99_ms"] > must.p99_ms_max:
+        missed.append(f"p99 {ours['p99_ms']:.0f} ms > {must.p99_ms_max:.0f}")
     return {**found, "missed": missed}
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Awaitable
 
 import structlog
 
@@ -48,22 +49,12 @@ class BindingTalk:
 
     async def _said_code(self, ctx: Context, saying: Saying, code: str) -> Reply:
         user = PlatformUser(saying.app_id, saying.open_id, None)
-        try:
-            return bound_reply(await bindings.bind_by_code(ctx, saying.platform, user, code))
-        except Busy:
-            raise
-        except Refusal as refusal:
-            return Reply(f"{refusal.title}。", private=True)
+        return await _told(bindings.bind_by_code(ctx, saying.platform, user, code))
 
     async def scanned(self, ctx: Context, app_id: str, open_id: str, scene: str) -> Reply:
         """A QR code of ours was scanned by this follower."""
         user = PlatformUser(app_id, open_id, await self._union_id(open_id))
-        try:
-            return bound_reply(await bindings.bind_by_scene(ctx, Platform.WECHAT_OA, user, scene))
-        except Busy:
-            raise
-        except Refusal as refusal:
-            return Reply(f"{refusal.title}。", private=True)
+        return await _told(bindings.bind_by_scene(ctx, Platform.WECHAT_OA, user, scene))
 
     async def recognise(self, ctx: Context, app_id: str, open_id: str) -> BoundTo | None:
         """Bind a follower who is, by the union id, a user of the mini-program of the same open-platform account."""
@@ -84,6 +75,16 @@ class BindingTalk:
             return None
         union_id = found.get("unionid") if isinstance(found, dict) else None
         return union_id if isinstance(union_id, str) and 0 < len(union_id) <= 128 else None
+
+
+async def _told(binding: Awaitable[BoundTo]) -> Reply:
+    """What came of it, in words; a database that is busy is tried again and not told of."""
+    try:
+        return bound_reply(await binding)
+    except Busy:
+        raise
+    except Refusal as refusal:
+        return Reply(f"{refusal.title}。", private=True)
 
 
 def bound_reply(bound: BoundTo) -> Reply:

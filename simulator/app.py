@@ -112,6 +112,12 @@ def create_app(
         if smtp_port is not None:
             app[SMTP_PORT] = await mail.start("127.0.0.1", smtp_port)
 
+    app.on_startup.append(receive_mail)
+    _end_with(app, traffic, pusher, dingtalk, clock, mail)
+    return app
+
+
+def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: DingTalk, clock: Clock, mail: Mail) -> None:
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
@@ -122,10 +128,8 @@ def create_app(
         await mail.stop()
         clock.close()
 
-    app.on_startup.append(receive_mail)
     app.on_shutdown.append(release)
     app.on_cleanup.append(close)
-    return app
 
 
 async def serve(host: str, port: int, **options: Unpack[Options]) -> None:
