@@ -45,8 +45,8 @@ lint: $(TESTS)  ## ruff, mypy --strict, import contracts
 
 check: lint test  ## what CI runs, and the lint
 
-bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full
-	@SIZE=$(or $(SIZE),small) $(BIN)/python -m bench
+bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full, ONLY=W2,W5 for some
+	@SIZE=$(or $(SIZE),small) $(BIN)/python -m bench $(if $(ONLY),--works $(ONLY))
 
 pictures: $(TESTS) browser  ## take the screenshots of docs/images anew
 	@$(BIN)/python -m pytest tests/draw_pictures.py

@@ -47,8 +47,9 @@ Limits: WeChat's table for subscribe messages, as of mid-2026 (section 5.2, F23)
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bot.values import FORMATTERS, HAN
@@ -67,7 +68,7 @@ NUMBER_FIELDS = frozenset({"order_number", "ticket_no"})
 KEY = re.compile(r"([a-z_]+?)([1-9]\d*)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keyword:
     """One line of a template: what the phone shows before it, its key, the field that fills it, its only values if any."""
 
@@ -76,9 +77,14 @@ class Keyword:
     field: str
     choices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def type(self) -> str:
         return self.key.rstrip("0123456789")
+
+    @cached_property
+    def fit(self) -> Callable[[str], str]:
+        """From a field's text to a legal value."""
+        return FORMATTERS[self.type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,7 @@ KINDS = frozenset(TEMPLATES)
 
 def fill(of: Template, fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The `data` of a subscribe message: every keyword is there and legal, whatever the fields hold."""
-    return {each.key: {"value": FORMATTERS[each.type](fields.get(each.field, ""))} for each in of.keywords}
+    return {each.key: {"value": each.fit(fields.get(each.field, ""))} for each in of.keywords}
 
 
 def simulator_templates() -> list[dict[str, Any]]:

@@ -4,10 +4,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import orjson
+from yarl import URL
 
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
 ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
@@ -98,8 +101,10 @@ class Transport:
         headers = {**({"Content-Type": "application/json; charset=utf-8"} if data is not None else {}), **(own or {})}
         # A redirect would carry the token to wherever it points.
         async with self._session.request(
-            method, url, params=params, data=data, headers=headers, allow_redirects=False,
+            method, address(url, tuple(params.items())) if params else url, data=data, headers=headers, allow_redirects=False,
         ) as response:
+            if response.content_length is not None and response.content_length <= ANSWER_BYTES_MAX:
+                return response.status, response.content_type, await response.read()
             raw = b""
             async for chunk in response.content.iter_chunked(1 << 16):
                 raw += chunk
@@ -108,11 +113,17 @@ class Transport:
             return response.status, response.content_type, raw
 
 
-ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for each message
+@lru_cache(maxsize=16)  # a thousand messages go to the same address with the same token: quoting it costs as much as their JSON
+def address(url: str, params: tuple[tuple[str, str], ...]) -> URL:
+    return URL(url).extend_query(params)
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:
-    return ENCODER.encode(body).encode()
+    """Raises UnicodeError for half a surrogate pair."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise UnicodeError from error
 
 
 def as_failure(error: Exception) -> PlatformError:
@@ -121,7 +132,7 @@ def as_failure(error: Exception) -> PlatformError:
         return PlatformError("unreachable", name, retryable=True)
     if isinstance(error, TimeoutError):
         return PlatformError("timeout", "no answer in time", retryable=True)
-    if isinstance(error, UnicodeEncodeError):
+    if isinstance(error, UnicodeError):
         return PlatformError("malformed", "the text is not Unicode", retryable=False)
     return PlatformError("answer_lost", name, retryable=True)
 
@@ -130,10 +141,7 @@ def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[st
     """What the bytes say, whatever content type they claim: WeChat sends JSON as text/plain. Raises PlatformError."""
     if content_type.startswith("image/") and status == 200:
         return Answer(status, raw)
-    try:
-        body = json.loads(raw.decode("utf-8", "replace"), strict=False)
-    except ValueError:
-        body = None
+    body = _forgiving(raw)
     if isinstance(body, dict):
         if body.get("status") == 1111 and "errcode" not in body:
             raise PlatformError("banned", "this address is shut out", retryable=True)
@@ -145,6 +153,17 @@ def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[st
     if raw.lstrip()[:1] == b"<":
         raise PlatformError("html", "a page instead of an answer", retryable=True)
     raise PlatformError("malformed", f"status {status}, {len(raw)} bytes that are not a JSON object", retryable=True)
+
+
+def _forgiving(raw: bytes) -> Any:
+    """JSON, also with a broken character or a raw line feed in it, which both platforms have sent; None if it is none."""
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        try:
+            return json.loads(raw.decode("utf-8", "replace"), strict=False)
+        except ValueError:
+            return None
 
 
 def check_errcode(body: Mapping[str, Any], retryable: frozenset[int], secrets: frozenset[str] = frozenset()) -> None:

@@ -22,6 +22,7 @@ DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}  # controls, joiners and variation sele
 SPACES = {"Zs", "Zl", "Zp"}
 AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 AMOUNT_DIGITS_MAX = 10
+PLAIN_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,6})\.[0-9]{2}")  # as our own notices write it
 
 
 def plain(text: str) -> str:
@@ -50,7 +51,7 @@ def clusters(text: str) -> Iterator[str]:
 
 def units(text: str) -> int:
     """Length in UTF-16: whichever way the platform counts a rare character, this is not less."""
-    return len(text) + sum(each > "\uffff" for each in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def trimmed(text: str, limit: int, size: Callable[[str], int] = units) -> str:
@@ -64,6 +65,8 @@ def trimmed(text: str, limit: int, size: Callable[[str], int] = units) -> str:
 
 
 def thing(text: str) -> str:
+    if len(text) <= 20 and ORDINARY.fullmatch(text):
+        return text
     value = plain(text)
     if units(value) > 20:
         value = trimmed(value, 19)
@@ -90,6 +93,8 @@ def name(text: str) -> str:
 
 def amount(text: str) -> str:
     """Yuan, e.g. 5000.00元. Fen are left out where ten digits do not hold them."""
+    if PLAIN_AMOUNT.fullmatch(text):
+        return f"{text}元"
     match = AMOUNT.search(re.sub(r"[,，\s]", "", unicodedata.normalize("NFKC", text)))
     try:
         yuan = max(Decimal(match[0]) if match else Decimal(0), Decimal(0))

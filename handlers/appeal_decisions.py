@@ -61,7 +61,7 @@ async def rejected(ctx: Context, tx: Transaction, kind: ApprovalKind, subject_id
     seen = await tx.row(NEWEST, subject, subject_id, kind)
     if seen is None or seen.organisation_id != ctx.organisation_id:
         raise NotFound
-    await tx.row(approvals.LOCK.format(approvals.SUBJECTS[subject]), subject_id)
+    await approvals.lock_subject(tx, subject, subject_id)
     approval = await tx.row(NEWEST, subject, subject_id, kind)
     return await _of_approval(tx, approval) if approval.state == ApprovalState.REJECTED else None
 

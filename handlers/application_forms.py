@@ -6,6 +6,7 @@ Amounts are integer fen, also where a title says 万元: the phone shows and rea
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self, TypedDict
 
 import orjson
@@ -196,8 +197,9 @@ def title_of(form: type[Form], field: str) -> str:
     return str(known.title) if known else ""
 
 
-def required_fields(form: type[Form]) -> list[str]:
-    return [name for name, field in form.model_fields.items() if field.is_required()]
+@cache  # each reservation asks
+def required_fields(form: type[Form]) -> tuple[str, ...]:
+    return tuple(name for name, field in form.model_fields.items() if field.is_required())
 
 
 def problems_of(form: type[Form], values: Mapping[str, Any]) -> list[ProblemView]:

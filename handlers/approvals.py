@@ -1,8 +1,8 @@
 """One queue of whatever waits for a reviewer; the only place where reviewers decide (F10-F12, G4-G8).
 
-Another feature opens an entry with `open_approval`, registers in `DECIDERS` what a decision does, and in `SUBJECTS` the table
-of its subject. The subject's row is locked before its approval's, here and everywhere: so a withdrawal and a decision meet in
-one queue instead of in a deadlock.
+Another feature opens an entry with `open_approval`, registers in `DECIDERS` what a decision does, in `SUBJECTS` the table of its
+subject, and in `LOCKED_BEFORE` what comes before it in the order of docs/locking.md. The subject's row is locked before its
+approval's, here and everywhere: so a withdrawal and a decision meet in one queue instead of in a deadlock.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -126,6 +126,8 @@ DECIDERS: dict[ApprovalKind, Decide] = {}
 DETAILS: dict[ApprovalKind, Detail] = {}
 # The table of each subject, to lock it first.
 SUBJECTS = {"application": "applications", "order": "orders"}
+# What whoever changes the subject has locked before it: a statement with the subject's id as $1.
+LOCKED_BEFORE: dict[str, str] = {}
 
 # $1 role, $2 what the codes of the official's division begin with, $3 the official's park (reach_of). handlers/regions.py says
 # who is responsible for what; here it is said once more in SQL.
@@ -240,6 +242,13 @@ async def decide(
         return tx.reply(view(ctx, await tx.row(ONE, *reach_of(ctx.actor), approval_id)))
 
 
+async def lock_subject(tx: Transaction, subject: str, subject_id: int) -> None:
+    """The row that cases are about, behind what stands before it in the order of locks."""
+    if before := LOCKED_BEFORE.get(subject):
+        await tx.row(before, subject_id)
+    await tx.row(LOCK.format(SUBJECTS[subject]), subject_id)
+
+
 async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> Any:
     seen = await tx.row(ONE, *reach_of(ctx.actor), approval_id)
     if seen is None:
@@ -250,7 +259,7 @@ async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> An
         raise OriginalReviewer
     if ctx.person_id in seen.data.get("recused", ()):
         raise Recused
-    await tx.row(LOCK.format(SUBJECTS[seen.subject]), seen.subject_id)
+    await lock_subject(tx, seen.subject, seen.subject_id)
     await tx.row(LOCK.format("approvals"), approval_id)
     approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it
     if approval.state != ApprovalState.OPEN:

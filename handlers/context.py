@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from handlers.ports import Ports
 from models.accounts import OrganisationKind, Role
@@ -45,6 +45,7 @@ class Context:
     ports: Ports = field(repr=False)
     request_id: str = "-"
     idempotency: Idempotency | None = None
+    read: Any = field(default=None, repr=False)  # what the route's `reads` found, a moment ago; see sessions.Reading
 
     def at(self, now: datetime) -> Self:
         return replace(self, now=now)

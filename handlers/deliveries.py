@@ -5,7 +5,7 @@ killed in between leaves a lease that ends: nothing is lost, and at most what it
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -151,11 +151,26 @@ async def deliver_due(ctx: Context, limit: int = 50, pauses: Pauses | None = Non
     pauses = pauses or Pauses()
     claimed = await changed(CLAIM, ctx.now, limit, ctx.now + LEASE, pauses.resting(ctx.now))
     if claimed:
-        results = await asyncio.gather(*(_send(ctx, delivery) for delivery in claimed))
+        results = await _in_time([_send(ctx, delivery) for delivery in claimed])
         for delivery, result in zip(claimed, results, strict=True):
             pauses.note(delivery.channel, result, ctx.now)
         await _settle_surely(ctx, list(zip(claimed, results, strict=True)))
     return len(claimed)
+
+
+async def _in_time(sends: Sequence[Coroutine[Any, Any, SendResult]]) -> list[SendResult]:
+    """Side by side, each for SEND_SECONDS at most: one clock for all of them, since they begin together."""
+    tasks = [asyncio.ensure_future(send) for send in sends]
+    try:
+        _, late = await asyncio.wait(tasks, timeout=SEND_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+    finally:
+        for task in tasks:
+            task.cancel()
+    return [SendResult(Outcome.RETRY, error="timeout") if task.cancelled() else task.result() for task in tasks]
 
 
 async def _settle_surely(ctx: Context, results: Sequence[tuple[Any, SendResult]]) -> None:
@@ -200,14 +215,13 @@ def message_of(ctx: Context, delivery: Any) -> Message | None:
 async def answer_of(call: Any, delivery: Any) -> SendResult:
     """The result, whatever happens: one message that breaks its sender must not take the batch with it."""
     try:
-        async with asyncio.timeout(SEND_SECONDS):
-            result: SendResult = await call
-            return result
+        result: SendResult = await call
     except TimeoutError:
         return SendResult(Outcome.RETRY, error="timeout")
     except Exception as error:
         log.exception("sender_broke", channel=delivery.channel, kind=type(error).__name__)
         return SendResult(Outcome.RETRY, error=type(error).__name__)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +306,7 @@ async def ask_receipts(ctx: Context, limit: int = 20) -> int:
     async with transaction(ctx) as tx:
         due = await tx.rows(ASK, ctx.now, limit, ctx.now + LEASE)
     if due:
-        results = await asyncio.gather(*(_receipt(ctx, delivery) for delivery in due))
+        results = await _in_time([_receipt(ctx, delivery) for delivery in due])
         await settle(ctx, DeliveryState.ACCEPTED, list(zip(due, results, strict=True)))
     return len(due)
 

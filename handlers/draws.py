@@ -20,9 +20,6 @@ from handlers.transactions import Transaction, transaction
 from models.accounts import Role
 from models.reservations import ROUND_GRAPH, RoundState
 
-# The advisory lock of round $1: shared by whoever changes a ticket, taken alone by who closes the list.
-TICKETS_LOCK = "1414091595, ($1::bigint % 2147483647)::int"
-CLOSE_LOCK = f"SELECT pg_advisory_xact_lock({TICKETS_LOCK})"
 PIECE_LINES = 1000
 ROLES: dict[str, draw_rules.Role] = {Role.DRAW_OFFICER: "officer", Role.WITNESS: "witness"}
 
@@ -146,8 +143,6 @@ async def close_due_rounds(ctx: Context, limit: int = 20) -> int:
 
 async def _close(ctx: Context, round_id: int) -> bool:
     async with transaction(ctx) as tx:
-        # Waits for every reservation that got in before us; whoever comes later waits for us and finds the round closed.
-        await tx.run(CLOSE_LOCK, round_id)
         found = await lock_due(tx, round_id, RoundState.OPEN, "closes_at")
         closed = await move(tx, ROUND_GRAPH, found, RoundState.CLOSED) if found else None
         closed = closed or await lock_due(tx, round_id, RoundState.CLOSED, "closes_at")
@@ -268,8 +263,8 @@ ORDER BY draw_at, id LIMIT $2
 # two draws from giving the same one; losers are not written.
 DRAW = f"""
 WITH quotas AS (
-  SELECT t.id, t.code, t.annual_win_cap, q.quota, q.alternates FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id
-  WHERE q.round_id = $1
+  SELECT t.id, t.code, t.annual_win_cap, q.quota, q.alternates, {YEAR.format(round="r")} AS year
+  FROM rounds r JOIN round_quotas q ON q.round_id = r.id JOIN voucher_types t ON t.id = q.voucher_type_id WHERE r.id = $1
 ), able AS (
   SELECT split_part(line, '|', 1) AS number, split_part(line, '|', 2) AS code
   FROM draw_lists l CROSS JOIN LATERAL string_to_table(l.lines, E'\\n') AS line
@@ -280,21 +275,17 @@ WITH quotas AS (
   FROM able a JOIN quotas q ON q.code = a.code
 ), chosen AS MATERIALIZED (
   SELECT *, split_part(number, '-', 2)::bigint AS ticket, place <= quota AS won FROM placed WHERE place <= quota + alternates
-), numbered AS (
-  SELECT c.*, y.year, CASE WHEN NOT c.won THEN NULL WHEN w.taken IS NULL THEN 1 ELSE (
-    SELECT min(n) FROM generate_series(1, 1 + cardinality(w.taken)) AS n WHERE n <> ALL (w.taken)) END AS nth
-  FROM chosen c JOIN reservations v ON v.id = c.ticket
-  CROSS JOIN (SELECT {YEAR.format(round="r")} AS year FROM rounds r WHERE r.id = $1) y
-  -- One index probe a winner: as a join over all wins it was re-read for each of them while they grew.
-  CROSS JOIN LATERAL (
-    SELECT array_agg(o.win_nth) AS taken FROM reservations o WHERE o.organisation_id = v.organisation_id
-      AND o.voucher_type_id = c.id AND o.win_year = y.year AND o.win_nth IS NOT NULL) w
 ), written AS (
-  UPDATE reservations v SET state = CASE WHEN n.won THEN 'won' ELSE 'alternate' END,
-    rank = CASE WHEN n.won THEN n.place ELSE n.place - n.quota END,
-    win_year = CASE WHEN n.won THEN n.year END, win_nth = n.nth
-  FROM numbered n WHERE v.id = n.ticket AND v.round_id = $1 AND v.state = 'submitted' AND v.voucher_type_id = n.id
-  RETURNING v.id, v.state, n.code, n.place, n.number, n.won, v.win_nth > n.annual_win_cap AS above_cap
+  -- The lowest free number of the year, by one index probe a winner: as a join over all wins it was re-read while they grew.
+  UPDATE reservations v SET state = CASE WHEN c.won THEN 'won' ELSE 'alternate' END,
+    rank = CASE WHEN c.won THEN c.place ELSE c.place - c.quota END, win_year = CASE WHEN c.won THEN c.year END,
+    win_nth = CASE WHEN c.won THEN (
+      SELECT CASE WHEN w.taken IS NULL THEN 1 ELSE (
+        SELECT min(n) FROM generate_series(1, 1 + cardinality(w.taken)) AS n WHERE n <> ALL (w.taken)) END
+      FROM (SELECT array_agg(o.win_nth) AS taken FROM reservations o WHERE o.organisation_id = v.organisation_id
+        AND o.voucher_type_id = v.voucher_type_id AND o.win_year = c.year AND o.win_nth IS NOT NULL) w) END
+  FROM chosen c WHERE v.id = c.ticket AND v.round_id = $1 AND v.state = 'submitted' AND v.voucher_type_id = c.id
+  RETURNING v.id, v.state, c.code, c.place, c.number, c.won, v.win_nth > c.annual_win_cap AS above_cap
 ), audited AS (
   INSERT INTO audit_entries (at, role, action, subject, subject_id, before, after, data, request_id)
   SELECT $3, 'system', 'reservation.' || state, 'reservation', id, 'submitted', state, '{{}}', $4 FROM written

@@ -5,12 +5,14 @@ does not, because there is one tree.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, TypedDict
 
 from handlers.refusals import Refusal
 
 Fact = str | int | bool | None
+Known = Fact | datetime | tuple[datetime, datetime]  # written out only where somebody reads it
 
 
 class Verdict(StrEnum):
@@ -29,8 +31,8 @@ class Rule(NamedTuple):
     title: str
     passed: bool | None
     refusal: type[Refusal]
-    expected: Fact = None
-    actual: Fact = None
+    expected: Known = None
+    actual: Known = None
     fix: str | None = None
     link: str | None = None
 
@@ -78,9 +80,16 @@ class TreeView(TypedDict):
 
 def rule_view(rule: Rule) -> RuleView:
     return {
-        "code": rule.code, "title": rule.title, "verdict": rule.verdict, "expected": rule.expected, "actual": rule.actual,
+        "code": rule.code, "title": rule.title, "verdict": rule.verdict, "expected": _written_out(rule.expected),
+        "actual": _written_out(rule.actual),
         "fix": None if rule.passed else rule.fix, "link": None if rule.passed else rule.link,
     }
+
+
+def _written_out(known: Known) -> Fact:
+    if isinstance(known, tuple):
+        return "~".join(each.isoformat() for each in known)
+    return known.isoformat() if isinstance(known, datetime) else known
 
 
 def tree_view(tree: Tree) -> TreeView:

@@ -74,3 +74,35 @@ def _sweep_view(beat: Any, now: datetime) -> SweepView:
         "sweep": beat.sweep, "every_seconds": beat.every_seconds, "ran_at": beat.ran_at, "done": beat.done,
         "failures": beat.failures, "error": beat.error, "is_late": beat.ran_at + patience < now,
     }
+
+
+# Each count goes over an index of what is still open and ends where a number says no more: an operator's page, not a report.
+COUNTED_MAX = 100_000
+BACKLOG = f"""
+SELECT {", ".join(
+    f"(SELECT count(*) FROM (SELECT FROM deliveries WHERE state = '{state}' LIMIT {COUNTED_MAX}) d)::int AS {state}"
+    for state in ("planned", "sending", "accepted", "dead")
+)},
+  (SELECT count(*) FROM (SELECT FROM events WHERE opened_at IS NULL LIMIT {COUNTED_MAX}) e)::int AS events,
+  (SELECT coalesce(jsonb_object_agg(sweep, greatest(extract(epoch FROM $1::timestamptz - ran_at) - every_seconds, 0)), '{{}}')
+   FROM heartbeats) AS lateness
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What has not been done yet: open deliveries by state, dead ones, events without notices, seconds that each sweep is late."""
+
+    deliveries: dict[str, int]
+    dead: int
+    events: int
+    lateness_seconds: dict[str, float]
+
+
+async def backlog(now: datetime) -> Backlog:
+    """Counts end at COUNTED_MAX. Raises Busy."""
+    found, = await rows(BACKLOG, now)
+    return Backlog(
+        {state: found[state] for state in ("planned", "sending", "accepted")}, found.dead, found.events,
+        {sweep: float(seconds) for sweep, seconds in found.lateness.items()},
+    )

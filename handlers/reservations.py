@@ -1,7 +1,8 @@
 """Tickets: reserve, change the choice, withdraw, see the result in its time (E13-E18, F02, F04).
 
 Reserving shares the round's advisory lock and closing takes it alone, so that a ticket of the last instant is on the list or
-refused. Window, qualification and caps are read after the lock, in one statement, and judged by the rules that are also shown.
+refused. Window, qualification and caps are read in one statement and judged by the rules that are also shown; a new ticket is one
+statement more, which looks behind the lock whether the round is still open.
 """
 
 import secrets
@@ -10,14 +11,14 @@ from typing import Any, TypedDict
 
 from handlers.context import Context
 from handlers.draw_rules import SALT_BYTES, entry_digest, ticket_number
-from handlers.draws import TICKETS_LOCK
 from handlers.eligibility import Rule, RuleView, Tree, Verdict, refuse_unless, rule_view
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.qualifications import NotCertified, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
-from handlers.rounds import YEAR, is_open
-from handlers.transactions import Transaction, row, rows, transaction
+from handlers.rounds import TICKETS_LOCK, YEAR, is_open
+from handlers.sessions import Reading
+from handlers.transactions import Transaction, one_statement, row, rows, transaction
 from models.reservations import RESERVATION_GRAPH, ReservationState, RoundState
 
 
@@ -113,9 +114,9 @@ class EligibilityView(TypedDict):
 
 SHARE_LOCK = f"SELECT pg_advisory_xact_lock_shared({TICKETS_LOCK})"
 FACTS = f"""
-SELECT r.*, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form,
-  v.id AS reservation_id, v.state AS reservation_state,
-  (SELECT coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
+SELECT r.id, r.number, r.name, r.state, r.opens_at, r.closes_at, r.publicity_at, r.notes, o.credit_code, o.certified_at,
+  o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id, v.state AS reservation_state,
+  (SELECT coalesce(json_agg(json_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
      'cap', t.annual_win_cap, 'wins', CASE WHEN t.annual_win_cap IS NULL THEN 0 ELSE (
        SELECT count(*) FROM reservations w WHERE w.organisation_id = $2 AND w.voucher_type_id = t.id
          AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL) END) ORDER BY t.id), '[]')
@@ -127,26 +128,34 @@ LEFT JOIN reservations v ON v.round_id = r.id AND v.organisation_id = o.id
 WHERE r.id = $1 AND r.state <> 'draft'
 """
 # A number that is not used after all leaves a gap, as it does when two colleagues take a ticket at once.
-FACTS_AND_NEXT_ID = FACTS.replace("SELECT r.*", "SELECT nextval('reservations_id_seq') AS next_id, r.*", 1)
+FACTS_AND_NEXT_ID = FACTS.replace("SELECT r.id", "SELECT nextval('reservations_id_seq') AS next_id, r.id", 1)
+TO_RESERVE = Reading(FACTS_AND_NEXT_ID.replace("$2", "me.organisation_id"))
 
 
 def share_lock(round_id: int) -> str:
-    """How a transaction over a ticket begins: behind the lock that holds the list open."""
-    return f"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; {SHARE_LOCK.replace('$1', str(round_id))}"
+    """How a transaction over a ticket that is there begins: behind the lock that holds the list open."""
+    return f"BEGIN; {SHARE_LOCK.replace('$1', str(round_id))}"
 
 
-async def read_facts(ctx: Context, tx: Transaction, round_id: int, sql: str = FACTS) -> Any:
-    """What all rules look at, read behind the lock that holds the list open. Raises NotFound."""
-    facts = await tx.row(sql, round_id, ctx.organisation_id)
+async def read_facts(ctx: Context, tx: Transaction, round_id: int) -> Any:
+    """What all rules look at. Raises NotFound."""
+    facts = await tx.row(FACTS, round_id, ctx.organisation_id)
     if facts is None:
+        raise NotFound
+    return facts
+
+
+async def first_facts(ctx: Context, round_id: int) -> Any:
+    """The same, and the number of a new ticket; read with the session where the route says so. Raises NotFound."""
+    facts = ctx.read if ctx.read is not None else await row(FACTS_AND_NEXT_ID, round_id, ctx.organisation_id)
+    if facts is None or facts.id is None:
         raise NotFound
     return facts
 
 
 def window_rule(ctx: Context, facts: Any) -> Rule:
     return Rule(
-        "window", "在预约时间内", is_open(facts, ctx.now), RoundNotOpen,
-        expected=f"{facts.opens_at.isoformat()}~{facts.closes_at.isoformat()}", actual=ctx.now.isoformat(),
+        "window", "在预约时间内", is_open(facts, ctx.now), RoundNotOpen, expected=(facts.opens_at, facts.closes_at), actual=ctx.now,
         fix="请在预约时间内预约", link="pages/rounds/index",
     )
 
@@ -222,32 +231,40 @@ def _choice_view(choice: dict[str, Any]) -> TypeChoiceView:
 
 async def reserve(ctx: Context, round_id: int, voucher_type_id: int) -> ReservationView:
     """Take the enterprise's one ticket (E15). Raises NotFound, VoucherTypeNotInRound, and whatever rule does not pass."""
-    async with transaction(ctx, share_lock(round_id)) as tx:
-        facts = await read_facts(ctx, tx, round_id, FACTS_AND_NEXT_ID)
-        choice = choice_of(facts, voucher_type_id)
-        refuse_unless(round_tree(ctx, facts, one_ticket_rule(facts)), type_tree(choice))
-        if facts.reservation_id:
-            return _receipt(tx, facts, choice, await _take_again(tx, facts, voucher_type_id))
+    facts = await first_facts(ctx, round_id)
+    choice = choice_of(facts, voucher_type_id)
+    refuse_unless(round_tree(ctx, facts, one_ticket_rule(facts)), type_tree(choice))
+    if facts.reservation_id is not None:
+        return await _take_again(ctx, round_id, voucher_type_id)
+    async with one_statement(ctx) as tx:
         return await _take(tx, facts, choice)
 
 
-TAKE = """
+# First the tickets' lock, then the round as it is by then: FOR SHARE looks at the newest version of a row, where the rest of the
+# statement sees what was there when it began. So a list that was closed meanwhile takes no ticket any more.
+TAKE = f"""
+WITH held AS MATERIALIZED ({SHARE_LOCK} AS held)
 INSERT INTO reservations (id, round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (round_id, organisation_id) DO NOTHING RETURNING id
+SELECT $2, round.id, $3, $4, $5, $6, $7, $8, $9 FROM held CROSS JOIN LATERAL (
+  SELECT id FROM rounds WHERE id = $1 AND state IN ('announced', 'open') AND held.held IS NOT NULL FOR SHARE) round
+ON CONFLICT (round_id, organisation_id) DO NOTHING RETURNING id
 """
 
 
 async def _take(tx: Transaction, facts: Any, choice: dict[str, Any]) -> ReservationView:
-    """The ticket's number is known before it is written, so ticket, audit row, notice and receipt go in one statement."""
+    """The ticket's number is known before it is written, so ticket, audit row, notice and receipt are one statement."""
     ctx = tx.ctx
     ticket = {
-        "id": facts.next_id, "round_id": facts.id, "organisation_id": ctx.organisation_id, "voucher_type_id": choice["id"],
+        "round_id": facts.id, "id": facts.next_id, "organisation_id": ctx.organisation_id, "voucher_type_id": choice["id"],
         "state": ReservationState.SUBMITTED.value, "salt": secrets.token_bytes(SALT_BYTES), "reserved_by_id": ctx.person_id,
         "submitted_at": ctx.now, "changed_at": ctx.now,
     }
-    tx.record("reservation.submitted", "reservation", ticket["id"], after="submitted", voucher_type_id=choice["id"])
+    tx.record("reservation.submitted", "reservation", facts.next_id, after="submitted", voucher_type_id=choice["id"])
     view = _receipt(tx, facts, choice, {**ticket, "rank": None})
-    if await tx.last(TAKE, *ticket.values()) is None:  # a colleague was faster
+    if await tx.last(TAKE, *ticket.values()) is None:
+        # The list was closed, or a colleague was faster.
+        facts = await read_facts(ctx, tx, facts.id)
+        refuse_unless(round_tree(ctx, facts, one_ticket_rule(facts)))
         raise AlreadyReserved
     return view
 
@@ -261,18 +278,21 @@ def _receipt(tx: Transaction, facts: Any, choice: dict[str, Any], ticket: Any) -
     return tx.reply(view, 201)
 
 
-async def _take_again(tx: Transaction, facts: Any, voucher_type_id: int) -> Any:
-    """The same ticket with its number and salt: a receipt that is out stays true."""
-    ctx = tx.ctx
-    withdrawn = await tx.row(
-        "SELECT * FROM reservations WHERE id = $1 AND state = 'withdrawn' FOR NO KEY UPDATE", facts.reservation_id
-    )
-    if withdrawn is None:
-        raise AlreadyReserved
-    return await move(
-        tx, RESERVATION_GRAPH, withdrawn, ReservationState.SUBMITTED, note={"voucher_type_id": voucher_type_id},
-        voucher_type_id=voucher_type_id, reserved_by_id=ctx.person_id, submitted_at=ctx.now, changed_at=ctx.now,
-    )
+async def _take_again(ctx: Context, round_id: int, voucher_type_id: int) -> ReservationView:
+    """After a withdrawal, the same ticket with its number and salt: a receipt that is out stays true."""
+    async with transaction(ctx, share_lock(round_id)) as tx:
+        facts = await read_facts(ctx, tx, round_id)
+        choice = choice_of(facts, voucher_type_id)
+        refuse_unless(round_tree(ctx, facts, one_ticket_rule(facts)), type_tree(choice))
+        withdrawn = await tx.row(
+            "SELECT * FROM reservations WHERE id = $1 AND state = 'withdrawn' FOR NO KEY UPDATE", facts.reservation_id
+        )
+        if withdrawn is None:
+            raise AlreadyReserved
+        return _receipt(tx, facts, choice, await move(
+            tx, RESERVATION_GRAPH, withdrawn, ReservationState.SUBMITTED, note={"voucher_type_id": voucher_type_id},
+            voucher_type_id=voucher_type_id, reserved_by_id=ctx.person_id, submitted_at=ctx.now, changed_at=ctx.now,
+        ))
 
 
 async def change_type(ctx: Context, round_id: int, voucher_type_id: int) -> ReservationView:

@@ -25,6 +25,10 @@ LONG_SECONDS = 600  # a batch over a million tickets takes seconds; a stuck one 
 
 
 LOCK = "FOR NO KEY UPDATE"
+# The advisory lock of round $1: shared by whoever changes a ticket, taken alone by whoever takes the round a step on. So a step waits
+# for every ticket that got in before it, and whoever comes later waits for the step and finds the round as it is by then.
+TICKETS_LOCK = "1414091595, ($1::bigint % 2147483647)::int"
+LOCK_TICKETS = f"SELECT pg_advisory_xact_lock({TICKETS_LOCK})"
 LOCK_PROGRAMME = f"SELECT * FROM programmes WHERE id = (SELECT programme_id FROM rounds WHERE id = $1) {LOCK}"
 
 
@@ -193,7 +197,8 @@ OVERLAPPING = COMPETING.format(
 )
 VOID_RESERVATIONS = """
 WITH chosen AS (
-  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND state IN ('won', 'alternate') ORDER BY id FOR NO KEY UPDATE
+  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND rank IS NOT NULL AND state IN ('won', 'alternate')
+  ORDER BY id FOR NO KEY UPDATE
 ), gone AS (
   UPDATE reservations v SET state = 'disqualified', win_year = NULL, win_nth = NULL, changed_at = $2 FROM chosen
   WHERE v.id = chosen.id RETURNING v.id, chosen.before
@@ -257,6 +262,7 @@ async def lock_round(ctx: Context, tx: Transaction, round_id: int) -> Any:
 
     Whoever counts wins of a programme does it one after another. NO KEY: reservations and lots may refer to both meanwhile.
     """
+    await tx.run(LOCK_TICKETS, round_id)
     programme = await tx.row(LOCK_PROGRAMME, round_id)
     if programme is None or not manages(ctx, programme.region_code):
         raise NotFound
@@ -341,7 +347,8 @@ async def each_due(ctx: Context, sql: str, step: Step, limit: int) -> int:
 
 
 async def lock_due(tx: Transaction, round_id: int, state: RoundState, column: str) -> Any:
-    """The round, locked behind its programme, if it is still due; None if it is not."""
+    """The round, locked behind its tickets and its programme, if it is still due; None if it is not."""
+    await tx.run(LOCK_TICKETS, round_id)
     await tx.row(LOCK_PROGRAMME, round_id)
     return await tx.row(f"SELECT * FROM rounds WHERE id = $1 AND state = $2 AND {column} <= $3 {LOCK}", round_id, state, tx.ctx.now)
 

@@ -37,10 +37,10 @@ class RoundWaitsForOther(Refusal):
 # Vacant places go to the alternates in the order of the draw; who reached the yearly cap meanwhile is passed over. $3: whether
 # types with a cap take part; while another round is committed its published "wins left" must not be used up from here.
 FILL = f"""
-WITH vacancies AS (
+WITH vacancies AS MATERIALIZED (
   SELECT q.voucher_type_id, q.quota, t.annual_win_cap AS cap, {YEAR.format(round="r")} AS year, q.quota - (
     SELECT count(*) FROM reservations v WHERE v.round_id = $1 AND v.voucher_type_id = q.voucher_type_id
-      AND v.state IN ('won', 'issued')) AS vacant
+      AND v.rank IS NOT NULL AND v.state IN ('won', 'issued')) AS vacant
   FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id JOIN rounds r ON r.id = q.round_id
   WHERE q.round_id = $1 AND ($3 OR t.annual_win_cap IS NULL)
 ), able AS (
@@ -51,7 +51,7 @@ WITH vacancies AS (
     FROM reservations o WHERE o.organisation_id = v.organisation_id AND o.voucher_type_id = v.voucher_type_id
       AND o.win_year = q.year AND o.win_nth IS NOT NULL) w
   CROSS JOIN LATERAL (SELECT min(n) AS nth FROM generate_series(1, 1 + w.wins) AS n WHERE n <> ALL (w.taken)) f
-  WHERE v.round_id = $1 AND v.state = 'alternate' AND q.vacant > 0 AND (q.cap IS NULL OR w.wins < q.cap)
+  WHERE v.round_id = $1 AND v.rank IS NOT NULL AND v.state = 'alternate' AND q.vacant > 0 AND (q.cap IS NULL OR w.wins < q.cap)
 ), moved AS (
   UPDATE reservations v SET state = 'won', rank = a.quota + v.rank, win_year = a.year, win_nth = a.nth, changed_at = $2
   FROM able a WHERE v.id = a.id AND a.place <= a.vacant RETURNING v.id, v.organisation_id, v.voucher_type_id, v.rank
@@ -72,8 +72,10 @@ WAITING = """
 SELECT EXISTS (
   SELECT FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id AND t.annual_win_cap IS NOT NULL
   WHERE q.round_id = $1
-    AND q.quota > (SELECT count(*) FROM reservations v WHERE v.round_id = $1 AND v.voucher_type_id = t.id AND v.state = 'won')
-    AND EXISTS (SELECT FROM reservations v WHERE v.round_id = $1 AND v.voucher_type_id = t.id AND v.state = 'alternate'))
+    AND q.quota > (SELECT count(*) FROM reservations v WHERE v.round_id = $1 AND v.voucher_type_id = t.id AND v.rank IS NOT NULL
+      AND v.state = 'won')
+    AND EXISTS (SELECT FROM reservations v WHERE v.round_id = $1 AND v.voucher_type_id = t.id AND v.rank IS NOT NULL
+      AND v.state = 'alternate'))
 """
 
 
@@ -110,18 +112,22 @@ async def fill_vacancies(tx: Transaction, round_: Any) -> int:
     return moved
 
 
+# No index looks at what changes here (reservations_chosen is of whatever has a rank), so the tickets are updated in place.
 ISSUED = """
 WITH issued AS (
-  UPDATE reservations SET state = 'issued', changed_at = $2 WHERE round_id = $1 AND state = 'won'
+  UPDATE reservations SET state = 'issued', changed_at = $2 WHERE round_id = $1 AND rank IS NOT NULL AND state = 'won'
   RETURNING id, organisation_id, voucher_type_id
+), types AS MATERIALIZED (
+  SELECT t.id, t.name, t.face_fen, r.name AS round, r.valid_until FROM rounds r
+  JOIN round_quotas q ON q.round_id = r.id JOIN voucher_types t ON t.id = q.voucher_type_id WHERE r.id = $1
 ), audited AS (
   INSERT INTO audit_entries (at, person_id, role, action, subject, subject_id, before, after, data, request_id)
   SELECT $2, $3, $4, 'reservation.issued', 'reservation', id, 'won', 'issued', '{}', $5 FROM issued
 ), told AS (
   INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
   SELECT 'voucher_issued', i.organisation_id, 'reservation', i.id, jsonb_build_object(
-    'round', r.name, 'voucher_type', t.name, 'amount_fen', t.face_fen, 'valid_until', r.valid_until), $2
-  FROM issued i JOIN voucher_types t ON t.id = i.voucher_type_id JOIN rounds r ON r.id = $1 ORDER BY i.id
+    'round', t.round, 'voucher_type', t.name, 'amount_fen', t.face_fen, 'valid_until', t.valid_until), $2
+  FROM issued i JOIN types t ON t.id = i.voucher_type_id ORDER BY i.id
 )
 SELECT count(*) FROM issued
 """

@@ -7,7 +7,8 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +54,7 @@ class Edge:
     measures: Measures = field(default_factory=Measures)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: int = 0
+    backlog_at: datetime | None = None  # when /metrics last asked the database
 
 
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
@@ -126,7 +128,10 @@ class Endpoint:
         edge, operation = self._edge, self.operation
         now = edge.clock.now()
         key = self._key(request)
-        resolved = None if operation.who.anonymous else await resolve(_token(request), now, operation.name, key)
+        path = {part.name: part.convert(request.match_info[part.name]) for part in operation.parameters}
+        resolved = None if operation.who.anonymous else await resolve(
+            _token(request), now, operation.name, key, operation.reads, tuple(path.values())
+        )
         actor = resolved.actor if resolved else Actor()
         if not operation.who.allows(actor):
             raise NotYourRole
@@ -135,8 +140,8 @@ class Endpoint:
         asked = self._asked(request, resolved, key, raw)
         if asked and resolved and resolved.kept:
             return self._replay(resolved.kept, asked)
-        arguments = await self._arguments(request, raw)
-        ctx = Context(actor, now, edge.settings, edge.ports, request[TRACE], asked)
+        arguments = await self._arguments(request, raw, path)
+        ctx = Context(actor, now, edge.settings, edge.ports, request[TRACE], asked, resolved.read if resolved else None)
         try:
             return await self._show(request, await self._carry_out(ctx, arguments))
         except (Refusal, AnsweredMeanwhileError) as error:
@@ -159,15 +164,15 @@ class Endpoint:
                     raise
                 # Two that ran into each other should not do so again at the same moment.
                 await asyncio.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - no secret
+                ctx = replace(ctx, read=None)  # it is older now than what they changed
             else:
                 break
         if self._edge.strict and ctx.idempotency and not await kept_answer(ctx.idempotency):
             raise UndeclaredRefusalError(f"{self.operation.name} did not keep its answer (tx.reply)")
         return answer
 
-    async def _arguments(self, request: web.Request, raw: bytes) -> dict[str, Any]:
-        operation = self.operation
-        arguments = {part.name: part.convert(request.match_info[part.name]) for part in operation.parameters}
+    async def _arguments(self, request: web.Request, raw: bytes, path: dict[str, Any]) -> dict[str, Any]:
+        operation, arguments = self.operation, path
         if operation.query:
             arguments["query"] = reading.parse_query(request, operation.query, operation.query_lists)
         if operation.body:

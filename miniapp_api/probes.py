@@ -1,15 +1,18 @@
 """Is it alive, may it get requests, how is it doing. Not part of the API: a reverse proxy keeps /metrics inside."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from handlers.housekeeping import Backlog, backlog
 from handlers.readiness import database_takes_writes, pool_use
 from handlers.refusals import Busy
 from miniapp_api.edge import EDGE
 
 READY_SECONDS = 1.0  # a database that needs longer to write one record is of no use to a phone
+BACKLOG_KEPT = timedelta(seconds=5)
 
 
 def add_to(app: web.Application) -> None:
@@ -48,7 +51,20 @@ async def _database() -> bool:
 
 
 async def metrics(request: web.Request) -> web.Response:
+    """The gauges of the database are those of up to five seconds ago, however many ask."""
     edge = request.app[EDGE]
+    now = edge.clock.now()
+    if edge.backlog_at is None or not timedelta(0) <= now - edge.backlog_at < BACKLOG_KEPT:
+        edge.backlog_at = now
+        edge.measures.backlog(await _backlog(now))
     pool_open, pool_idle = pool_use()
     body = edge.measures.text(in_flight=edge.in_flight, pool_open=pool_open, pool_idle=pool_idle)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _backlog(now: datetime) -> Backlog | None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await backlog(now)
+    except (Busy, TimeoutError, OSError):
+        return None

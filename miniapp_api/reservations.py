@@ -41,7 +41,7 @@ async def explain_reservation(ctx: Context, round_id: int) -> EligibilityView:
 
 
 @api.post("/rounds/{round_id}/reservation", title="提交预约", who=Who.ENTERPRISE_ACTOR, status=201,
-          refusals=(*RULES, AlreadyReserved, ChangedMeanwhile))
+          reads=reservations.TO_RESERVE, refusals=(*RULES, AlreadyReserved, ChangedMeanwhile))
 async def reserve(ctx: Context, round_id: int, body: ReservationBody) -> ReservationView:
     return await reservations.reserve(ctx, round_id, body.voucher_type_id)
 

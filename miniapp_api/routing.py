@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from handlers.context import Actor, Context
 from handlers.paging import LIMIT_MAX, CursorUnknown, Page
 from handlers.refusals import Busy, NotFound, NotYourRole, Refusal
-from handlers.sessions import NotSignedIn, SessionEnded
+from handlers.sessions import NotSignedIn, Reading, SessionEnded
 from miniapp_api.problems import (
     BodyTimedOut,
     BodyTooLarge,
@@ -198,6 +198,7 @@ class Operation:
     upload: bool
     answer: Any
     codes: frozenset[str]
+    reads: Reading | None
 
     @property
     def mutating(self) -> bool:
@@ -243,6 +244,7 @@ class Api:
     def route(
         self, method: str, path: str, *, title: str, who: Permission, refusals: tuple[type[Refusal], ...] = (), status: int = 200,
         limit: str | None = None, key_required: bool = False, body_max_bytes: int | None = None, cached_seconds: int = 0,
+        reads: Reading | None = None,
     ) -> Callable[[Function], Function]:
         """Declare an operation.
 
@@ -251,13 +253,14 @@ class Api:
         key_required: money and draws refuse to work without an Idempotency-Key.
         body_max_bytes: where settings.body_max_bytes is not right, as for uploads.
         cached_seconds: how long anybody may keep the answer; only for what is the same for everybody.
+        reads: what the use-case looks at first; its parameters are those of the path, in their order.
         """
         assert not cached_seconds or (who.anonymous and method == "GET"), f"{path}: not the same for everybody"
 
         def register(function: Function) -> Function:
             self.operations.append(_operation(function, {
                 "tag": self.name, "method": method, "path": path, "title": title, "who": who, "status": status, "limit": limit,
-                "key_required": key_required, "body_max_bytes": body_max_bytes, "cached_seconds": cached_seconds,
+                "key_required": key_required, "body_max_bytes": body_max_bytes, "cached_seconds": cached_seconds, "reads": reads,
             }, refusals))
             return function
 

@@ -11,6 +11,7 @@ A second signal skips the waiting.
 """
 
 import asyncio
+import gc
 import signal
 from asyncio import TimerHandle
 from typing import Any
@@ -138,6 +139,13 @@ class Serving:
         return [connection for connection in server.connections if isinstance(connection, Guarded)] if server else []
 
 
+def let_garbage_rest() -> None:
+    """Modules, routes and schemas stay to the end: the collector need not walk over them, nor look after every tenth of a request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 async def serve(app: web.Application, host: str, port: int, drain_seconds: float) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port."""
     loop = asyncio.get_running_loop()
@@ -152,6 +160,7 @@ async def serve(app: web.Application, host: str, port: int, drain_seconds: float
         loop.add_signal_handler(number, on_signal)
     try:
         bound = await serving.start()
+        let_garbage_rest()
         log.info("serving", host=host, port=bound)
         await stop.wait()
         log.info("draining", seconds=drain_seconds)

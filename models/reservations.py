@@ -139,6 +139,8 @@ class Reservation(Table):
                 fields=("organisation_id", "voucher_type_id", "win_year", "win_nth"),
                 name="reservations_wins_counted", condition="win_nth IS NOT NULL",
             ),
+            # What a draw chose is found by its rank: an index on the state would be written anew when vouchers are issued.
+            CheckConstraint(check="state NOT IN ('won','alternate','issued') OR rank IS NOT NULL", name="reservations_chosen_have_rank"),
             CheckConstraint(check="(win_nth IS NULL) = (state NOT IN ('won','issued'))", name="reservations_win_is_counted"),
         )
 

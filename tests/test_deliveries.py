@@ -9,6 +9,7 @@ import pytest
 
 from handlers import deliveries
 from handlers.deliveries import CLAIM, LEASE, RECEIPTS_AFTER, Pauses, ask_receipts, backoff_seconds, deliver_due, release_expired
+from handlers.housekeeping import Beat, keep_heartbeats
 from handlers.notices import open_events
 from handlers.ports import Message, Outcome, SendResult
 from handlers.transactions import rows, transaction
@@ -464,3 +465,27 @@ def test_each_outcome_is_an_edge_of_the_graph():
         DeliveryState.DEAD,
     }
     assert DELIVERY_GRAPH.next_states("accepted") == {DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.RECALLING}
+
+
+async def numbers(world: World) -> dict[str, float]:
+    """What /metrics says of the backlog."""
+    text = await (await world.client.get("/metrics")).text()
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(("deliveries_", "events_waiting", "sweep_lateness")))
+    return {name: float(value) for name, value in lines}
+
+
+async def test_metrics_count_what_is_open_what_is_dead_and_which_sweep_is_late(world):
+    at = world.clock.now()
+    await keep_heartbeats(world.context(), [Beat("reviews.review", 60, at - timedelta(seconds=200), 0, 0, None)])
+    assert await numbers(world) == {
+        'deliveries_open{state="planned"}': 0, 'deliveries_open{state="sending"}': 0, 'deliveries_open{state="accepted"}': 0,
+        "deliveries_dead": 0, "events_waiting": 0, 'sweep_lateness_seconds{sweep="reviews.review"}': 140,
+    }
+    await keep_heartbeats(world.context(), [Beat("reviews.review", 60, at, 0, 0, None)])
+    await world.owner.execute("INSERT INTO events (kind, subject, subject_id, data, created_at) VALUES ('x', 'order', 1, '{}', now())")
+    world.clock.advance(seconds=4.999999)
+    assert (await numbers(world))["events_waiting"] == 0  # asked again within five seconds
+    world.clock.advance(microseconds=1)
+    later = await numbers(world)
+    assert (later["events_waiting"], later['sweep_lateness_seconds{sweep="reviews.review"}']) == (1, 0)
+    await world.owner.execute("DELETE FROM events")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from bot.mail import MailSender, Server, compose, outcome_of, sender_of
 from handlers.ports import Message, Outcome, SendResult
+from simulator.app import SMTP_PORT, create_app
 
 AT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SENDER = sender_of("企服券 <no-reply@qifuquan.example.com>")
@@ -278,3 +280,30 @@ def test_the_url_says_where_how_and_as_whom():
     )
     assert Server.of("smtp://mx.example.com", "required") == Server("mx.example.com", 587, "starttls", None, None)
     assert Server.of("smtp://127.0.0.1:8025", "off") == Server("127.0.0.1", 8025, "off", None, None)
+
+
+# --- the simulator's server --------------------------------------------------------------------------------------------------
+
+
+async def test_in_development_a_mail_appears_on_the_page_of_its_mailbox(tmp_path):
+    app = create_app(
+        clock_file=tmp_path / "clock", wechat_appid="wx", wechat_secret="s", dingtalk_appkey="d", dingtalk_appsecret="s", agent_id=1,
+        templates=[], pages=[], smtp_port=0,
+    )
+    async with TestClient(TestServer(app)) as client:
+        ours = sender(app[SMTP_PORT])
+        assert (await ours.send(MESSAGE)).outcome is Outcome.DELIVERED
+        assert (await ours.send(MESSAGE)).outcome is Outcome.DELIVERED
+        async with client.get("/control/phones/anna@example.com/messages") as response:
+            first, again = (await response.json())["messages"]
+        assert (first["title"], first["kind"]) == ("【企服券】审核结果：审核通过", "mail")
+        assert first["link"] == f"{URL}/open?page=pages%2Fapplications%2Fshow%3Fid%3D7"
+        assert [label for label, _ in again["fields"]] == ["", "重复"]
+        async with client.get("/") as response:
+            page = await response.text()
+        assert "anna@example.com" in page
+        assert "【企服券】审核结果：审核通过" in page
+        refusal = {"answer": "550 5.1.1 no such user"}
+        async with client.post("/control/mailboxes/anna@example.com/answer", json=refusal) as response:
+            assert response.status == 200
+        assert await ours.send(MESSAGE) == SendResult(Outcome.REFUSED, error="550 5.1.1")

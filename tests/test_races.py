@@ -440,8 +440,8 @@ class LotteryRace(Race):
 class DoubleReserve(LotteryRace):
     """Two colleagues reserve for their enterprise."""
 
-    reads = ("handlers.reservations.read_facts",)
-    off = (("handlers.reservations.TAKE", " ON CONFLICT (round_id, organisation_id) DO NOTHING", ""),)
+    reads = ("handlers.reservations.first_facts",)
+    off = (("handlers.reservations.TAKE", "ON CONFLICT (round_id, organisation_id) DO NOTHING", ""),)
     constraints = (("reservations", "reservations_one_ticket"),)
 
     async def subject(self) -> tuple[int, Member, Member]:
@@ -464,8 +464,8 @@ class DoubleReserve(LotteryRace):
 class ReserveAgainstClose(LotteryRace):
     """Two tickets of the last microsecond and the close: on the list or refused, never in between."""
 
-    reads = ("handlers.reservations.read_facts",)
-    off = (("handlers.reservations.SHARE_LOCK", "pg_advisory_xact_lock_shared", "concat"),)
+    reads = ("handlers.reservations.first_facts",)
+    off = (("handlers.reservations.TAKE", " AND state IN ('announced', 'open')", ""),)
 
     async def stage(self) -> None:
         await super().stage()

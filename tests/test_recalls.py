@@ -13,6 +13,7 @@ from handlers.transactions import transaction
 from models.accounts import Role
 from tests.applications import applicant, submitted_certification
 from tests.test_deliveries import ACCEPTED, Platform
+from tests.test_gateways import message, ours, platforms  # noqa: F401 - the fixtures
 from tests.world import SHIZHONG, Member, World
 
 
@@ -161,3 +162,17 @@ async def test_two_machines_ask_once(world, dingtalk):
     await closed(world)
     done = await asyncio.gather(*(recall_due(world.context()) for _ in range(4)))
     assert (sum(done), dingtalk.recalled) == (1, ["256271667526"])
+
+
+async def test_dingtalk_takes_a_notice_back_and_refuses_what_it_has_forgotten(platforms, ours):  # noqa: F811
+    sender, person = ours.recallers["dingtalk_notice"], await platforms.person("赵审核", "dingtalk")
+    sent = await ours.senders["dingtalk_notice"].send(message(person, "approval_waiting"))
+    assert sent.provider_id is not None
+    assert (await sender.recall(sent.provider_id)).outcome is Outcome.DELIVERED
+    assert [each["recalled"] for each in await platforms.received(person)] == [True]
+    await platforms.do("clock", advance_seconds=86_401)
+    late = await sender.recall(sent.provider_id)
+    assert (late.outcome, late.provider_id) == (Outcome.REFUSED, sent.provider_id)
+    assert (await sender.recall("not a task")).outcome is Outcome.REFUSED
+    await platforms.befall("*/recall", errcode=-1, errmsg="busy")
+    assert (await sender.recall(sent.provider_id)).outcome is Outcome.RETRY

@@ -5,19 +5,25 @@ import csv
 import hashlib
 import io
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers import approvals
+from handlers.approvals import Decision
 from handlers.personal import seal
 from handlers.programmes import Claim
+from handlers.redemptions import GivenInvoice, Papers, RedemptionNotReturned, resubmit_redemption
 from handlers.redemptions.claims import payable
+from handlers.refusals import Busy
 from models.accounts import Role
 from tests.races import without
+from tests.referee import Referee
 from tests.shop import Shop, open_shop
 from tests.world import JINAN, Member, World
 
@@ -407,3 +413,35 @@ async def test_without_the_row_lock_the_unique_index_still_keeps_a_claim_from_tw
         statuses += await two_batches_at_once(treasury)
     assert statuses.count(201) == 5
     assert await treasury.world.value("SELECT count(*) FROM payout_lines") == 5
+
+
+async def decide_against_resubmit(treasury: Treasury, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """[what the decision answered, what the resubmission of the same claim answered]: one holds its locks while the other asks for them."""
+    redemption_id, papers = await treasury.claimed(), await treasury.papers()
+    assert (await treasury.prepare(redemption_id))[0] == 200
+    invoice = GivenInvoice(**{**papers["invoice"], "issued_on": treasury.world.clock.now().date()})
+    seller, deciding = treasury.world.context(treasury.shop.seller), treasury.world.context(treasury.second)
+    deciding = replace(deciding, actor=replace(deciding.actor, region_code=JINAN))
+    approval_id = await treasury.approval_of(redemption_id)
+    referee = Referee(treasury.world.owner, monkeypatch)
+    referee.hold_after("handlers.approvals.lock_subject")
+    return await referee.race(
+        lambda: approvals.decide(deciding, approval_id, Decision.APPROVE),
+        lambda: resubmit_redemption(seller, redemption_id, Papers(papers["actual_fen"], papers["summary"], invoice, papers["evidence"])),
+        hold=("handlers.approvals.lock_subject",), in_turn=True,
+    )
+
+
+async def test_a_decision_and_a_resubmission_of_a_claim_queue_up(treasury, monkeypatch):
+    for _ in range(20):
+        decided, resubmitted = await decide_against_resubmit(treasury, monkeypatch)
+        assert decided["state"] == "approved"
+        assert isinstance(resubmitted, RedemptionNotReturned), resubmitted
+    assert await treasury.world.value("SELECT count(*) FROM redemptions WHERE state = 'pre_redeemed'") == 20
+    assert await treasury.world.value("SELECT count(*) FROM ledger_entries WHERE kind = 'pre_redeem'") == 20
+
+
+async def test_without_the_order_before_the_claim_they_deadlock(treasury, monkeypatch):
+    monkeypatch.setattr(approvals, "LOCKED_BEFORE", {})
+    outcomes = await decide_against_resubmit(treasury, monkeypatch)
+    assert [type(each.__cause__) for each in outcomes if isinstance(each, Busy)] == [asyncpg.DeadlockDetectedError]

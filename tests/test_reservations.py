@@ -1,6 +1,7 @@
 """Reserving: window, rules, one ticket, change and withdrawal, results in their time, and its races (E13-E18, F02, F04)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from handlers import reservations
 from handlers.draw_rules import entry_digest
 from handlers.draws import close_due_rounds
 from models.accounts import Role
+from models.engine import client
 from tests.books import expect_broken
-from tests.lottery import Lottery, announced, drawn, officials, opened, qualified, reserve
+from tests.lottery import Lottery, announced, drawn, opened, qualified, reserve
 from tests.races import meet_after, without
+from tests.referee import COMMIT, WAITING, Referee
 from tests.world import Member, World
 
 TABLES = ("reservations", "audit_entries", "events")
@@ -254,7 +257,7 @@ async def double_reserve(world: World, lottery: Lottery) -> list[int]:
 
 async def test_two_colleagues_reserving_at_once_get_one_ticket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lottery = await opened(world)
-    meet_after(monkeypatch, "handlers.reservations.read_facts")
+    meet_after(monkeypatch, "handlers.reservations.first_facts")
     for number in range(ROUNDS):
         assert await double_reserve(world, lottery) == [201, 409], number
     assert await world.value("SELECT count(*) FROM reservations") == ROUNDS
@@ -265,50 +268,95 @@ async def test_without_its_guard_the_double_reservation_happens(world: World, mo
     await world.owner.execute("ALTER TABLE reservations DROP CONSTRAINT reservations_one_ticket")
     try:
         without(monkeypatch, "handlers.reservations.TAKE", "ON CONFLICT (round_id, organisation_id) DO NOTHING", "")
-        meet_after(monkeypatch, "handlers.reservations.read_facts")
+        meet_after(monkeypatch, "handlers.reservations.first_facts")
         assert await double_reserve(world, lottery) == [201, 201]
     finally:
         await world.owner.execute("DELETE FROM reservations")
         await world.owner.execute("ALTER TABLE reservations ADD CONSTRAINT reservations_one_ticket UNIQUE (round_id, organisation_id)")
 
 
-async def reserve_against_close(world: World, lottery: Lottery, monkeypatch: pytest.MonkeyPatch) -> tuple[int, bool]:
-    """(status, whether the ticket is on the list): the facts are read a microsecond before closing, the list is made meanwhile."""
+async def reserve_against_close(
+    world: World, lottery: Lottery, monkeypatch: pytest.MonkeyPatch, *, closing_first: bool, hold: str = ""
+) -> tuple[str, bool]:
+    """(what became of a reservation of the last microsecond, whether its ticket is on the list that closing made meanwhile)."""
     member = await qualified(world, lottery.programme)
-    read, original = asyncio.Event(), reservations.read_facts
+    reserving = reserving_late(world, lottery, member)
+    referee = Referee(world.owner, monkeypatch)
+    referee.hold_after("handlers.reservations.first_facts")
+    contenders: list[Any] = [lambda: close_due_rounds(world.context().at(lottery.set("closes_at"))), reserving]
+    direction = 1 if closing_first else -1
+    closed, ticket = (await referee.race(*contenders[::direction], hold=(hold,), in_turn=True))[::direction]
+    assert closed == 1
+    return await became(world, lottery, ticket)
 
-    async def slow(*args: Any) -> Any:
-        facts = await original(*args)
-        read.set()
-        await asyncio.wait({closing}, timeout=0.02)
-        return facts
 
-    async def close() -> int:
-        await read.wait()
-        return await close_due_rounds(world.context().at(lottery.set("closes_at")))
+def reserving_late(world: World, lottery: Lottery, member: Member) -> Callable[[], Awaitable[Any]]:
+    ctx = world.context(member).at(lottery.set("closes_at", -1))
+    return lambda: reservations.reserve(ctx, lottery.id, lottery.programme.audit)
 
-    monkeypatch.setattr(reservations, "read_facts", slow)
-    lottery.set("closes_at", -1)
-    closing = asyncio.create_task(close())
-    status, body = await reserve(lottery, member, lottery.programme.audit)
-    assert await closing == 1
-    monkeypatch.setattr(reservations, "read_facts", original)
+
+async def became(world: World, lottery: Lottery, ticket: Any) -> tuple[str, bool]:
     listed = await world.value("SELECT string_agg(lines, '|') FROM draw_lists WHERE round_id = $1", lottery.id)
-    return status, body.get("ticket_no", "-") in (listed or "")
+    if isinstance(ticket, BaseException):
+        return type(ticket).__name__, False
+    return ticket["state"], ticket["ticket_no"] in (listed or "")
 
 
-async def test_a_reservation_at_the_last_instant_is_on_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    programme, people, start = await world.programme(), await officials(world), world.clock.now()
-    for number in range(ROUNDS):
-        world.clock.set(start)
-        lottery = await opened(world, programme=programme, people=people, number=f"9{number}")
-        assert await reserve_against_close(world, lottery, monkeypatch) == (201, True), number
+async def test_a_list_that_was_closed_after_the_facts_were_read_takes_no_ticket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = await reserve_against_close(
+        world, await opened(world), monkeypatch, closing_first=False, hold="handlers.reservations.first_facts"
+    )
+    assert outcome == ("RoundNotOpen", False)
+    assert await world.value("SELECT count(*) FROM reservations") == 0
+    assert await world.value("SELECT count(*) FROM events WHERE kind = 'reservation_received'") == 0
+    assert await world.value("SELECT count(*) FROM audit_entries WHERE subject = 'reservation'") == 0
 
 
-async def test_without_the_lock_a_ticket_is_neither_listed_nor_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ticket_that_waited_for_the_closing_meets_a_closed_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = await reserve_against_close(world, await opened(world), monkeypatch, closing_first=True, hold=COMMIT)
+    assert outcome == ("RoundNotOpen", False)
+    assert await world.value("SELECT count(*) FROM reservations") == 0
+
+
+async def test_unless_it_looks_at_the_round_again_it_is_neither_listed_nor_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "handlers.reservations.TAKE", " FOR SHARE", "")
+    outcome = await reserve_against_close(world, await opened(world), monkeypatch, closing_first=True, hold=COMMIT)
+    assert outcome == ("reserved", False)
+    expect_broken("draws_count_the_tickets")
+
+
+async def close_while_a_ticket_is_written(world: World, lottery: Lottery) -> tuple[str, bool]:
+    """The ticket's statement has passed all its checks and waits for its enterprise, which somebody holds; then the list is closed."""
+    member = await qualified(world, lottery.programme)
+    async with client().acquire_connection() as holder:
+        await holder.execute("BEGIN")
+        await holder.execute("SELECT FROM organisations WHERE id = $1 FOR UPDATE", member.organisation_id)
+        reserving = asyncio.ensure_future(reserving_late(world, lottery, member)())
+        await waits_or_ends(world, reserving)
+        closing = asyncio.ensure_future(close_due_rounds(world.context().at(lottery.set("closes_at"))))
+        await waits_or_ends(world, reserving, closing)
+        await holder.execute("ROLLBACK")
+    assert await closing == 1
+    return await became(world, lottery, await reserving)
+
+
+async def waits_or_ends(world: World, *tasks: asyncio.Future[Any]) -> None:
+    """Until each of them has ended or is seen to wait for a lock in the database."""
+    while await world.value(WAITING) < sum(not task.done() for task in tasks):
+        pass
+
+
+async def test_closing_waits_for_a_ticket_that_is_being_written(world: World) -> None:
+    assert await close_while_a_ticket_is_written(world, await opened(world)) == ("reserved", True)
+
+
+async def test_without_the_lock_it_does_not_wait_and_the_ticket_is_not_listed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lottery = await opened(world)
-    without(monkeypatch, "handlers.reservations.SHARE_LOCK", "pg_advisory_xact_lock_shared", "greatest")
-    assert await reserve_against_close(world, lottery, monkeypatch) == (201, False)
+    without(monkeypatch, "handlers.reservations.TAKE", "pg_advisory_xact_lock_shared", "concat")
+    without(monkeypatch, "handlers.reservations.TAKE", " FOR SHARE", "")
+    assert await close_while_a_ticket_is_written(world, lottery) == ("reserved", False)
     expect_broken("draws_count_the_tickets")
 
 

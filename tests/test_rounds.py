@@ -247,7 +247,7 @@ async def test_the_second_list_says_that_nothing_is_left_to_win(world: World) ->
 
 async def test_without_waiting_the_second_draw_would_break_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "handlers.draws.BLOCKED", "o.state = 'committed'", "false")
-    without(monkeypatch, "handlers.draws.DRAW", "v.win_nth > n.annual_win_cap", "false")
+    without(monkeypatch, "handlers.draws.DRAW", "v.win_nth > c.annual_win_cap", "false")
     pair = await two_rounds(world, world.clock.now(), ("1", "2"))
     await close_and_draw_both(world, pair)
     assert [await lottery.states() for lottery in pair] == [["won"], ["won"]]

@@ -193,3 +193,23 @@ def without_reason(source: str, name: str) -> list[str]:
         elif node.target.id not in SELF_EVIDENT:
             missing.append(node.target.id)
     return missing
+
+
+@pytest.mark.parametrize(("values", "problem"), [
+    ({"SMTP_URL": "smtps://mx.example.cn"}, "MAIL_FROM is the development default"),
+    ({"SMTP_URL": "smtp://mx.example.cn", "MAIL_FROM": "a@example.cn", "SMTP_STARTTLS": "off"}, "SMTP_STARTTLS is off"),
+    ({"SMS_SECRET_ID": "AKID", "SMS_SECRET_KEY": DEVELOPMENT_SECRET}, "SMS_SECRET_KEY is the development default"),
+    (
+        {"SMS_SECRET_ID": "AKID", "SMS_SECRET_KEY": "e" * 32, "SMS_API_BASE_URL": "http://127.0.0.1:8090/sms"},
+        "SMS_API_BASE_URL is not https",
+    ),
+])
+def test_production_refuses_a_channel_that_is_on_by_half(environment, values, problem):
+    assert problem in complaint(environment, **SERIOUS, **values)
+
+
+def test_production_starts_without_mail_and_sms_and_with_both(environment):
+    assert environment(**SERIOUS).smtp_url is None
+    found = environment(SMTP_URL="smtps://robot:hunter2@mx.example.cn", MAIL_FROM="企服券 <no-reply@example.cn>", SMS_SECRET_ID="AKID",
+                        SMS_SECRET_KEY="e" * 32)
+    assert "hunter2" not in repr(found)

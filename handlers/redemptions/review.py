@@ -122,9 +122,11 @@ async def refuse_own(ctx: Context, tx: Transaction, order_id: int) -> None:
 async def decide_redemption(
     ctx: Context, tx: Transaction, approval: Any, decision: Decision, reason: str | None, _data: Mapping[str, Any]
 ) -> None:
-    """Called by `approvals.decide`, which has locked the claim. Raises NotPrepared, SecondPersonNeeded, OwnCase, OrderNotClaimable."""
+    """Called by `approvals.decide`, which has locked the order and the claim. Raises NotPrepared, SecondPersonNeeded, OwnCase,
+    OrderNotClaimable.
+    """
     redemption = await tx.row("SELECT * FROM redemptions WHERE id = $1", approval.subject_id)
-    order = await tx.row("SELECT * FROM orders WHERE id = $1 FOR SHARE", redemption.order_id)
+    order = await tx.row("SELECT * FROM orders WHERE id = $1 FOR SHARE", redemption.order_id)  # held already, behind LOCKED_BEFORE
     await refuse_own(ctx, tx, order.id)
     if decision is Decision.APPROVE:
         await _approve(ctx, tx, redemption, order)
@@ -185,3 +187,7 @@ async def redemption_facts(_ctx: Context, approval: Any) -> dict[str, Any]:
 approvals.DECIDERS[ApprovalKind.REDEMPTION] = decide_redemption
 approvals.DETAILS[ApprovalKind.REDEMPTION] = redemption_facts
 approvals.SUBJECTS["redemption"] = "redemptions"
+# FOR SHARE: a decision looks at the order and leaves it as it is.
+approvals.LOCKED_BEFORE["redemption"] = (
+    "SELECT o.id FROM orders o JOIN redemptions r ON r.order_id = o.id WHERE r.id = $1 FOR SHARE OF o"
+)

@@ -13,7 +13,8 @@ WITH made AS (
   INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
                     expired_fen, valid_from, valid_until, expires_at, created_at)
   SELECT $2, r.voucher_type_id, r.organisation_id, r.id, t.face_fen, t.face_fen, 0, 0, 0, $3, $4, $5, $6
-  FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id WHERE r.round_id = $1 AND r.state = 'won' ORDER BY r.id
+  FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id
+  WHERE r.round_id = $1 AND r.rank IS NOT NULL AND r.state = 'won' ORDER BY r.id
   RETURNING id, organisation_id, face_fen
 ), entered AS (
   INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)

@@ -9,7 +9,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 class Migration(migrations.Migration):
-    dependencies = [('models', '0003_consultants_and_scores'), ('models', '0004_channels_rules')]
+    dependencies = [('models', '0011_reviews_and_scores_rules')]
 
     initial = False
 
