@@ -50,6 +50,12 @@ class FoundServicesView(TypedDict):
     items: list[FoundServiceView]
 
 
+async def own_region(ctx: Context) -> str | None:
+    """The county where the acting organisation is registered."""
+    found = await row("SELECT region_code FROM organisations WHERE id = $1", ctx.organisation_id)
+    return found.region_code if found else None
+
+
 async def find_services(ctx: Context, text: str) -> FoundServicesView:
     """What takes vouchers and matches the words, in the district that the text names, if it names one."""
     district = await row(DISTRICT, text, ctx.actor.organisation_id)

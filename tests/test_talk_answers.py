@@ -54,7 +54,7 @@ async def test_finance_hears_totals_of_its_own_region(treasury: Treasury):  # no
     assert await elsewhere.say("本月兑付") == "2026年3月 已兑付 0 笔 0 元；待划拨 0 笔 0 元"
     manager = Speaker(world, await world.official(Role.PROGRAMME_MANAGER))
     assert "待兑付 2,000 元" in await manager.say("报表")
-    assert "不能办理" in await manager.menu("payouts")
+    assert "不能办理" in await manager.menu("payouts")  # the API lets only payout officers in
 
 
 async def test_an_applicant_hears_the_place_in_the_queue_and_may_appeal(world: World):

@@ -9,51 +9,6 @@ async def switch_identity(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.switch_identity")
 
 
-@answers("demands")
-async def demands(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.demands")
-
-
-@answers("post_demand")
-async def post_demand(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.post_demand")
-
-
-@answers("consultants")
-async def consultants(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.consultants")
-
-
-@answers("invite_consultant")
-async def invite_consultant(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.invite_consultant")
-
-
-@answers("end_consultant")
-async def end_consultant(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.end_consultant")
-
-
-@answers("score")
-async def score(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.score")
-
-
-@answers("my_institution")
-async def my_institution(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.my_institution")
-
-
-@answers("leave_institution")
-async def leave_institution(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.leave_institution")
-
-
-@answers("badge")
-async def badge(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.badge")
-
-
 @answers("spot_check")
 async def spot_check(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.spot_check")
