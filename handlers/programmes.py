@@ -15,7 +15,7 @@ from handlers.paging import Page, PageView, page_of
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.regions import OutsideJurisdiction, prefix_of, reaches
 from handlers.transactions import Transaction, row, rows, transaction
-from models.accounts import MEMBER_ROLES
+from models.accounts import MEMBER_ROLES, Role
 from models.programmes import POLICY_GRAPH, PROGRAMME_GRAPH, PolicyState, ProgrammeState
 
 
@@ -163,12 +163,12 @@ async def current_policy(tx: Transaction, programme_id: int) -> Any:
 
 def manages(ctx: Context, region_code: str) -> bool:
     """Whether the actor is an official whose jurisdiction reaches a programme of that division."""
-    return ctx.actor.role not in {None, *MEMBER_ROLES} and reaches(ctx.actor, region_code)
+    return ctx.actor.role not in {None, Role.CONSULTANT, *MEMBER_ROLES} and reaches(ctx.actor, region_code)
 
 
 def managed_prefix(ctx: Context) -> str | None:
     """What the codes of the actor's divisions begin with, for `LIKE $n || '%'`; None (matching nothing) for who manages none."""
-    if ctx.actor.role in {None, *MEMBER_ROLES} or ctx.actor.park_id is not None:
+    if ctx.actor.role in {None, Role.CONSULTANT, *MEMBER_ROLES} or ctx.actor.park_id is not None:
         return None
     return prefix_of(ctx.actor.region_code) if ctx.actor.region_code else ""
 
