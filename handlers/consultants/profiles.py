@@ -90,7 +90,8 @@ async def upload_photo(ctx: Context, consultant_id: int, file_name: str, chunks:
         raise ConsultantStateWrong(state=found.state)
     if (await row(PHOTOS, ctx.person_id, PHOTO_SLOT)).photos >= PHOTOS_MAX:
         raise TooManyFiles(max=PHOTOS_MAX)
-    acting = replace(ctx, actor=replace(ctx.actor, organisation_id=found.institution_id))
+    # Whatever the person is for somebody else at the moment, this file is for the institution.
+    acting = replace(ctx, actor=replace(ctx.actor, role=None, organisation_id=found.institution_id))
     return await attachments.upload(acting, PHOTO_SLOT, file_name, chunks)
 
 
