@@ -265,7 +265,8 @@ async def test_mail_and_sms_are_there_as_far_as_they_are_set_up(servers, platfor
     found = {}
     for name, values in (("development", {}), ("development, set up", ready), ("production", serious), ("both", {**serious, **ready})):
         async with open_gateways(platforms.settings.model_copy(update=values), servers.redis_url) as gateways:
-            found[name] = [type(gateways.senders[channel]).__name__ if channel in gateways.senders else None for channel in ("email", "sms")]
+            senders = gateways.senders
+            found[name] = [type(senders[channel]).__name__ if channel in senders else None for channel in ("email", "sms")]
     assert found == {
         "development": ["ConsoleSender", "ConsoleSender"], "development, set up": ["MailSender", "TencentSms"],
         "production": [None, None], "both": ["MailSender", "TencentSms"],
