@@ -364,6 +364,9 @@ RECORDS = {
       SELECT b.id FROM bindings b JOIN identities i ON i.id = b.identity_id WHERE i.person_id <> b.person_id""",
     "payment_passwords_have_five_tries": "SELECT id, tries_spent FROM payment_passwords WHERE tries_spent NOT BETWEEN 0 AND 5",
     "sessions_keep_only_hashes": "SELECT id FROM sessions WHERE octet_length(token_hash) <> 32 OR expires_at <= created_at",
+    "deliveries_go_to_the_reader_of_their_notice": """
+      SELECT d.id FROM deliveries d JOIN notices n ON n.id = d.notice_id
+      WHERE d.person_id IS DISTINCT FROM n.person_id AND NOT (d.person_id IS NULL AND d.channel = 'email')""",
     "memberships_ended_have_their_moment": """
       SELECT id, state FROM memberships WHERE (state = 'ended') <> (ended_at IS NOT NULL)""",
     "idempotency_keys_answer_once": """

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, Unpack
 
@@ -24,7 +24,6 @@ from simulator.traffic import Traffic
 from simulator.wechat import WeChat
 
 BODY_BYTES_MAX = 1 << 20
-MAIL: web.AppKey[Mail] = web.AppKey("mail", Mail)
 SMTP_PORT: web.AppKey[int] = web.AppKey("smtp_port", int)
 
 
@@ -94,12 +93,11 @@ def create_app(
     wechat = WeChat(world, wechat_appid, wechat_secret, templates, pages, account, pusher)
     dingtalk = DingTalk(world, dingtalk_appkey, dingtalk_appsecret, agent_id, pusher)
     page = Page(world, links)
+    mail, messages = Mail(world), Sms(world, **sms) if sms else None
     app = web.Application(middlewares=[traffic.middleware], client_max_size=BODY_BYTES_MAX)
     app.add_subapp("/wechat", wechat.application())
     app.add_subapp("/oapi", dingtalk.old_application())
     app.add_subapp("/dingtalk", dingtalk.new_application())
-    mail = app[MAIL] = Mail(world)
-    messages = Sms(world, **sms) if sms else None
     if messages is not None:
         app.add_subapp("/sms", messages.application())
     hands = Control(world, traffic, wechat, dingtalk, MiniProgram(world, wechat, api_url), mail, messages)
@@ -108,16 +106,13 @@ def create_app(
     app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
 
-    async def receive_mail(app: web.Application) -> None:
-        if smtp_port is not None:
-            app[SMTP_PORT] = await mail.start("127.0.0.1", smtp_port)
-
-    app.on_startup.append(receive_mail)
-    _end_with(app, traffic, pusher, dingtalk, clock, mail)
+    if smtp_port is not None:
+        app.cleanup_ctx.append(receiving(mail, smtp_port))
+    _end_with(app, traffic, pusher, dingtalk, clock)
     return app
 
 
-def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: DingTalk, clock: Clock, mail: Mail) -> None:
+def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: DingTalk, clock: Clock) -> None:
     async def release(_: web.Application) -> None:
         # Calls that hang on purpose must not hold up the end.
         traffic.closing.set()
@@ -125,11 +120,20 @@ def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: 
         await dingtalk.talk.streams.close()
 
     async def close(_: web.Application) -> None:
-        await mail.stop()
         clock.close()
 
     app.on_shutdown.append(release)
     app.on_cleanup.append(close)
+
+
+def receiving(mail: Mail, port: int) -> Callable[[web.Application], AsyncIterator[None]]:
+    """The mail server, for as long as the application runs."""
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        app[SMTP_PORT] = await mail.start("127.0.0.1", port)
+        yield
+        await mail.stop()
+
+    return run
 
 
 async def serve(host: str, port: int, **options: Unpack[Options]) -> None:

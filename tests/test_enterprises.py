@@ -60,7 +60,9 @@ async def test_a_draft_is_returned_resubmitted_and_approved(world: World) -> Non
     told = await world.owner.fetch("SELECT kind, organisation_id, role, region_code, data FROM events ORDER BY id")
     assert [(one["kind"], one["organisation_id"], one["role"], one["region_code"]) for one in told] == [
         ("approval_waiting", None, "admin", SHIZHONG), ("approval_result", owner.organisation_id, None, None),
+        ("approval_closed", None, None, None),
         ("approval_waiting", None, "admin", SHIZHONG), ("approval_result", owner.organisation_id, None, None),
+        ("approval_closed", None, None, None),
     ]
     assert json.loads(told[0]["data"]) == {
         "approval_kind": "application", "title": "企业实名认证", "applicant": name, "due_at": "2026-03-05T23:59:59.999999+08:00"}

@@ -36,6 +36,7 @@ from handlers.ports import (
     Verdict,
 )
 from handlers.qr_codes import qr_png, qr_svg
+from settings import Mode
 from simulator.app import create_app
 
 STABLE, SEND, NOTICE = "/wechat/cgi-bin/stable_token", "/wechat/cgi-bin/message/subscribe/send", "*/asyncsend_v2"
@@ -253,12 +254,26 @@ async def test_an_endpoint_that_is_not_there_is_worth_a_retry(servers, platforms
         "wechat_api_base_url": "http://127.0.0.1:9", "dingtalk_oapi_base_url": "http://127.0.0.1:9",
     })
     async with open_gateways(nowhere, servers.redis_url) as gateways:
-        for sender in gateways.senders.values():
-            result = await sender.send(message("nobody"))
+        for channel in ("wechat_subscribe", "dingtalk_notice"):
+            result = await gateways.senders[channel].send(message("nobody"))
             assert (result.outcome, result.error) == (Outcome.RETRY, "unreachable ClientConnectorError")
         for login in gateways.logins.values():
             with pytest.raises(PlatformDownError):
                 await login.exchange("code")
+
+
+async def test_mail_and_sms_are_there_as_far_as_they_are_set_up(servers, platforms):
+    ready = {"smtp_url": SecretStr("smtps://mx.example.cn"), "sms_secret_id": "AKID"}
+    serious = {"mode": Mode.PRODUCTION}
+    found = {}
+    for name, values in (("development", {}), ("development, set up", ready), ("production", serious), ("both", {**serious, **ready})):
+        async with open_gateways(platforms.settings.model_copy(update=values), servers.redis_url) as gateways:
+            senders = gateways.senders
+            found[name] = [type(senders[channel]).__name__ if channel in senders else None for channel in ("email", "sms")]
+    assert found == {
+        "development": ["ConsoleSender", "ConsoleSender"], "development, set up": ["MailSender", "TencentSms"],
+        "production": [None, None], "both": ["MailSender", "TencentSms"],
+    }
 
 
 # --- access tokens (traps 1 to 8) -----------------------------------------------------------------------------------------

@@ -198,6 +198,12 @@ BREAKS = {
     ),
     "payment_passwords_have_five_tries": "UPDATE payment_passwords SET tries_spent = 6",
     "sessions_keep_only_hashes": "UPDATE sessions SET token_hash = 'a-token'",
+    "deliveries_go_to_the_reader_of_their_notice": (
+        "WITH n AS (INSERT INTO notices (event_id, person_id, kind, title, body, page, data, created_at)"
+        " SELECT 0, min(id), '', '', '', '', '{}', now() FROM persons RETURNING id, person_id)"
+        " INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)"
+        " SELECT id, person_id + 1, 1, 'sms', 'planned', 0, now(), now() FROM n"
+    ),
     "memberships_ended_have_their_moment": "UPDATE memberships SET state = 'ended'",
     "idempotency_keys_answer_once": (
         "INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)"
