@@ -31,7 +31,7 @@ _next = iter(range(1, 10**9))
 
 
 async def count(
-    world: World, institution: Member, kind: str, *, months_ago: int = 0, consultant_id: int | None = None, **facts: object
+    world: World, institution: Member, kind: str, *, months_ago: int = 0, consultant_id: int | None = None, **facts: Any
 ) -> int:
     """An event of some month before now; its subject id."""
     subject_id = next(_next)
