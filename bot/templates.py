@@ -51,6 +51,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from bot.values import FORMATTERS, HAN
@@ -104,11 +105,25 @@ class Template:
         return "".join(f"{each.label}:{{{{{each.key}.DATA}}}}\n" for each in self.keywords)
 
 
-def table() -> Iterator[Template]:
+def cases() -> Iterator[Template]:
+    """What is decided about an organisation, and what a reviewer has to do."""
     yield template("approval_result", "审核结果通知", "审核事项 thing subject", ("审核结果 phrase result", RESULTS),
                    "审核时间 time time", "原因说明 thing reason")
     yield template("institution_standing", "入库状态通知", ("入库状态 phrase standing", STANDINGS), "时间 time time",
                    "原因说明 thing reason", "温馨提示 thing hint")
+    yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
+    yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
+                   "说明 thing reason")
+    yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
+    yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
+                   "提交时间 time time", "温馨提示 thing hint")
+    yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
+                   "提交时间 time time", "审核环节 thing queue")
+    yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
+
+
+def vouchers() -> Iterator[Template]:
+    """From the reservation to the last day of a voucher."""
     yield template("reservation_received", "预约成功通知", "预约批次 thing round", "签号 character_string ticket_no",
                    "公示时间 time time")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),
@@ -117,6 +132,10 @@ def table() -> Iterator[Template]:
                    "有效期至 date valid_until", "温馨提示 thing hint")
     yield template("voucher_expiring", "服务券到期提醒", "券种 thing voucher_type", "余额 amount balance",
                    "到期日 date valid_until", "温馨提示 thing hint")
+
+
+def orders() -> Iterator[Template]:
+    """From the order to the money."""
     yield order("order_placed", "新订单通知", "订单金额 amount amount", "温馨提示 thing hint")
     yield order("price_requested", "订单核价提醒", "产品价格 amount amount", "温馨提示 thing hint")
     yield order("price_confirmed", "订单核价完成通知", "订单金额 amount amount", "温馨提示 thing hint")
@@ -131,16 +150,16 @@ def table() -> Iterator[Template]:
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
     yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")
     yield order("risk_proposed", "订单核查提醒", "时间 time time", "温馨提示 thing hint")
-    yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
-    yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
-                   "说明 thing reason")
     yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")
     yield order("payout_result", "兑付到账通知", "兑付金额 amount amount", ("划拨结果 phrase result", PAYOUT_RESULTS))
+
+
+def reviews() -> Iterator[Template]:
+    """What people say of each other."""
     yield template("review_reminder", "评价提醒", "服务名称 thing service", "订单编号 character_string order_number",
                    "系统评价时间 time time", "温馨提示 thing hint")
     yield template("system_review_made", "系统评价通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "评价时间 time time", "温馨提示 thing hint")
-    yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
     yield template("review_revealed", "评价公布通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "公布时间 time time", "温馨提示 thing hint")
     yield template("review_replied", "评价回复通知", "服务名称 thing service", "订单编号 character_string order_number",
@@ -151,6 +170,10 @@ def table() -> Iterator[Template]:
     yield template("bot_answer", "对话答复通知", "答复内容 thing answer", "时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
+
+
+def supermarket() -> Iterator[Template]:
+    """Demands and consultants."""
     yield template("demand_posted", "新需求通知", "需求名称 thing subject", "需求企业 thing enterprise", "时间 time time",
                    "处理时限 date reply_by")
     yield template("demand_reminder", "需求待查看提醒", "需求名称 thing subject", "服务类型 thing category", "时间 time time",
@@ -161,7 +184,6 @@ def table() -> Iterator[Template]:
                    ("进展 phrase answer", DEMAND_ANSWERS), "时间 time time")
     yield template("demand_closed", "需求关闭通知", "需求名称 thing subject", ("关闭原因 phrase closing", DEMAND_CLOSINGS),
                    "时间 time time")
-    yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
     yield template("consultant_progress", "服务顾问动态提醒", "服务顾问 thing consultant", ("进展 phrase step", CONSULTANT_STEPS),
                    "时间 time time", "服务机构 thing institution")
 
@@ -180,7 +202,7 @@ def order(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Tem
     return template(kind, title, "订单编号 character_string order_number", "服务名称 thing service", *lines)
 
 
-TEMPLATES: Mapping[str, Template] = {each.kind: each for each in table()}
+TEMPLATES: Mapping[str, Template] = {each.kind: each for each in chain(cases(), vouchers(), orders(), reviews(), supermarket())}
 KINDS = frozenset(TEMPLATES)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from handlers.context import Context
+from handlers.demands import AnswerFiguresView, answer_figures
 from handlers.institutions import ShopView, get_shop
 from handlers.paging import Page, PageView, page_of
 from handlers.product_search import CARD, OPEN_SHOP, ProductCardView, view_card
@@ -37,6 +38,7 @@ class ShopFrontView(TypedDict):
     products: PageView[ProductCardView]
     consultants: list[ShopConsultantView]
     score: ScoreView
+    answers: AnswerFiguresView
     reviews: PageView[ReviewView]
 
 
@@ -112,6 +114,7 @@ async def _read(ctx: Context, institution_id: int) -> ShopFrontView:
         "products": await list_shop_products(ctx, institution_id, Page()),
         "consultants": [{"id": each.id, "display_name": each.display_name} for each in await rows(CONSULTANTS, institution_id)],
         "score": await get_score(ctx, institution_id),
+        "answers": await answer_figures(institution_id),
         "reviews": await list_reviews(ctx, institution_id, None, Page()),
     }
 

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from handlers.demands import offer_alternatives, reassign_of_consultant, spread_due
+from handlers.demands import offer_alternatives, spread_due
 from handlers.demands.posting import ALIVE_MAX
 from handlers.demands.spreading import WAVE, WAVE_EVERY
 from handlers.notices import open_events
-from handlers.transactions import transaction
 from models.accounts import Role
 from tests.applications import file
 from tests.market import CONTACT, DEMAND, Market, open_market
@@ -438,20 +437,13 @@ async def test_who_knew_of_an_open_demand_takes_it_up_without_a_place_when_it_is
 # --- the consultant goes ---------------------------------------------------------------------------------------------------------
 
 
-async def unlink(world: World, consultant_id: int, membership_id: int) -> int:
-    async with transaction(world.context()) as tx:
-        await tx.run("UPDATE consultants SET state = 'ended', membership_id = NULL, ended_at = $2 WHERE id = $1",
-                     consultant_id, world.clock.now())
-        await tx.run("UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", membership_id, world.clock.now())
-        return await reassign_of_consultant(tx, consultant_id)
-
-
 async def test_what_was_addressed_to_a_consultant_is_the_institutions_when_they_go(market, world):
     consultant_id, consultant = await world.consultant(market.seller)
     demands = [await market.posted(target="consultant", target_id=consultant_id) for _ in range(3)]
     await market.ok(consultant, demands[1], "taking")
     await world.post(f"/demands/{demands[2]}/withdrawal", by=market.buyer)
-    assert await unlink(world, consultant_id, consultant.membership_id) == 2
+    status, body = await world.delete(f"/institution/consultants/{consultant_id}", by=market.seller)
+    assert (status, body["state"]) == (200, "ended")
     rows = await world.owner.fetch("SELECT target, consultant_id, state FROM demands ORDER BY id")
     assert [tuple(row) for row in rows] == [
         ("institution", None, "open"), ("institution", None, "taken"), ("consultant", consultant_id, "closed")]

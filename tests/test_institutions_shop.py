@@ -7,6 +7,7 @@ import pytest
 
 from handlers import institutions_shop
 from handlers.scores import count_events
+from tests.market import Market
 from tests.shop import Shop, open_shop
 from tests.test_reviews import REVIEW
 from tests.world import World
@@ -38,6 +39,17 @@ async def test_everybody_sees_products_consultants_score_and_reviews_at_once(sho
     assert [(each["text"], each["platform_text"]) for each in page["reviews"]["items"]] == [("专业、及时", None)]
     _, score = await shop.world.get(f"/institutions/{shop.seller.organisation_id}/score")
     assert (page["score"], score["total_hundredths"], score["good"]) == (score, 3_000 + 120, 1)
+
+
+async def test_everybody_sees_how_an_institution_answers_demands(shop):
+    market = Market(shop)
+    assert (await front(shop))["answers"]["take_minutes"] is None
+    demand = await market.posted()
+    shop.world.clock.advance(minutes=7)
+    await market.ok(shop.seller, demand, "taking")
+    answers = (await front(shop))["answers"]
+    assert (answers["addressed"], answers["addressed_taken"], answers["taken"], answers["take_minutes"]) == (1, 1, 1, 7)
+    assert (await shop.world.get(f"/institutions/{shop.seller.organisation_id}/demand-figures"))[1] == answers
 
 
 async def test_only_consultants_who_represent_it_now_and_products_that_are_listed_are_shown(shop):

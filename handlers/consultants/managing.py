@@ -17,6 +17,7 @@ from handlers.consultants.views import (
     public_view,
 )
 from handlers.context import Context
+from handlers.demands import reassign_of_consultant
 from handlers.institutions import require_open_shop
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
@@ -144,7 +145,10 @@ async def leave(ctx: Context, consultant_id: int) -> ConsultancyView:
 
 
 async def _end(tx: Transaction, consultant: Any) -> Any:
-    """Everything that hangs on it ends in the same commit: the link, the place in the queue, the right to represent."""
+    """Everything that hangs on it ends in the same commit: the link, the place in the queue, the right to represent.
+
+    What enterprises asked of the consultant is the institution's from now on.
+    """
     if consultant.state == ConsultantState.ENDED:
         raise ConsultantStateWrong(state=consultant.state)
     await end_live_invitation(tx, consultant.id, InvitationState.REVOKED)
@@ -152,9 +156,11 @@ async def _end(tx: Transaction, consultant: Any) -> Any:
     if consultant.membership_id is not None:
         membership = await tx.row("SELECT * FROM memberships WHERE id = $1", consultant.membership_id)
         await move(tx, MEMBERSHIP_GRAPH, membership, MembershipState.ENDED, ended_at=tx.ctx.now)
-    return await move(
+    ended = await move(
         tx, CONSULTANT_GRAPH, consultant, ConsultantState.ENDED, membership_id=None, ended_at=tx.ctx.now, updated_at=tx.ctx.now,
     )
+    await reassign_of_consultant(tx, ended.id)
+    return ended
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------------------
