@@ -18,7 +18,7 @@ from handlers.notice_plans import quiet_until
 from handlers.notice_texts import render
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import open_sealed
-from handlers.ports import Message, Outcome, SendResult
+from handlers.ports import Message, Outcome, Sender, SendResult
 from handlers.refusals import Busy
 from handlers.transactions import changed, rows, transaction
 from models.notices import DELIVERY_GRAPH, Channel, DeliveryState
@@ -193,10 +193,13 @@ async def _send(ctx: Context, delivery: Any) -> SendResult:
     sender = ctx.ports.senders.get(delivery.channel)
     if sender is None:
         return SendResult(Outcome.REFUSED, error="no such channel")
+    return await answer_of(_hand_over(ctx, sender, delivery), delivery)
+
+
+async def _hand_over(ctx: Context, sender: Sender, delivery: Any) -> SendResult:
+    """Within `answer_of`: an address that does not open any more is one message's trouble too."""
     message = message_of(ctx, delivery)
-    if message is None:
-        return SendResult(Outcome.REFUSED, error="no identity on this platform")
-    return await answer_of(sender.send(message), delivery)
+    return SendResult(Outcome.REFUSED, error="no identity on this platform") if message is None else await sender.send(message)
 
 
 def message_of(ctx: Context, delivery: Any) -> Message | None:

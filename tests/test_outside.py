@@ -84,6 +84,17 @@ async def test_addresses_are_forgotten_a_week_after_their_delivery_to_the_instan
     assert await world.sweep(forget_addresses) == 0
 
 
+async def test_an_address_that_does_not_open_any_more_takes_no_other_message_with_it(world, mail):
+    await send_code(world, email="anna@example.com")
+    await send_code(world, email="bert@example.com")
+    await world.sweep(open_events)
+    await world.owner.execute("UPDATE deliveries SET address = '\\x00' WHERE id = (SELECT min(id) FROM deliveries)")
+    assert await world.sweep(deliver_due) == 2
+    assert [message.open_id for message in mail.sent] == ["bert@example.com"]
+    found = await world.owner.fetch("SELECT state, error FROM deliveries ORDER BY id")
+    assert [tuple(each) for each in found] == [("planned", "SealBrokenError"), ("delivered", None)]
+
+
 async def test_what_is_rolled_back_tells_nobody(world, mail):
     before = await world.snapshot(*TABLES)
     with pytest.raises(RuntimeError):
