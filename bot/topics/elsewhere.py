@@ -9,19 +9,9 @@ async def switch_identity(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.switch_identity")
 
 
-@answers("demands")
-async def demands(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.demands")
-
-
 @answers("post_demand")
 async def post_demand(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.post_demand")
-
-
-@answers("consultants")
-async def consultants(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.consultants")
 
 
 @answers("invite_consultant")
@@ -32,21 +22,6 @@ async def invite_consultant(talk: Talk) -> list[Reply]:
 @answers("end_consultant")
 async def end_consultant(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.end_consultant")
-
-
-@answers("score")
-async def score(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.score")
-
-
-@answers("my_institution")
-async def my_institution(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.my_institution")
-
-
-@answers("leave_institution")
-async def leave_institution(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.leave_institution")
 
 
 @answers("badge")
