@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from demo import people
-from demo.phones import Phone
+from demo.phones import Phone, poll
 from demo.seed import with_check
 from demo.suzhou_start import FEATURED, FEATURED_FEN, LEGAL, PROFILE, STANDARD, SuzhouStart, sentence
 from demo.visitor import STANDING, Visitor
@@ -94,9 +94,8 @@ class SuzhouWalk(SuzhouStart):
         mail = await self.town.mail(self.email, "新需求")
         self.say(f"机构邮箱收到《{mail['title']}》：{sentence(mail)}")
         self.say(f"邮件中的链接：{mail['link']}")
-        await self.institution.until("/notices?limit=100", lambda page: any(each["kind"] == "demand_posted" for each in page["items"]))
-        shown = [each for each in await self.institution.messages_at_least(3) if each["kind"] != "sms"]
-        self.say(f"机构手机收到微信订阅消息：{'、'.join(each['title'] for each in shown)}")
+        shown = await poll(self.institution.messages, lambda messages: messages[-1]["kind"] != "sms", "messages of the institution")
+        self.say(f"机构手机收到微信订阅消息：{shown[-1]['title']}")
         told = await self.rival.until("/institution/demands", lambda page: len(page["items"]) == 1)
         self.say(f"公开的需求也推送给同类机构：{told['items'][0]['title']}（来自 {told['items'][0]['enterprise']}）")
 
@@ -117,7 +116,8 @@ class SuzhouWalk(SuzhouStart):
         await self._talk(self.institution, "open", "no_contact", "多次致电未接通")
         await self._talk(self.lawyer, "consultant", None, "")
         answered = await self.enterprise.get(f"/demands/{self.demands['institution']}")
-        self.say("企业看到的答复：" + "、".join(f"{each['institution']} {each['state']}（{each['remark']}）" for each in answered["answers"]))
+        told = "、".join(f"{each['institution']} {each['state']}（{each['remark']}）" for each in answered["answers"])
+        self.say(f"企业看到的答复：{told}")
 
     async def _talk(self, phone: Phone, key: str, outcome: str | None, remark: str) -> None:
         """查看, 接单, 联系, and the outcome if there is one already."""
@@ -127,7 +127,8 @@ class SuzhouWalk(SuzhouStart):
         taken = await phone.post(f"{path}/taking")
         contact = await phone.get(f"{path}/contact")
         who = "顾问" if phone is self.lawyer else "机构"
-        self.say(f"{who}查看《{viewed['title']}》（接单前：{early}），接单后企业为 {taken['enterprise']}，联系人 {contact['name']} {contact['phone']}")
+        self.say(f"{who}查看《{viewed['title']}》，接单前联系方式：{early}")
+        self.say(f"{who}接单：企业为 {taken['enterprise']}，联系人 {contact['name']} {contact['phone']}")
         state = (await phone.post(f"{path}/contacting"))["state"]
         if outcome is not None:
             state = (await phone.post(f"{path}/outcome", {"outcome": outcome, "remark": remark}))["state"]

@@ -23,7 +23,8 @@ CERTIFICATION = {
 }
 PROFILE = {"title": "执业律师", "introduction": "从事企业法律服务十二年，办理公司治理与上市项目三十余件。"}
 SECTIONS = {
-    "introduction": "<p>为拟上市企业提供股改、尽职调查与申报法律服务。</p>", "process": "<ol><li>尽职调查</li><li>整改</li><li>申报</li></ol>",
+    "introduction": "<p>为拟上市企业提供股改、尽职调查与申报法律服务。</p>",
+    "process": "<ol><li>尽职调查</li><li>整改</li><li>申报</li></ol>",
     "time_limit": "签约后 90 个工作日内。", "price_make_up": "律师人工与差旅。", "deliverables": "法律意见书、律师工作报告。",
     "charges": "按合同约定分期支付。",
 }
@@ -190,7 +191,8 @@ class SuzhouStart(Walk):
         found = await institution.get(f"/programmes/{self.programme['id']}/standard-products?category={LEGAL}")
         standard = next(each for each in found["items"] if each["name"] == STANDARD)
         listed = await institution.post("/institution/regular-products", {
-            "standard_id": standard["id"], "price_fen": REGULAR_FEN, "remark": "含合同审查", "parameters": [{"name": "服务期限", "value": "12"}],
+            "standard_id": standard["id"], "price_fen": REGULAR_FEN, "remark": "含合同审查",
+            "parameters": [{"name": "服务期限", "value": "12"}],
         })
         self.products.setdefault("regular", listed["id"])
         self.say(f"常规产品上架：从目录选择《{listed['name']}》，{yuan(listed['price_fen'])}，无需审核：{listed['state']}")
