@@ -119,6 +119,6 @@ def run_everything(settings: Settings) -> int:
         say("run", f"小程序接口  {settings.public_url}/docs")
         say("run", f"平台模拟器  http://127.0.0.1:{settings.simulator_port}/  （每部手机收到的消息；调整时间）")
         say("run", f"与机器人对话  http://127.0.0.1:{settings.simulator_port}/chat")
-        say("run", "走一遍济南、郑州两本手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")
+        say("run", "走一遍济南、郑州、苏州三本手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")
         children = [Child("simulator", ["simulator"]), *web_children(settings), Child("jobs", ["jobs"])]
         return asyncio.run(supervise(children, app.environment(ready)))

@@ -9,9 +9,10 @@ import aiohttp
 import settings as configuration
 from demo.jinan import JinanWalk
 from demo.phones import Town, WalkFailedError
+from demo.suzhou import SuzhouWalk
 from demo.zhengzhou import ZhengzhouWalk
 
-WALKS = {"jinan": ("济南手册", JinanWalk), "zhengzhou": ("郑州手册", ZhengzhouWalk)}
+WALKS = {"jinan": ("济南手册", JinanWalk), "zhengzhou": ("郑州手册", ZhengzhouWalk), "suzhou": ("苏州手册", SuzhouWalk)}
 
 
 async def main(names: list[str]) -> int:
@@ -37,6 +38,6 @@ async def main(names: list[str]) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m demo.journey", description=__doc__)
-    parser.add_argument("manual", nargs="?", choices=WALKS, help="both without it")
+    parser.add_argument("manual", nargs="?", choices=WALKS, help="all three without it")
     manual = parser.parse_args().manual
     sys.exit(asyncio.run(main([manual] if manual else list(WALKS))))

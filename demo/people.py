@@ -55,11 +55,14 @@ ZHENGZHOU_OFFICIALS = (
 SUZHOU_PARK = "320571"  # 苏州工业园区
 SUZHOU_OFFICE = "苏州工业园区企业发展服务中心"
 SUZHOU_PROGRAMME = "苏州工业园区企业服务超市"
+# The supermarket itself hands out no vouchers. With this one its demands become orders, which both sides then rate.
+SUZHOU_VOUCHERS = "苏州工业园区企业服务券"
 S_ADMIN = Official("超市管理员 陆远", Role.ADMIN, SUZHOU_PARK)
 S_SECOND_ADMIN = Official("超市管理员 钱敏", Role.ADMIN, SUZHOU_PARK)  # confirms what the first one proposes
 S_MANAGER = Official("项目经理 沈洁", Role.PROGRAMME_MANAGER, SUZHOU_PARK)
 S_SECOND_MANAGER = Official("项目经理 顾平", Role.PROGRAMME_MANAGER, SUZHOU_PARK)
 S_CENTRE = Official("中心审核员 徐宁", Role.CENTRE_REVIEWER, SUZHOU_PARK)
-SUZHOU_OFFICIALS = (S_ADMIN, S_SECOND_ADMIN, S_MANAGER, S_SECOND_MANAGER, S_CENTRE)
+S_REVIEWER = Official("审核员 蒋文", Role.REVIEWER, SUZHOU_PARK)
+SUZHOU_OFFICIALS = (S_ADMIN, S_SECOND_ADMIN, S_MANAGER, S_SECOND_MANAGER, S_CENTRE, S_REVIEWER)
 
 EVERYBODY = (*(official.name for official in (*OFFICIALS, *ZHENGZHOU_OFFICIALS, *SUZHOU_OFFICIALS)), SELLER)

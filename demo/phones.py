@@ -18,6 +18,14 @@ class WalkFailedError(Exception):
     """The backend answered something else than the manual says."""
 
 
+class RefusedError(WalkFailedError):
+    """A problem document, which the manual may expect."""
+
+    def __init__(self, what: str, problem: Any) -> None:
+        super().__init__(f"{what}: {problem!r}")
+        self.problem = problem
+
+
 @dataclass
 class Town:
     """The backend and the simulator, by their addresses."""
@@ -64,7 +72,21 @@ class Town:
 
     async def phone(self, name: str, platform: str = "wechat") -> "Phone":
         registered = await self.control("/phones", {"name": name, "platform": platform})
-        return Phone(self, name, platform, registered["id"])
+        return Phone(self, name, platform, registered["id"], registered["mobile"])
+
+    async def mails(self, address: str) -> list[Any]:
+        """What the mailbox of this address has got; nothing for one that nobody has written to."""
+        mailboxes = (await self.control("/phones", method="GET"))["phones"]
+        if all(each["id"] != address for each in mailboxes):
+            return []
+        return list((await self.control(f"/phones/{address}/messages", method="GET"))["messages"])
+
+    async def mail(self, address: str, words: str) -> Any:
+        """The newest mail with these words, waited for."""
+        def meant(mails: list[Any]) -> list[Any]:
+            return [each for each in mails if words in each["title"] or words in each["raw"]["text"]]
+
+        return meant(await poll(lambda: self.mails(address), lambda mails: bool(meant(mails)), f"mail to {address}"))[-1]
 
 
 @dataclass
@@ -75,6 +97,7 @@ class Phone:
     name: str
     platform: str
     id: str
+    mobile: str = ""
     token: str = field(default="", repr=False)
 
     async def sign_in(self) -> Any:
@@ -117,6 +140,17 @@ class Phone:
     async def post(self, path: str, body: object = None) -> Any:
         return await self._call("POST", path, lambda: {"json": {} if body is None else body})
 
+    async def refused(self, path: str, body: object = None, method: str = "POST") -> Any:
+        """The problem document of a request that the manual wants refused."""
+        try:
+            answer = await (self.get(path) if method == "GET" else self.post(path, body))
+        except RefusedError as refused:
+            return refused.problem
+        raise WalkFailedError(f"{method} {path} was not refused: {answer!r}")
+
+    async def delete(self, path: str) -> Any:
+        return await self._call("DELETE", path)
+
     async def put(self, path: str, body: object = None) -> Any:
         return await self._call("PUT", path, lambda: {"json": {} if body is None else body})
 
@@ -132,12 +166,19 @@ class Phone:
                 await asyncio.sleep(float(response.headers["Retry-After"]))
                 return await self._call(method, path, content)
             if response.status >= 400:
-                raise WalkFailedError(f"{method} {path}: {response.status} {answer!r}")
+                raise RefusedError(f"{method} {path}: {response.status}", answer)
             return answer
 
     async def until(self, path: str, expected: Callable[[Any], bool]) -> Any:
         """Ask until `expected(answer)` holds: the jobs are at work beside us."""
         return await poll(lambda: self.get(path), expected, path)
+
+    async def sms(self, words: str) -> str:
+        """The text of the newest SMS with these words, waited for."""
+        def texts(shown: list[Any]) -> list[str]:
+            return [each["fields"][0][1] for each in shown if each["kind"] == "sms" and words in each["fields"][0][1]]
+
+        return texts(await poll(self.messages, lambda shown: bool(texts(shown)), f"SMS to {self.name}"))[-1]
 
     async def messages_at_least(self, count: int) -> list[Any]:
         return list(await poll(self.messages, lambda shown: len(shown) >= count, f"messages of {self.name}"))

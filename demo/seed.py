@@ -1,5 +1,5 @@
 """`python -m app seed`: offices with their officials, Jinan's programme with an institution and its products, Zhengzhou's with a
-park, Suzhou's supermarket with its standard list.
+park, Suzhou's supermarket with its standard list, and a voucher to order there with.
 
 Whoever exists in the simulator by name is known here: the people are written into the tables, everything else is done by
 the use-cases, under the same rules as for anybody. Safe to repeat: what is there stays, what is missing is added, so a database
@@ -44,6 +44,11 @@ JINAN_TYPES: tuple[VoucherType, ...] = (
 ZHENGZHOU_TYPES: tuple[VoucherType, ...] = (
     {"code": "INNOVATION", "name": "科技创新专业服务券", "categories": [], "face_fen": 100, "annual_win_cap": None},
 )
+# The manual has reviews of transactions but no vouchers: an order of the platform needs a programme that has them.
+SUZHOU_TYPES: tuple[VoucherType, ...] = (
+    {"code": "SERVICE", "name": "企业服务券", "categories": [], "face_fen": 100, "annual_win_cap": None},
+)
+SUZHOU_VOUCHER_RULES = Rules(allocation="approved_amount", mutual_review=True)
 PRODUCTS = (
     ("ISO14001环境管理体系认证", "certification", 400_000, 200_000),
     ("ISO9001质量管理体系认证", "certification", 360_000, 180_000),
@@ -123,6 +128,7 @@ async def plant_suzhou(planter: Planter) -> None:
     officials = {each.name: await planter.official(admin, each, office_id) for each in people.SUZHOU_OFFICIALS}
     manager, second = officials[people.S_MANAGER.name], officials[people.S_SECOND_MANAGER.name]
     programme = await _programme(manager, second, people.SUZHOU_PROGRAMME, people.SUZHOU_PARK, SUZHOU, ())
+    await _programme(manager, second, people.SUZHOU_VOUCHERS, people.SUZHOU_PARK, SUZHOU_VOUCHER_RULES, SUZHOU_TYPES)
     for category, name, introduction, parameters in STANDARD_LIST:
         if await row("SELECT 1 AS yes FROM standard_products WHERE programme_id = $1 AND name = $2", programme["id"], name) is None:
             await standard_products.add_standard_product(

@@ -57,7 +57,6 @@ OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
     Occasion.CONTRACT_ORDER: ("price_confirmed", "payment_approved", "payment_rejected"),
     Occasion.REDEMPTION: ("price_requested", "redemption_result", "payout_result"),
     Occasion.REVIEW_WORK: ("approval_waiting", "digest"),
-    Occasion.REVIEW_WORK: ("approval_waiting",),
     Occasion.DEMAND: ("demand_answered", "demand_alternatives", "demand_closed"),
     Occasion.DEMAND_WORK: ("demand_posted", "demand_reminder"),
 }

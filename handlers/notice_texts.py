@@ -281,7 +281,7 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
 # Tells nobody anything: it only makes others pointless. The case is decided or withdrawn, so its other reviewers need not look.
 SILENT = frozenset({"approval_closed"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
-ALSO_BY_EMAIL = frozenset({"approval_result"})
+ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
 # What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
 BY_SMS = frozenset({"order_frozen", "payout_result"})
 ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})

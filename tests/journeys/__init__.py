@@ -6,16 +6,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from settings import ROOT
 
-WALK_SECONDS = 80  # with the start of the family, which makes a database cluster
+WALK_SECONDS = 150  # with the start of the family, which makes a database cluster
 STOP_SECONDS = 30
 # What a developer's shell may have set would lead the family to servers and platforms that are not its own.
-FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|MODE$")
+FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|SMTP_|SMS_|MODE$")
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ class Family:
 
 @contextmanager
 def family(folder: Path) -> Iterator[Family]:
-    web, simulator = _free_ports()
+    web, simulator, mail = _free_ports()
     env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {
-        "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "PUBLIC_URL": f"http://127.0.0.1:{web}",
+        "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail),
+        "PUBLIC_URL": f"http://127.0.0.1:{web}",
         "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
     }
     log = folder / "run.log"
@@ -61,8 +62,10 @@ def family(folder: Path) -> Iterator[Family]:
             process.wait(STOP_SECONDS)
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports() -> list[int]:
+    """For the web, the simulator and its mail server; held together, so that they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -36,13 +36,17 @@ async def planted(world: World) -> dict[str, object]:
     return {"programmes": [tuple(row) for row in programmes], "roles": [tuple(row) for row in roles], "products": products}
 
 
-BOTH = {
+PLANTED = {
     "programmes": [
         (people.PROGRAMME, "370100", "published", "none", ["AUDIT", "CERT", "GENERAL"]),
         (people.ZHENGZHOU_PROGRAMME, "410100", "published", "park", ["INNOVATION"]),
+        (people.SUZHOU_PROGRAMME, "320571", "published", "none", None),
+        (people.SUZHOU_VOUCHERS, "320571", "published", "none", ["SERVICE"]),
     ],
     "roles": [
         ("admin", None, None, 1), ("reviewer", None, people.PARK, 1),
+        ("admin", "320571", None, 2), ("centre_reviewer", "320571", None, 1), ("programme_manager", "320571", None, 2),
+        ("reviewer", "320571", None, 1),
         ("centre_reviewer", "370100", None, 1), ("draw_officer", "370100", None, 1), ("programme_manager", "370100", None, 2),
         ("reviewer", "370100", None, 1), ("witness", "370100", None, 1),
         ("centre_reviewer", "410100", None, 2), ("payout_officer", "410100", None, 2), ("programme_manager", "410100", None, 2),
@@ -52,9 +56,9 @@ BOTH = {
 }
 
 
-async def test_an_empty_database_gets_both_cities(country: World) -> None:
+async def test_an_empty_database_gets_all_three_cities(country: World) -> None:
     assert await seed(country.settings, country.clock, country.ports)
-    assert await planted(country) == BOTH
+    assert await planted(country) == PLANTED
 
 
 async def test_a_second_seed_changes_nothing(country: World) -> None:
@@ -64,12 +68,12 @@ async def test_a_second_seed_changes_nothing(country: World) -> None:
     assert await country.snapshot(*TABLES) == before
 
 
-async def test_a_database_that_knew_only_jinan_gets_zhengzhou(country: World) -> None:
+async def test_a_database_that_knew_only_jinan_gets_the_others(country: World) -> None:
     await plant_jinan(Planter(country.settings, country.clock, country.ports))
     jinan = await country.snapshot("products", "institutions")
-    assert (await planted(country))["programmes"] == BOTH["programmes"][:1]  # type: ignore[index]
+    assert (await planted(country))["programmes"] == PLANTED["programmes"][:1]  # type: ignore[index]
     await seed(country.settings, country.clock, country.ports)
-    assert await planted(country) == BOTH
+    assert await planted(country) == PLANTED
     assert await country.snapshot("products", "institutions") == jinan
 
 
