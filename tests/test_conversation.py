@@ -200,9 +200,11 @@ async def test_nothing_asked_makes_a_dialogue_or_an_audit_row(world: World):
 async def test_what_is_not_understood_is_answered_with_what_can_be_said(world: World):
     shop = await open_shop(world)
     answer = await Speaker(world, shop.buyer).say("今天天气怎么样")
-    assert "「我的券包」" in answer and "「预约服务券」" in answer and "「帮助」" in answer
+    assert "「我的券包」" in answer and "「预约服务券」" in answer and "发送「帮助」查看全部" in answer
     assert "「核价」" not in answer and "「通过」" not in answer
-    assert "「核价」" in await Speaker(world, shop.seller).say("今天天气怎么样")
+    seller = Speaker(world, shop.seller)
+    assert "「接需求」" in await seller.say("今天天气怎么样")
+    assert "「核价」" in await seller.say("帮助")
 
 
 async def test_between_two_intents_it_is_asked_and_a_button_answers(world: World):
