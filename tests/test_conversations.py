@@ -135,7 +135,7 @@ ROLES: dict[str, tuple[str, str, Callable[[World], Awaitable[Speaker]]]] = {
     "unbound": ("还没有绑定的人", "Whoever is not bound hears how to bind, and nothing else.", stranger),
     "enterprise": ("企业", "An enterprise asks, reserves, confirms and reviews; a payment password is refused.", enterprise),
     "institution": ("服务机构", "An institution accepts, declines and hands over.", institution),
-    "consultant": ("服务顾问", "A consultant is led to the pages.", consultant),
+    "consultant": ("服务顾问", "A consultant hears of the own institution and leaves it only after a confirmation.", consultant),
     "reviewer": ("审核员", "A reviewer decides by a tap and by text, and steps aside.", reviewer),
 }
 
