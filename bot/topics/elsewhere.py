@@ -4,11 +4,6 @@ from bot.answering import Talk, answers
 from bot.talk import Reply
 
 
-@answers("switch_identity")
-async def switch_identity(talk: Talk) -> list[Reply]:
-    return talk.tell("elsewhere.switch_identity")
-
-
 @answers("spot_check")
 async def spot_check(talk: Talk) -> list[Reply]:
     return talk.tell("elsewhere.spot_check")
