@@ -45,7 +45,9 @@ async def test_an_ended_membership_is_offered_no_more_and_falls_back(world: Worl
     first, second = await somebody_with_two(world)
     speaker = Speaker(world, first)
     await speaker.say("切换身份 2")
-    await world.owner.execute("UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", second.membership_id, world.clock.now())
+    await world.owner.execute(
+        "UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", second.membership_id, world.clock.now()
+    )
     assert await acting(world, first) == first.membership_id
     assert "2." not in await speaker.say("切换身份")
 
