@@ -94,7 +94,7 @@ class SuzhouWalk(SuzhouStart):
         mail = await self.town.mail(self.email, "新需求")
         self.say(f"机构邮箱收到《{mail['title']}》：{sentence(mail)}")
         self.say(f"邮件中的链接：{mail['link']}")
-        shown = await poll(self.institution.messages, lambda messages: messages[-1]["kind"] != "sms", "messages of the institution")
+        shown = await poll(self.institution.messages, lambda messages: bool(messages) and messages[-1]["kind"] != "sms", "messages of the institution")
         self.say(f"机构手机收到微信订阅消息：{shown[-1]['title']}")
         told = await self.rival.until("/institution/demands", lambda page: len(page["items"]) == 1)
         self.say(f"公开的需求也推送给同类机构：{told['items'][0]['title']}（来自 {told['items'][0]['enterprise']}）")
@@ -289,7 +289,8 @@ class SuzhouWalk(SuzhouStart):
         withdrawn = await self.enterprise.post(f"{path}/withdrawal")
         self.say(f"企业撤回该需求：{withdrawn['state']}（{withdrawn['close_reason']}）")
         figures = await self.institution.get("/institution/demand-figures")
-        self.say("需求对接统计：" + "、".join(f"{name} {value}" for name, value in figures.items()))
+        self.say(f"需求对接统计：收到 {figures['received']}，查看 {figures['viewed']}，接单 {figures['taken']}；结果："
+                 + "、".join(f"{name} {count}" for name, count in figures["outcomes"].items()))
 
     @staticmethod
     def _morning_after(moment: Any, working_days: int) -> Any:

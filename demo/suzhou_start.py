@@ -124,8 +124,8 @@ class SuzhouStart(Walk):
             poster = configuration.load().var_dir / f"invitation-{self.number}.{kind}"
             poster.write_bytes(await self.institution.download(f"/invitations/{invited['token']}/poster.{kind}"))
             self.say(f"下载邀请海报 {poster.name}（{poster.stat().st_size} 字节，含机构名称与二维码）")
-        mail = await self.town.mail(f"zhang{self.number}@example.com", "邀请您成为服务顾问")
-        text = await self.lawyer.sms(self.name)
+        mail = await self.town.mail(f"zhang{self.number}@example.com", invited["token"])
+        text = await self.lawyer.sms(invited["token"])
         self.say(f"顾问收到邮件《{mail['title']}》和短信：{text.replace(invited['token'], '…')}")
         return invited
 

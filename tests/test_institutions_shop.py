@@ -7,7 +7,7 @@ import pytest
 
 from handlers import institutions_shop
 from handlers.scores import count_events
-from tests.market import Market
+from tests.market import open_market
 from tests.shop import Shop, open_shop
 from tests.test_reviews import REVIEW
 from tests.world import World
@@ -41,8 +41,9 @@ async def test_everybody_sees_products_consultants_score_and_reviews_at_once(sho
     assert (page["score"], score["total_hundredths"], score["good"]) == (score, 3_000 + 120, 1)
 
 
-async def test_everybody_sees_how_an_institution_answers_demands(shop):
-    market = Market(shop)
+async def test_everybody_sees_how_an_institution_answers_demands(world: World):
+    market = await open_market(world)
+    shop = market.shop
     assert (await front(shop))["answers"]["take_minutes"] is None
     demand = await market.posted()
     shop.world.clock.advance(minutes=7)
@@ -54,7 +55,7 @@ async def test_everybody_sees_how_an_institution_answers_demands(shop):
 
 async def test_only_consultants_who_represent_it_now_and_products_that_are_listed_are_shown(shop):
     gone, _ = await shop.world.consultant(shop.seller)
-    await shop.world.owner.execute("UPDATE consultants SET state = 'ended', membership_id = NULL WHERE id = $1", gone)
+    assert (await shop.world.delete(f"/institution/consultants/{gone}", by=shop.seller))[0] == 200
     await shop.world.owner.execute("UPDATE products SET state = 'approved', listed_at = NULL")
     page = await front(shop)
     assert (page["consultants"], page["products"]["items"]) == ([], [])

@@ -392,7 +392,7 @@ async def test_consultants_are_ranked_while_they_represent_an_institution(world)
         for _ in range(done):
             await count(world, seller, "demand_answered", consultant_id=consultant_id)
     await counted(world)
-    await world.owner.execute("UPDATE consultants SET state = 'ended', membership_id = NULL WHERE id = $1", gone)
+    assert (await world.delete(f"/institution/consultants/{gone}", by=seller))[0] == 200
     found = await ranking(world, "consultants")
     assert [(each["rank"], each["consultant_id"], each["display_name"], each["hundredths"]) for each in found] == [
         (1, second, "张顾问", 120), (2, first, "张顾问", 60)]

@@ -48,8 +48,7 @@ def family(folder: Path) -> Iterator[Family]:
     web, simulator, mail = _free_ports()
     env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {
         "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail),
-        "PUBLIC_URL": f"http://127.0.0.1:{web}",
-        "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
+        "PUBLIC_URL": f"http://127.0.0.1:{web}", "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
     }
     log = folder / "run.log"
     with log.open("wb") as output, subprocess.Popen(
