@@ -30,7 +30,7 @@ DEMANDS = {
       UNION ALL SELECT NULL, o.demand_id FROM orders o JOIN demands d ON d.id = o.demand_id WHERE o.enterprise_id <> d.enterprise_id""",
     "demands_answered_count_once": """
       SELECT r.id, r.state, s.events FROM (SELECT * FROM demand_responses WHERE state IN ('signed', 'declined', 'converted_to_order')) r
-      FULL JOIN (SELECT subject_id, count(*) AS events FROM score_events WHERE kind = 'demand_answered' GROUP BY subject_id) s
+      FULL JOIN (SELECT subject_id, count(*) AS events FROM score_events WHERE subject = 'demand_response' GROUP BY subject_id) s
         ON s.subject_id = r.id
       WHERE (r.id IS NOT NULL) <> (coalesce(s.events, 0) = 1)""",
     "demand_contacts_were_seen_after_taking": """
