@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 
 TOO_MANY = 429
+TRIES = 3
 WAIT_SECONDS = 30  # for the jobs to do what the clock has made due
-START_SECONDS = 60  # for `make run` to start, which the first time makes a database
+START_SECONDS = 180  # for `make run` to start, which the first time makes a database; on a busy machine in minutes
 
 
 class WalkFailedError(Exception):
@@ -107,8 +108,14 @@ class Phone:
         return signed_in["me"]
 
     async def bind_phone(self) -> Any:
-        code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
-        return await self.put("/me/phone", {"code": code})
+        """Once more where the platform has no answer: a clock that was moved ends the platform tokens of all processes at once."""
+        for tries_left in reversed(range(TRIES)):
+            code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
+            try:
+                return await self.put("/me/phone", {"code": code})
+            except RefusedError as refused:
+                if refused.problem["code"] != "platform_unavailable" or not tries_left:
+                    raise
 
     async def accept_messages(self, occasion: str) -> int:
         """The popup after a tap: accept the templates of this occasion and report it. Returns how many."""
