@@ -109,13 +109,17 @@ class Phone:
 
     async def bind_phone(self) -> Any:
         """Once more where the platform has no answer: a clock that was moved ends the platform tokens of all processes at once."""
-        for tries_left in reversed(range(TRIES)):
-            code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
+        for _ in range(TRIES - 1):
             try:
-                return await self.put("/me/phone", {"code": code})
+                return await self._bind_phone()
             except RefusedError as refused:
-                if refused.problem["code"] != "platform_unavailable" or not tries_left:
+                if refused.problem["code"] != "platform_unavailable":
                     raise
+        return await self._bind_phone()
+
+    async def _bind_phone(self) -> Any:
+        code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
+        return await self.put("/me/phone", {"code": code})
 
     async def accept_messages(self, occasion: str) -> int:
         """The popup after a tap: accept the templates of this occasion and report it. Returns how many."""
