@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 
 TOO_MANY = 429
+TRIES = 3
 WAIT_SECONDS = 30  # for the jobs to do what the clock has made due
-START_SECONDS = 60  # for `make run` to start, which the first time makes a database
+START_SECONDS = 180  # for `make run` to start, which the first time makes a database; on a busy machine in minutes
 
 
 class WalkFailedError(Exception):
@@ -107,6 +108,16 @@ class Phone:
         return signed_in["me"]
 
     async def bind_phone(self) -> Any:
+        """Once more where the platform has no answer: a clock that was moved ends the platform tokens of all processes at once."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._bind_phone()
+            except RefusedError as refused:
+                if refused.problem["code"] != "platform_unavailable":
+                    raise
+        return await self._bind_phone()
+
+    async def _bind_phone(self) -> Any:
         code = (await self.town.control(f"/phones/{self.id}/phone-code", {}))["code"]
         return await self.put("/me/phone", {"code": code})
 

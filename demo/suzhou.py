@@ -94,8 +94,8 @@ class SuzhouWalk(SuzhouStart):
         mail = await self.town.mail(self.email, "新需求")
         self.say(f"机构邮箱收到《{mail['title']}》：{sentence(mail)}")
         self.say(f"邮件中的链接：{mail['link']}")
-        shown = await poll(self.institution.messages, lambda messages: bool(messages) and messages[-1]["kind"] != "sms", "messages of the institution")
-        self.say(f"机构手机收到微信订阅消息：{shown[-1]['title']}")
+        shown = await poll(self.institution.messages, lambda messages: any(each["kind"] == "subscribe" for each in messages), "a message")
+        self.say("机构手机收到微信订阅消息：" + next(each["title"] for each in shown if each["kind"] == "subscribe"))
         told = await self.rival.until("/institution/demands", lambda page: len(page["items"]) == 1)
         self.say(f"公开的需求也推送给同类机构：{told['items'][0]['title']}（来自 {told['items'][0]['enterprise']}）")
 

@@ -22,6 +22,7 @@ from handlers import (
     notices,
     outside,
     recalls,
+    registered,  # noqa: F401 - what is decided and checked in this process is known by being imported
     reminders,
     resealing,
     review_digests,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from settings import ROOT
 
-WALK_SECONDS = 150  # with the start of the family, which makes a database cluster
+WALK_SECONDS = 360  # with the start of the family, which makes a database cluster, on a busy machine in minutes
 STOP_SECONDS = 30
 # What a developer's shell may have set would lead the family to servers and platforms that are not its own.
 FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|SMTP_|SMS_|MODE$")
