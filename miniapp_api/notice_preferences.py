@@ -13,12 +13,12 @@ from models.notices import Channel
 api = Api("notice_preferences", "消息设置")
 
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-PushedChannel = Literal["wechat_subscribe", "dingtalk_notice", "email", "sms"]
+PushedChannel = Literal["wechat_subscribe", "wechat_oa_template", "dingtalk_notice", "email", "sms"]
 
 
 class MutedBody(Body):
     group: Annotated[Group, Field(strict=False)]
-    channels: Annotated[list[PushedChannel], Field(max_length=4, description="不用于接收这类消息的渠道；站内消息始终保留")]
+    channels: Annotated[list[PushedChannel], Field(max_length=5, description="不用于接收这类消息的渠道；站内消息始终保留")]
 
 
 class QuietHoursBody(Body):

@@ -105,11 +105,8 @@ def create_app(
     app.router.add_get("/", page.show)
     app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
-
-    if smtp_port is not None:
-        app.cleanup_ctx.append(receiving(mail, smtp_port))
     _end_with(app, traffic, pusher, dingtalk, clock)
-    return app
+    return _with_mail(app, mail, smtp_port)
 
 
 def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: DingTalk, clock: Clock) -> None:
@@ -124,6 +121,12 @@ def _end_with(app: web.Application, traffic: Traffic, pusher: Pusher, dingtalk: 
 
     app.on_shutdown.append(release)
     app.on_cleanup.append(close)
+
+
+def _with_mail(app: web.Application, mail: Mail, port: int | None) -> web.Application:
+    if port is not None:
+        app.cleanup_ctx.append(receiving(mail, port))
+    return app
 
 
 def receiving(mail: Mail, port: int) -> Callable[[web.Application], AsyncIterator[None]]:

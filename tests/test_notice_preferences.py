@@ -20,7 +20,7 @@ from tests.world import JINAN, Member, World
 SHANGHAI = timezone(timedelta(hours=8))
 INSTANT = timedelta(microseconds=1)
 NO_CONSENT = SendResult(Outcome.NO_CONSENT, error="43101")
-CHANNELS = ["wechat_subscribe", "dingtalk_notice", "email", "sms"]
+CHANNELS = ["wechat_subscribe", "wechat_oa_template", "dingtalk_notice", "email", "sms"]
 
 
 @dataclass
@@ -168,7 +168,8 @@ def test_every_kind_is_in_the_group_that_its_reader_expects():
     assert {"order_paid", "price_requested", "payment_rejected"} <= found[Group.ORDERS]
     assert {"approval_waiting", "approval_result", "application_received", "institution_standing"} <= found[Group.APPROVALS]
     assert {"voucher_issued", "draw_result", "reservation_received"} <= found[Group.VOUCHERS]
-    assert found[Group.SYSTEM] == {"digest"}
+    assert {"demand_posted", "demand_answered"} <= found[Group.DEMANDS]
+    assert found[Group.SYSTEM] == {"digest", "bot_answer", "text_hidden", "filing_revoked"}
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------------
