@@ -163,7 +163,8 @@ def _reviewed(size: Size) -> list[str]:
     # n counts all of them, p is the programme; an order's lot and number follow from n.
     parts = " UNION ALL ".join(f"SELECT {p}, k FROM generate_series(1, {count}) k" for p, count in counts.items())
     bought = f"""(SELECT p, n, {last} + n AS order_id, {last_lot} + n AS lot_id,
-      {size.enterprises} + 1 + n % {size.organisations - size.enterprises} AS buyer, {size.organisations} + 1 + n % {INSTITUTIONS} AS seller,
+      {size.enterprises} + 1 + n % {size.organisations - size.enterprises} AS buyer,
+      {size.organisations} + 1 + n % {INSTITUTIONS} AS seller,
       now() - interval '40 days' + n * interval '30 seconds' AS at
       FROM (SELECT p, row_number() OVER (ORDER BY p, k) AS n FROM ({parts}) part(p, k)) numbered) b"""
     return [
@@ -194,15 +195,16 @@ def _reviewed(size: Size) -> list[str]:
               (current_date + 301)::timestamptz, at FROM {bought}""",
         f"""INSERT INTO ledger_entries (programme_id, lot_id, order_id, organisation_id, institution_id, kind, from_account, to_account,
               fen, at)
-            SELECT p, lot_id, CASE WHEN step > 0 THEN order_id END, buyer, CASE WHEN step > 1 THEN seller END, e.kind, source, target, e.fen,
-              at + step * interval '1 day' FROM {bought} JOIN {ENTRIES} ON p BETWEEN lowest AND highest ORDER BY n, step""",
-        f"""INSERT INTO redemptions (id, number, order_id, programme_id, policy_id, institution_id, state, voucher_fen, actual_fen, ratio_ppm,
-              payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, prepared_by_id, prepared_at, preparation, decided_at, version)
-            SELECT n, 'R' || n, order_id, p, p, seller, CASE p WHEN {CLAIMED} THEN 'in_review' ELSE 'pre_redeemed' END, {FACE_FEN}, {FACE_FEN},
-              600000, {PAYABLE_FEN}, {FACE_FEN - PAYABLE_FEN}, '', 1, at, {PREPARER + size.enterprises}, at, '{{}}',
+            SELECT p, lot_id, CASE WHEN step > 0 THEN order_id END, buyer, CASE WHEN step > 1 THEN seller END, e.kind, source, target,
+              e.fen, at + step * interval '1 day' FROM {bought} JOIN {ENTRIES} ON p BETWEEN lowest AND highest ORDER BY n, step""",
+        f"""INSERT INTO redemptions (id, number, order_id, programme_id, policy_id, institution_id, state, voucher_fen, actual_fen,
+              ratio_ppm, payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, prepared_by_id, prepared_at, preparation,
+              decided_at, version)
+            SELECT n, 'R' || n, order_id, p, p, seller, CASE p WHEN {CLAIMED} THEN 'in_review' ELSE 'pre_redeemed' END, {FACE_FEN},
+              {FACE_FEN}, 600000, {PAYABLE_FEN}, {FACE_FEN - PAYABLE_FEN}, '', 1, at, {PREPARER + size.enterprises}, at, '{{}}',
               CASE p WHEN {APPROVED} THEN at END, 1 FROM {bought} WHERE p IN ({CLAIMED}, {APPROVED})""",
-        f"""INSERT INTO approvals (id, kind, title, subject, subject_id, organisation_id, role, region_code, park_id, state, submitted_by_id,
-              submitted_at, due_at, data)
+        f"""INSERT INTO approvals (id, kind, title, subject, subject_id, organisation_id, role, region_code, park_id, state,
+              submitted_by_id, submitted_at, due_at, data)
             SELECT n, kind, '检测服务', subject, CASE p WHEN {IN_REVIEW} THEN order_id ELSE n END,
               CASE p WHEN {IN_REVIEW} THEN buyer ELSE seller END, role, region, park, 'open', 1, at, now() + interval '300 days', '{{}}'
             FROM {bought} JOIN (VALUES ({IN_REVIEW}, 'payment', 'order', 'reviewer', NULL, 1),

@@ -1,12 +1,9 @@
-"""The floors of W11 to W14: a decision is one statement, so is a payout batch; a statement is a cursor read into a workbook."""
+"""The floors of W11 to W14: a decision is one statement, so is a payout batch; a statement is one query and a workbook."""
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
 
 import asyncpg
 from xlsxwriter import Workbook
@@ -66,7 +63,8 @@ WITH taken AS MATERIALIZED ({TAKEN} AND a.role = 'reviewer' AND a.park_id = $4 F
 """
 CLAIM = f"""
 WITH taken AS MATERIALIZED ({TAKEN} AND a.role = 'centre_reviewer' AND starts_with(a.region_code, $4) FOR UPDATE), claimed AS MATERIALIZED (
-  SELECT r.*, o.number AS order_number, o.product_name FROM taken t JOIN redemptions r ON r.id = t.subject_id JOIN orders o ON o.id = r.order_id
+  SELECT r.*, o.number AS order_number, o.product_name
+  FROM taken t JOIN redemptions r ON r.id = t.subject_id JOIN orders o ON o.id = r.order_id
   WHERE r.state = 'in_review' AND r.prepared_by_id IS NOT NULL AND r.prepared_by_id <> $2 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
     AND NOT EXISTS (
       SELECT FROM memberships m WHERE m.organisation_id IN (o.enterprise_id, o.institution_id) AND m.person_id = $2)
@@ -110,13 +108,12 @@ LINES = f"""
 SELECT e.id, e.at, e.kind, e.fen, e.from_account, e.to_account, t.name AS voucher_type, o.number AS order_number, b.name AS enterprise,
   s.name AS institution
 FROM ledger_entries e JOIN lots l ON l.id = e.lot_id JOIN voucher_types t ON t.id = l.voucher_type_id
-JOIN organisations b ON b.id = e.organisation_id LEFT JOIN orders o ON o.id = e.order_id LEFT JOIN organisations s ON s.id = e.institution_id
+JOIN organisations b ON b.id = e.organisation_id LEFT JOIN orders o ON o.id = e.order_id
+LEFT JOIN organisations s ON s.id = e.institution_id
 WHERE e.programme_id = {STATED} AND e.at >= $1 AND e.at < $2 ORDER BY e.at, e.id
 """
 HEADER = ("台账编号", "时间", "业务", "金额（元）", "余额变动（元）", "券种", "订单号", "企业", "服务机构")
-MONEY = (3, 4)
 OURS = frozenset({"available", "held", "receivable", "pre_redeemed"})  # what counts as a programme's balance
-PREFETCH = 5_000
 
 
 async def decide(connection: asyncpg.Connection, sql: str, approvals: range, person_id: int, within: int | str) -> None:
@@ -132,44 +129,33 @@ async def pay_out(connection: asyncpg.Connection, person_id: int) -> None:
 
 
 async def statement(connection: asyncpg.Connection, since: datetime, before: datetime) -> bytes:
-    """The lines as a workbook, its sums by kind, and the digest of what was written, in one reading."""
+    """The lines as a workbook by the library that ours has, the sums by kind, and the digest, in one reading."""
+    lines = await connection.fetch(LINES, since, before)
     sums: dict[str, int] = {}
-    digest, out = hashlib.sha256(), BytesIO()
-    with written(out) as (sheet, sums_sheet, money):
-        total, changed, number = 0, 0, 0
-        async with connection.transaction(readonly=True):
-            async for line in connection.cursor(LINES, since, before, prefetch=PREFETCH):
-                number += 1
-                fen = line["fen"]
-                change = ((line["to_account"] in OURS) - (line["from_account"] in OURS)) * fen
-                total, changed = total + fen, changed + change
-                sums[line["kind"]] = sums.get(line["kind"], 0) + fen
-                digest.update(f"{line['id']}|{line['at'].isoformat()}|{line['kind']}|{fen}|{line['order_number'] or ''}\n".encode())
-                write(sheet, number, (line["id"], f"{line['at'].astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}", KINDS[line["kind"]], fen, change,
-                                      line["voucher_type"], line["order_number"], line["enterprise"], line["institution"]), money)
-        write(sheet, number + 1, ("合计", None, None, total, changed, None, None, None, None), money)
-        for place, (kind, fen) in enumerate([*sums.items(), (digest.hexdigest(), total)]):
-            sums_sheet.write_string(place, 0, kind)
-            sums_sheet.write_number(place, 1, fen / 100, money)
-    return out.getvalue()
-
-
-@contextmanager
-def written(out: BytesIO) -> Iterator[tuple[Any, Any, Any]]:
-    """(lines, sums, format of money) of a workbook that keeps one row in memory."""
+    digest, out, total, changed = hashlib.sha256(), BytesIO(), 0, 0
     with Workbook(out, {"constant_memory": True}) as book:
-        money, sums, sheet = book.add_format({"num_format": "#,##0.00"}), book.add_worksheet("本期合计"), book.add_worksheet("明细")
+        money, sums_sheet, sheet = book.add_format({"num_format": "#,##0.00"}), book.add_worksheet("本期合计"), book.add_worksheet("明细")
         for column, title in enumerate(HEADER):
             sheet.write_string(0, column, title)
-        yield sheet, sums, money
-
-
-def write(sheet: Any, number: int, row: tuple[Any, ...], money: Any) -> None:
-    for column, cell in enumerate(row):
-        if isinstance(cell, str):
-            sheet.write_string(number, column, cell)
-        elif cell is not None:
-            if column in MONEY:
-                sheet.write_number(number, column, cell / 100, money)
-            else:
-                sheet.write_number(number, column, cell)
+        for number, (entry, at, kind, fen, source, target, voucher_type, order, enterprise, institution) in enumerate(lines, start=1):
+            change = ((target in OURS) - (source in OURS)) * fen
+            total, changed, sums[kind] = total + fen, changed + change, sums.get(kind, 0) + fen
+            digest.update(f"{entry}|{at.isoformat()}|{kind}|{fen}|{order or ''}\n".encode())
+            sheet.write_number(number, 0, entry)
+            sheet.write_string(number, 1, f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}")
+            sheet.write_string(number, 2, KINDS[kind])
+            sheet.write_number(number, 3, fen / 100, money)
+            sheet.write_number(number, 4, change / 100, money)
+            sheet.write_string(number, 5, voucher_type)
+            if order:
+                sheet.write_string(number, 6, order)
+            sheet.write_string(number, 7, enterprise)
+            if institution:
+                sheet.write_string(number, 8, institution)
+        sheet.write_string(len(lines) + 1, 0, "合计")
+        sheet.write_number(len(lines) + 1, 3, total / 100, money)
+        sheet.write_number(len(lines) + 1, 4, changed / 100, money)
+        for place, (name, fen) in enumerate([*sums.items(), (digest.hexdigest(), total)]):
+            sums_sheet.write_string(place, 0, name)
+            sums_sheet.write_number(place, 1, fen / 100, money)
+    return out.getvalue()
