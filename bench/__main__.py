@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 import app
 import logs
-from bench import data, demand_fanout, processes, report
+from bench import data, demand_fanout, processes, report, settlement
 from bench.batches import Batches
 from bench.load import Plan
 from bench.report import CALLBACKS, SLOW, Side, compare, middle
@@ -31,7 +31,8 @@ from settings import ROOT, Mode, Settings
 
 VAR = ROOT / "var" / "bench"
 DATABASE = "bench"
-HTTP, BATCHES, BESIDE = ("W1", "W2", "W3", "W4"), ("W5", "W6", "W7", "W8", "W9", "W10"), "W3 beside W6, W7"
+HTTP, BESIDE = ("W1", "W2", "W3", "W4"), "W3 beside W6, W7"
+BATCHES = ("W5", "W6", "W7", "W8", "W9", "W10", *settlement.WORKS)
 WARM_SECONDS = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The batches W5 to W10: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
+"""The batches W5 to W14: ours as the jobs run them and the floors in turn, on the same rows, which are put back in between."""
 
 import asyncio
 import time
@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from bench import batch_floor, demand_fanout
+from bench import batch_floor, demand_fanout, settlement
+from bench.settlement import Settlement
 from bench.sizes import Size
 from clock import SystemClock
 from handlers import draws, reviews, scores, wallet, wins
@@ -37,9 +38,10 @@ UNDO = {
     "W8": "UPDATE deliveries SET state = 'planned', attempts = 0, finished_at = NULL, leased_until = NULL",
     "W9": "DELETE FROM score_months; DELETE FROM scores; DELETE FROM score_changes",
     "W10": demand_fanout.UNDO,
+    **settlement.UNDO,
 }
 CHANGED = {"W5": "reservations, lots, ledger_entries", "W6": "lots, ledger_entries", "W7": "orders, reviews", "W8": "deliveries",
-           "W9": "score_months, scores, score_changes", "W10": demand_fanout.CHANGED}
+           "W9": "score_months, scores, score_changes", "W10": demand_fanout.CHANGED, **settlement.CHANGED}
 
 
 class Batches:
@@ -51,6 +53,7 @@ class Batches:
         self._sums: dict[str, tuple[Any, ...]] = {}
         self.drawn = size.past_rounds + size.open_rounds + 1
         self.transactions = 0  # of the last W10
+        self._settlement = Settlement(size, owner, self.context)
 
     async def settle_institutions(self) -> None:
         await demand_fanout.settle(self._owner)
@@ -74,8 +77,11 @@ class Batches:
     async def seconds(self, work: str, side: str) -> float:
         marks = {table: await self._owner.fetchval(f"SELECT coalesce(max(id), 0) FROM {table}")
                  for table in ("ledger_entries", "audit_entries", "events")}
-        run: Callable[[], Awaitable[float]] = getattr(self, f"_{side}_{work.lower()}")
-        taken = await run()
+        if work in settlement.WORKS:
+            taken = await self._settlement.seconds(work, side)
+        else:
+            run: Callable[[], Awaitable[float]] = getattr(self, f"_{side}_{work.lower()}")
+            taken = await run()
         await self._owner.execute("BEGIN; SET LOCAL session_replication_role = replica;" + FORGET.format(**marks)
                                   + UNDO[work].format(drawn=self.drawn) + "; COMMIT")
         for table in CHANGED[work].split(", "):

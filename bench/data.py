@@ -14,11 +14,13 @@ import orjson
 
 from bench.sizes import FACE_FEN, INSTITUTIONS, LOTS_EACH, WORDS, Size
 from handlers.product_search import indexed
-from handlers.programmes import Rules
+from handlers.programmes import ZHENGZHOU, Rules
 from handlers.qualifications import FORM_VERSION
 from models.categories import CATEGORIES
 
 REGION = "370103"
+# Officials, counted from the last enterprise on (those of the draw are 3 to 5).
+PARK_REVIEWER, PREPARER, CENTRE_REVIEWER, PAYOUT_OFFICER = 6, 7, 8, 9
 FORM = orjson.dumps({
     "enterprise_name": "测试企业", "region_code": REGION, "tax_last_year_fen": 8_000_000, "main_business": "精密零件加工",
     "employees": 42, "revenue_last_year_fen": 900_000_000, "industry": "C", "assets_last_year_fen": 600_000_000, "size_class": "small",
@@ -62,6 +64,7 @@ def statements(size: Size) -> list[str]:
         *_rounds(size, open_first, drawn),
         *_lots(size),
         *_orders(size),
+        *_reviewed(size),
         *_notices(size),
         # Whose they are does not matter to a sum; spread over fourteen months, so that a part has faded.
         f"""INSERT INTO score_events (kind, institution_id, subject, subject_id, facts, happened_at, counted)
@@ -138,6 +141,75 @@ def _orders(size: Size) -> list[str]:
               CASE WHEN n > {last_unpaid} AND n <= {last_done} THEN now() END,
               CASE WHEN n <= {last_unpaid} THEN now() + interval '300 days' END, 1, 1
             FROM generate_series(1, {total}) n, LATERAL (SELECT 1 + (n - 1) % {size.enterprises} AS buyer) b""",
+    ]
+
+
+# Programmes of their own under the contract policy, so that no work meets another's rows; their voucher type has the next id.
+IN_REVIEW, CLAIMED, APPROVED, STATED = range(2, 6)
+PAYABLE_FEN = FACE_FEN * 6 // 10
+# Entries of an order, each in the programmes from the one to the other.
+ENTRIES = f"""(VALUES (0, 'issue', 'budget', 'available', {FACE_FEN}, {IN_REVIEW}, {STATED}),
+  (1, 'hold', 'available', 'held', {FACE_FEN}, {IN_REVIEW}, {STATED}), (2, 'commit', 'held', 'receivable', {FACE_FEN}, {CLAIMED}, {STATED}),
+  (3, 'pre_redeem', 'receivable', 'pre_redeemed', {PAYABLE_FEN}, {APPROVED}, {STATED}),
+  (4, 'shortfall', 'receivable', 'shortfall', {FACE_FEN - PAYABLE_FEN}, {APPROVED}, {APPROVED})
+) e(step, kind, source, target, fen, lowest, highest)"""
+
+
+def _reviewed(size: Size) -> list[str]:
+    """Orders of enterprises that are not signed in, each paid with one whole lot: under review, claimed, approved, and long past."""
+    person, last = size.enterprises + 1, size.unpaid_orders + size.done_orders + size.to_review
+    last_lot = size.enterprises * LOTS_EACH + size.expiring
+    counts = {IN_REVIEW: size.decisions, CLAIMED: size.decisions, APPROVED: size.claims, STATED: size.lines // 4}
+    # n counts all of them, p is the programme; an order's lot and number follow from n.
+    parts = " UNION ALL ".join(f"SELECT {p}, k FROM generate_series(1, {count}) k" for p, count in counts.items())
+    bought = f"""(SELECT p, n, {last} + n AS order_id, {last_lot} + n AS lot_id,
+      {size.enterprises} + 1 + n % {size.organisations - size.enterprises} AS buyer,
+      {size.organisations} + 1 + n % {INSTITUTIONS} AS seller,
+      now() - interval '40 days' + n * interval '30 seconds' AS at
+      FROM (SELECT p, row_number() OVER (ORDER BY p, k) AS n FROM ({parts}) part(p, k)) numbered) b"""
+    return [
+        f"""INSERT INTO programmes (id, name, region_code, state, made_by_id, created_at)
+            SELECT p, '创新券' || p, '370100', 'published', {person}, now() FROM generate_series({IN_REVIEW}, {STATED}) p""",
+        f"""INSERT INTO policies (id, programme_id, number, rules, state, made_by_id, confirmed_by_id, confirmed_at, created_at)
+            SELECT p, p, 1, '{ZHENGZHOU.model_dump_json()}', 'confirmed', {person}, {person + 1}, now(), now()
+            FROM generate_series({IN_REVIEW}, {STATED}) p""",
+        f"""INSERT INTO voucher_types (id, programme_id, code, name, is_universal, categories, face_fen, created_at)
+            SELECT p + 1, p, 'DIRECTED', '创新券', true, '[]', {FACE_FEN}, now() FROM generate_series({IN_REVIEW}, {STATED}) p""",
+        f"INSERT INTO parks (id, name, county_code, created_at) VALUES (1, '测试园区', '{REGION}', now())",
+        f"""INSERT INTO institutions (organisation_id, introduction, address, website, landline, email, bank_account_name, bank_branch,
+              bank_account, state, updated_at)
+            SELECT n, '', '', '', '', '', '机构' || n, '济南历下支行', sha256(n::text::bytea) || sha256('x'), 'admitted', now()
+            FROM generate_series({size.organisations + 1}, {size.organisations + INSTITUTIONS}) n""",
+        f"""INSERT INTO orders (id, number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name,
+              product_version, category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state,
+              message, agreement_version, rework_count, placed_by_id, placed_at, paid_at, completed_at, reviewed_at, reminded, version)
+            SELECT order_id, '2026' || lpad(order_id::text, 20, '0'), p, p, buyer, seller, 1 + n % {size.products}, '检测服务', 1, 'audit',
+              jsonb_build_object((p + 1)::text, {FACE_FEN}), {FACE_FEN}, {FACE_FEN}, {FACE_FEN}, {FACE_FEN}, 0,
+              CASE p WHEN {IN_REVIEW} THEN 'pay_review' ELSE 'completed' END, '', '2026-1', 0, 1, at,
+              CASE WHEN p > {IN_REVIEW} THEN at END, CASE WHEN p > {IN_REVIEW} THEN at END, CASE WHEN p > {IN_REVIEW} THEN at END, 0, 1
+            FROM {bought}""",
+        f"""INSERT INTO lots (id, programme_id, voucher_type_id, organisation_id, face_fen, available_fen, held_fen, spent_fen, expired_fen,
+              valid_from, valid_until, expires_at, created_at)
+            SELECT lot_id, p, p + 1, buyer, {FACE_FEN}, 0, CASE p WHEN {IN_REVIEW} THEN {FACE_FEN} ELSE 0 END,
+              CASE p WHEN {IN_REVIEW} THEN 0 ELSE {FACE_FEN} END, 0, current_date - 60, current_date + 300,
+              (current_date + 301)::timestamptz, at FROM {bought}""",
+        f"""INSERT INTO ledger_entries (programme_id, lot_id, order_id, organisation_id, institution_id, kind, from_account, to_account,
+              fen, at)
+            SELECT p, lot_id, CASE WHEN step > 0 THEN order_id END, buyer, CASE WHEN step > 1 THEN seller END, e.kind, source, target,
+              e.fen, at + step * interval '1 day' FROM {bought} JOIN {ENTRIES} ON p BETWEEN lowest AND highest ORDER BY n, step""",
+        f"""INSERT INTO redemptions (id, number, order_id, programme_id, policy_id, institution_id, state, voucher_fen, actual_fen,
+              ratio_ppm, payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, prepared_by_id, prepared_at, preparation,
+              decided_at, version)
+            SELECT n, 'R' || n, order_id, p, p, seller, CASE p WHEN {CLAIMED} THEN 'in_review' ELSE 'pre_redeemed' END, {FACE_FEN},
+              {FACE_FEN}, 600000, {PAYABLE_FEN}, {FACE_FEN - PAYABLE_FEN}, '', 1, at, {PREPARER + size.enterprises}, at, '{{}}',
+              CASE p WHEN {APPROVED} THEN at END, 1 FROM {bought} WHERE p IN ({CLAIMED}, {APPROVED})""",
+        f"""INSERT INTO approvals (id, kind, title, subject, subject_id, organisation_id, role, region_code, park_id, state,
+              submitted_by_id, submitted_at, due_at, data)
+            SELECT n, kind, '检测服务', subject, CASE p WHEN {IN_REVIEW} THEN order_id ELSE n END,
+              CASE p WHEN {IN_REVIEW} THEN buyer ELSE seller END, role, region, park, 'open', 1, at, now() + interval '300 days', '{{}}'
+            FROM {bought} JOIN (VALUES ({IN_REVIEW}, 'payment', 'order', 'reviewer', NULL, 1),
+              ({CLAIMED}, 'redemption', 'redemption', 'centre_reviewer', '370100', NULL)) v(at_programme, kind, subject, role, region, park)
+            ON p = at_programme""",
     ]
 
 

@@ -28,6 +28,7 @@ MUSTS = {
     "W1": Must(0.5, 2.0, 2.0), "W2": Must(0.4, 2.5, 2.0), "W3": Must(0.3, 3.3, 2.0), "W4": Must(0.8),
     "W5": Must(seconds_max=1.5), "W6": Must(seconds_max=1.5), "W7": Must(seconds_max=1.5), "W8": Must(0.7), "W9": Must(seconds_max=2.0),
     "W10": Must(0.2),
+    "W11": Must(seconds_max=3.3), "W12": Must(seconds_max=3.3), "W13": Must(seconds_max=2.0), "W14": Must(seconds_max=2.0),
     "W3 beside W6, W7": Must(p99_max=2.0),
     CALLBACKS: Must(), SLOW: Must(p99_ms_max=1_000),
 }
@@ -35,6 +36,7 @@ TITLES = {
     "W1": "wallet of 20 vouchers", "W2": "reserve", "W3": "pay, without the password's hash", "W4": "search with exact total",
     "W5": "draw and vouchers", "W6": "expire", "W7": "system reviews", "W8": "deliver notices", "W9": "scores of everybody anew",
     "W10": "demands to 1,000 institutions",
+    "W11": "park decides on payments", "W12": "claims approved", "W13": "statement as a workbook", "W14": "payout batch",
     "W3 beside W6, W7": "pay while batches run; floor: pay alone",
     CALLBACKS: "pushes kept; floor: verify and decrypt", SLOW: "the same, the table held for 3 s at a time",
 }

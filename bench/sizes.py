@@ -22,6 +22,9 @@ class Size:
     notices: int
     scored: int         # institutions whose scores are computed anew
     score_events: int
+    decisions: int      # payments under review, and as many claims
+    claims: int         # approved, that wait for a payout
+    lines: int          # ledger entries of one programme's statement; a multiple of four
     seconds: float      # of load, for each of the three turns
     repeats: int = 3
 
@@ -30,12 +33,12 @@ SIZES = {
     "small": Size(
         "small", enterprises=10_000, organisations=50_000, winners=5_000, past_rounds=10, open_rounds=40, unpaid_orders=100_000,
         done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, scored=1_000,
-        score_events=100_000, seconds=2.5,
+        score_events=100_000, decisions=500, claims=1_000, lines=10_000, seconds=2.5,
     ),
     "full": Size(
         "full", enterprises=100_000, organisations=1_000_000, winners=100_000, past_rounds=10, open_rounds=10,
         unpaid_orders=600_000, done_orders=1_300_000, to_review=100_000, products=100_000, expiring=1_000_000, notices=100_000,
-        scored=10_000, score_events=1_000_000, seconds=10,
+        scored=10_000, score_events=1_000_000, decisions=5_000, claims=10_000, lines=100_000, seconds=10,
     ),
 }
 LOTS_EACH = 20
