@@ -47,11 +47,17 @@ def rich_text(written: str) -> RichText:
 
     What has neither a tag nor an entity is a plain text: its lines stay lines, its `<` a `<`.
     """
-    if nh3.is_html(written) or ENTITY.search(written):
+    if _is_rich(written):
         safe = NAMELESS.sub("", _CLEANER.clean(written)).strip()
+        if not _is_rich(safe):  # nothing of its mark-up was allowed: what were spaces must not become lines the next time
+            safe = " ".join(safe.split())
     else:
         safe = entities.escape(written.strip(), quote=False).replace("\r\n", "\n").replace("\n", "<br>")
     return RichText(safe, plain(safe), tuple(dict.fromkeys(int(number) for number in SHOWN.findall(safe))))
+
+
+def _is_rich(written: str) -> bool:
+    return bool(nh3.is_html(written) or ENTITY.search(written))
 
 
 def plain(safe: str) -> str:
