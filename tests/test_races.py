@@ -505,6 +505,7 @@ class DrawTwice(LotteryRace):
 
     reads = ("handlers.draws.lock_due",)
     off = (
+        ("handlers.rounds.LOCK_TICKETS", "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"),
         ("handlers.rounds.LOCK_PROGRAMME", " FOR NO KEY UPDATE", ""), ("handlers.rounds.LOCK", "FOR NO KEY UPDATE", ""),
         ("handlers.draws.LOCK_DRAW", " AND drawn_at IS NULL FOR UPDATE", ""),
         ("handlers.draws.DRAW", " AND v.state = 'submitted'", ""), UNGUARDED_MOVE,
