@@ -401,12 +401,13 @@ class Serving:
 
 
 async def letters(world: World, count: int) -> None:
-    """Planned deliveries to as many people, at the machine's own time: the workers have no other clock."""
+    """Planned deliveries to as many people, at the machine's own time: the workers have no other clock, so nobody here sleeps at night."""
     world.clock.set(datetime.now(UTC))
     await world.owner.execute(
         "WITH people AS (INSERT INTO persons (created_at) SELECT now() FROM generate_series(1, $1::int) RETURNING id),"
         " known AS (INSERT INTO identities (person_id, platform, app_id, open_id, created_at)"
-        "           SELECT id, 'wechat', 'wx-test', 'o' || id, now() FROM people)"
+        "           SELECT id, 'wechat', 'wx-test', 'o' || id, now() FROM people),"
+        " awake AS (INSERT INTO notice_preferences (person_id, muted, updated_at) SELECT id, '{}', now() FROM people)"
         " INSERT INTO events (kind, person_id, subject, subject_id, data, created_at)"
         " SELECT 'order_accepted', id, 'order', id, '{\"number\": \"N1\", \"service\": \"审计\"}', now() FROM people", count,
     )
