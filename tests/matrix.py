@@ -324,7 +324,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/institution/consultants/\{consultant_id\}", ("consultant",)),
     (r"/consultancies/\{consultancy_id\}", ("consultancy",)),
     # What cannot be guessed names its thing to whoever has it; tests/test_consultants.py says who may go on.
-    (r"/(invitations|badges)/\{token\}", ()),
+    (r"/(invitations|badges|statement-links)/\{token\}", ()),
     (r"/members/\{membership_id\}", ("membership",)),
     (r"/officials/\{membership_id\}", ("official",)),
     (r"/sessions/\{session_id\}", ("session",)),
