@@ -305,11 +305,11 @@ SELECT $1, lot_id, order_id, organisation_id, institution_id, kind, from_account
   SELECT 1, f.lot_id, f.id, f.enterprise_id, NULL, 'hold', 'available', 'held', f.fen, coalesce(f.paid_at, f.submitted_at)
   FROM planted f WHERE f.fen > 0
   UNION ALL
-  SELECT step, f.lot_id, f.id, f.enterprise_id, p.organisation_id, kind, from_account, to_account, f.fen,
-    CASE kind WHEN 'commit' THEN f.paid_at ELSE f.closed_at END
+  SELECT step, f.lot_id, f.id, f.enterprise_id, p.organisation_id, e.kind, from_account, to_account, f.fen,
+    CASE e.kind WHEN 'commit' THEN f.paid_at ELSE f.closed_at END
   FROM planted f JOIN products p ON p.id = f.product_id CROSS JOIN
     (VALUES (2, 'commit', 'held', 'receivable'), (3, 'reverse', 'receivable', 'available')) e(step, kind, from_account, to_account)
-  WHERE f.paid_at IS NOT NULL AND (kind = 'commit' OR f.state = 'closed')
+  WHERE f.paid_at IS NOT NULL AND (e.kind = 'commit' OR f.state = 'closed')
 ) moved ORDER BY at, step, lot_id
 """
 AUDIT = """
