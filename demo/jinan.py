@@ -23,6 +23,7 @@ class JinanWalk(Walk):
 
     async def walk(self) -> None:
         await self._officials()
+        await self.office_hours()
         await self._enter()
         await self._certify()
         await self._qualify()

@@ -39,7 +39,7 @@ class SuzhouWalk(SuzhouStart):
 
     async def walk(self) -> None:
         await self.sign_in(people.ADMIN.name, *(official.name for official in people.SUZHOU_OFFICIALS))
-        await self._office_hours()
+        await self.office_hours()
         await self._certify_institution()
         await self._consultants()
         await self._publish()

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import settings as configuration
@@ -10,12 +9,10 @@ from demo import people
 from demo.phones import Phone
 from demo.seed import with_check
 from demo.visitor import PRIVACY, STANDING, Visitor
-from demo.walks import Walk, local, paper, scan, yuan
-from handlers.working_days import is_working_day
+from demo.walks import Walk, paper, scan, yuan
 
 LEGAL, FEATURED, STANDARD = "legal", "企业上市法律服务", "常年法律顾问"
 REGULAR_FEN, FEATURED_FEN = 3_000_000, 8_000_000
-OPENS, CLOSES = 9, 17  # an office; messages are held in the night, and whoever walks then would wait for the morning
 CERTIFICATION = {
     "region_code": people.SUZHOU_PARK, "address": "苏州工业园区星湖街328号", "category": LEGAL,
     "introduction": "为园区企业提供公司法务、知识产权与上市法律服务。", "service_scope": "常年法律顾问、专项法律服务、企业上市法律服务",
@@ -41,17 +38,6 @@ class SuzhouStart(Walk):
     """`institution` with `institution_id` offers `regular` and `featured`; the consultant is `consultant_id`, with a phone and a badge."""
 
     products: dict[str, int] = field(default_factory=dict)
-
-    async def _office_hours(self) -> None:
-        now = local(await self.town.now())
-        if is_working_day(now.date()) and OPENS <= now.hour < CLOSES:
-            return
-        day = now.date() + timedelta(days=int(now.hour >= OPENS))
-        while not is_working_day(day):
-            day += timedelta(days=1)
-        opens = now.replace(year=day.year, month=day.month, day=day.day, hour=OPENS, minute=30, second=0, microsecond=0)
-        await self.town.move_to(opens)
-        self.say(f"时间调至工作日 {opens:%Y-%m-%d %H:%M}：夜间的消息要到早晨才会发出")
 
     # --- 一 认证服务机构 ----------------------------------------------------------------------------------------------------
 

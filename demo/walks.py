@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,9 +11,11 @@ from PIL import Image
 
 from demo import people
 from demo.phones import Phone, Town, WalkFailedError
+from handlers.working_days import is_working_day
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 ID_NUMBER = "370103199003078655"
+OPENS, CLOSES = 9, 17  # an office; messages are held in the night, and whoever walks then would wait for the morning
 PASSWORD = "274906"  # noqa: S105 - of an enterprise that does not exist
 
 
@@ -63,6 +65,18 @@ class Walk:
 
     def chapter(self, title: str) -> None:
         print(f"\n—— {title} ——", flush=True)
+
+    async def office_hours(self) -> None:
+        """Wait for them, if it is night or a holiday."""
+        now = local(await self.town.now())
+        if is_working_day(now.date()) and OPENS <= now.hour < CLOSES:
+            return
+        day = now.date() + timedelta(days=int(now.hour >= OPENS))
+        while not is_working_day(day):
+            day += timedelta(days=1)
+        opens = now.replace(year=day.year, month=day.month, day=day.day, hour=OPENS, minute=30, second=0, microsecond=0)
+        await self.town.move_to(opens)
+        self.say(f"时间调至工作日 {opens:%Y-%m-%d %H:%M}：夜间的消息要到早晨才会发出")
 
     async def sign_in(self, *names: str) -> None:
         for name in names:

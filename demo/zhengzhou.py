@@ -12,7 +12,7 @@ import settings as configuration
 from demo import people
 from demo.order_table import table, tabs
 from demo.seed import with_check
-from demo.walks import PASSWORD, Walk, local, paper, scan, yuan
+from demo.walks import OPENS, PASSWORD, Walk, local, paper, scan, yuan
 from handlers.orders import AGREEMENT_VERSION
 from handlers.orders.labels import TAB_TITLES
 
@@ -46,6 +46,7 @@ class ZhengzhouWalk(Walk):
 
     async def walk(self) -> None:
         await self.sign_in(people.ADMIN.name, *(official.name for official in people.ZHENGZHOU_OFFICIALS))
+        await self.office_hours()
         await self._enter()
         await self._admission()
         await self._publish()
@@ -247,11 +248,11 @@ class ZhengzhouWalk(Walk):
     # --- 对账单, 消息 ------------------------------------------------------------------------------------------------------
 
     async def _statement(self) -> None:
-        """A day can be stated when it is over and its books are settled."""
+        """A day can be stated when it is over and its books are settled: on the next morning."""
         self.chapter("对账单")
         since = local(await self.town.now()).replace(hour=0, minute=0, second=0, microsecond=0)
         before = since + timedelta(days=1)
-        await self.town.move_to(before + timedelta(minutes=15))
+        await self.town.move_to(before + timedelta(hours=OPENS))
         period = f"since={since.date()}&before={before.date()}"
         stated = await self.institution.get(f"/statement?{period}")
         for total in stated["totals"]:

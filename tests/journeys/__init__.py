@@ -8,8 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from clock import OffsetClock
+from demo.walks import SHANGHAI
 from settings import ROOT
 
 WALK_SECONDS = 360  # with the start of the family, which makes a database cluster, on a busy machine in minutes
@@ -50,6 +53,7 @@ def family(folder: Path) -> Iterator[Family]:
         "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail),
         "PUBLIC_URL": f"http://127.0.0.1:{web}", "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
     }
+    OffsetClock(folder / "clock").advance(_until_night())
     log = folder / "run.log"
     with log.open("wb") as output, subprocess.Popen(
         [sys.executable, "-m", "app", "run"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -59,6 +63,12 @@ def family(folder: Path) -> Iterator[Family]:
         finally:
             process.terminate()
             process.wait(STOP_SECONDS)
+
+
+def _until_night() -> timedelta:
+    """What messages wait in the night must not depend on the hour of the machine that walks."""
+    now = datetime.now(SHANGHAI)
+    return now.replace(hour=23, minute=0) - now
 
 
 def _free_ports() -> list[int]:
