@@ -95,7 +95,8 @@ async def test_taking_it_up_shows_the_contact_and_each_look_is_in_the_audit_trai
 async def test_taking_up_without_a_look_is_a_look_too(market, world):
     await market.taken()
     moves = await world.owner.fetch("SELECT action FROM audit_entries WHERE subject IN ('demand', 'demand_response') ORDER BY id")
-    assert [row["action"] for row in moves] == ["demand.posted", "demand_response.viewed", "demand_response.taken", "demand.taken"]
+    assert [row["action"] for row in moves] == [
+        "demand.posted", "demand.released", "demand_response.viewed", "demand_response.taken", "demand.taken"]
 
 
 async def test_three_institutions_take_an_open_demand_up_and_no_fourth(market, world):

@@ -212,6 +212,8 @@ BREAKS = {
     "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
     "demands_are_known_to_whom_they_are_addressed": "UPDATE demand_responses SET is_chosen = false",
+    "demands_are_known_when_their_words_have_passed": "UPDATE demands SET released_at = NULL",
+    "demands_held_wait_for_nothing_else": "UPDATE demands SET state = 'held', alternatives_at = posted_at",
     "demands_have_few_takers_that_were_not_chosen": "UPDATE demand_responses SET place = 1, is_chosen = false",
     "demands_taken_have_a_taker": "UPDATE demands SET taken_at = NULL",
     "demands_settled_were_taken_by_that_institution": "UPDATE demands SET settled_with_id = enterprise_id",

@@ -18,6 +18,7 @@ from handlers.demands.answering import (
     take_demand,
     view_demand,
 )
+from handlers.demands.checking import release
 from handlers.demands.figures import AnswerFiguresView, OwnFiguresView, answer_figures, own_figures
 from handlers.demands.offers import REFUSALS as ORDER_REFUSALS
 from handlers.demands.offers import OfferAboveList, ProductNotOffered, convert, lock_offer, offer_product
@@ -36,7 +37,7 @@ from handlers.demands.posting import (
     withdraw_demand,
 )
 from handlers.demands.reassigning import reassign_of_consultant
-from handlers.demands.rules import AddresseeNotAvailable, DemandClosed, DemandTaken, RelatedAddressee
+from handlers.demands.rules import AddresseeNotAvailable, DemandClosed, DemandHeld, DemandTaken, RelatedAddressee
 from handlers.demands.spreading import spread_due
 from handlers.demands.timers import expire_due, remind_unviewed
 from handlers.demands.views import (
@@ -52,11 +53,11 @@ from handlers.demands.views import (
 
 __all__ = [
     "CONTENT_REFUSALS", "FILES_MAX", "ORDER_REFUSALS", "AddresseeNotAvailable", "AlreadyForwarded", "AnswerFiguresView", "Contact",
-    "ContactNotVisible", "ContactView", "Content", "DemandAlreadyTaken", "DemandCardView", "DemandClosed", "DemandFull",
+    "ContactNotVisible", "ContactView", "Content", "DemandAlreadyTaken", "DemandCardView", "DemandClosed", "DemandFull", "DemandHeld",
     "DemandNotTaken", "DemandPassed", "DemandTaken", "DemandView", "NotATaker", "NotAnAlternative", "NotTakenUp", "OfferAboveList",
     "Outcome", "OutcomeByOrder", "OutcomeNotPossible", "OwnFiguresView", "ProductNotOffered", "ReceivedCardView", "ReceivedView",
     "RelatedAddressee", "TargetWrong", "TooManyDemands", "answer_figures", "close_demand", "contact_made", "convert", "edit_demand",
     "expire_due", "forward_demand", "get_demand", "get_received", "list_demands", "list_received", "lock_offer", "offer_alternatives",
-    "offer_product", "own_figures", "pass_demand", "post_demand", "reassign_of_consultant", "record_outcome", "remind_unviewed",
+    "offer_product", "own_figures", "pass_demand", "post_demand", "reassign_of_consultant", "record_outcome", "release", "remind_unviewed",
     "reveal_contact", "spread_due", "take_demand", "view_demand", "withdraw_demand",
 ]

@@ -91,7 +91,7 @@ async def offer_alternatives(ctx: Context, limit: int = 50) -> int:
 async def forward_demand(ctx: Context, demand_id: int, institution_ids: Sequence[int]) -> DemandView:
     """一键转发 to institutions that were offered; whom it was addressed to before keeps it. Four new working days begin.
 
-    Raises NotFound, DemandTaken, DemandClosed, NotAnAlternative, AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee.
+    Raises NotFound, DemandTaken, DemandClosed, DemandHeld, NotAnAlternative, AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee.
     """
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)

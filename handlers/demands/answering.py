@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from handlers import institutions, scores
+from handlers import content_checks, institutions, scores
 from handlers.context import Context
-from handlers.demands.rules import DemandClosed, lock_received, refuse_related
+from handlers.demands.rules import DemandClosed, DemandHeld, lock_received, refuse_related
 from handlers.demands.views import ReceivedView, received_view
 from handlers.moves import move
 from handlers.personal import open_sealed
@@ -78,35 +78,39 @@ WHERE NOT EXISTS (SELECT 1 FROM demand_responses WHERE demand_id = $1 AND place 
 
 
 async def view_demand(ctx: Context, demand_id: int) -> ReceivedView:
-    """查看需求: the first look is recorded, who and when; again is no error. Raises NotFound, DemandClosed before a first look."""
+    """查看需求: the first look is recorded, who and when; again is no error.
+
+    Raises NotFound; DemandClosed, DemandHeld before a first look.
+    """
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
         if response.state == R.NOTIFIED:
-            _refuse_closed(ctx, demand)
+            _refuse_unless_alive(ctx, demand)
             await _looked_at(ctx, tx, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 
 async def pass_demand(ctx: Context, demand_id: int, remark: str | None) -> ReceivedView:
-    """无意向. Raises NotFound, DemandClosed, DemandAlreadyTaken, DemandPassed."""
+    """无意向. Raises NotFound, DemandClosed, DemandHeld, DemandAlreadyTaken, DemandPassed."""
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
-        _refuse_closed(ctx, demand)
+        _refuse_unless_alive(ctx, demand)
         response = await _undecided(ctx, tx, response)
         await move(tx, RESPONSE_GRAPH, response, R.PASSED, remark=remark)
+        await content_checks.ask(tx, "demand_response", response.id, remark or "")
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 
 async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
     """接单: whom the enterprise chose always, of the others the first three. From now on the contact may be seen.
 
-    Raises NotFound, DemandClosed, DemandFull, DemandAlreadyTaken, DemandPassed, RelatedAddressee, InstitutionSuspended,
-    InstitutionNotCertified.
+    Raises NotFound, DemandClosed, DemandHeld, DemandFull, DemandAlreadyTaken, DemandPassed, RelatedAddressee,
+    InstitutionSuspended, InstitutionNotCertified.
     """
     async with transaction(ctx) as tx:
         await institutions.require_open_shop(tx, ctx.organisation_id)
         demand, response = await lock_received(ctx, tx, demand_id)
-        _refuse_closed(ctx, demand)
+        _refuse_unless_alive(ctx, demand)
         await refuse_related(tx, demand.enterprise_id, ctx.organisation_id)
         response = await _undecided(ctx, tx, response)
         place = None if response.is_chosen else await _free_place(tx, demand_id)
@@ -154,6 +158,7 @@ async def record_outcome(ctx: Context, demand_id: int, outcome: Outcome, remark:
         response = await move(
             tx, RESPONSE_GRAPH, response, R(outcome), note={"remark": remark}, outcome_at=ctx.now, remark=remark
         )
+        await content_checks.ask(tx, "demand_response", response.id, remark or "")
         await count_answer(tx, demand, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
@@ -180,12 +185,14 @@ async def tell_enterprise(tx: Transaction, demand: Any, response: Any, answer: s
     )
 
 
-def _refuse_closed(ctx: Context, demand: Any) -> None:
-    """Also in the moment before the sweep closes it. Raises DemandClosed."""
+def _refuse_unless_alive(ctx: Context, demand: Any) -> None:
+    """Also in the moment before the sweep closes it. Raises DemandClosed, DemandHeld."""
     if demand.state == DemandState.CLOSED:
         raise DemandClosed(reason=demand.close_reason)
     if demand.expires_at <= ctx.now:
         raise DemandClosed(reason=CloseReason.EXPIRED)
+    if demand.state == DemandState.HELD:
+        raise DemandHeld
 
 
 async def _looked_at(ctx: Context, tx: Transaction, response: Any) -> Any:

@@ -23,6 +23,12 @@ class DemandTaken(Refusal):
     kind, code, title = Kind.CONFLICT, "demand_taken", "该需求已有机构接单"
 
 
+class DemandHeld(Refusal):
+    """The enterprise has changed its words, which have not passed."""
+
+    kind, code, title = Kind.CONFLICT, "demand_held", "企业修改了该需求，内容审核通过后方可办理"
+
+
 class AddresseeNotAvailable(Refusal):
     """The same for an institution that is not there, not admitted or suspended, an ended consultant, an unlisted product."""
 
@@ -70,6 +76,12 @@ FROM demands d JOIN demand_responses r ON r.demand_id = d.id
 LEFT JOIN consultants c ON c.id = d.consultant_id AND c.institution_id = r.institution_id AND c.state = 'active'
 WHERE d.id = $1 AND r.state <> 'passed' AND (r.is_chosen OR r.state <> 'notified')
 """
+# An institution that knows a demand reads this in the place of a title that has not passed.
+UNCHECKED = "（内容未公布）"
+KNOWN = """
+SELECT name, NOT EXISTS (SELECT 1 FROM content_checks WHERE subject = 'demand' AND subject_id = $2 AND state <> 'passed') AS is_passed
+FROM organisations WHERE id = $1
+"""
 
 
 async def lock_posted(ctx: Context, tx: Transaction, demand_id: int) -> Any:
@@ -111,9 +123,10 @@ def mask_company(name: str) -> str:
 
 
 async def facts(tx: Transaction, demand: Any) -> dict[str, Any]:
-    """What a notice says of a demand. Who asks stays masked until somebody takes it up."""
-    name = await tx.value("SELECT name FROM organisations WHERE id = $1", demand.enterprise_id)
+    """What a notice says of a demand to institutions. Who asks stays masked until somebody takes it up; so do words that did not pass."""
+    known = await tx.row(KNOWN, demand.enterprise_id, demand.id)
     return {
-        "title": demand.title, "category": CATEGORIES[demand.category], "enterprise": mask_company(name),
+        "title": demand.title if known.is_passed else UNCHECKED, "category": CATEGORIES[demand.category],
+        "enterprise": mask_company(known.name),
         "reply_by": demand.expires_at.isoformat(),
     }

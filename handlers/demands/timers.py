@@ -21,7 +21,7 @@ FROM due JOIN demands d ON d.id = due.demand_id
 LEFT JOIN consultants c ON c.id = d.consultant_id AND c.institution_id = due.institution_id AND c.state = 'active'
 """
 LOCK_DUE = """
-SELECT * FROM demands WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+SELECT * FROM demands WHERE state IN ('held', 'open') AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
@@ -32,7 +32,7 @@ async def remind_unviewed(ctx: Context, limit: int = 500) -> int:
 
 
 async def expire_due(ctx: Context, limit: int = 200) -> int:
-    """Thirty days without a taker: closed, and both sides hear of it. Returns how many."""
+    """Thirty days without a taker, or without words that pass: closed, and both sides hear of it. Returns how many."""
     async with transaction(ctx) as tx:
         due = await tx.rows(LOCK_DUE, ctx.now, limit)
         for demand in due:
