@@ -199,9 +199,9 @@ class FilingObjection(Table):
 
     class Meta:
         table = "filing_objections"
-        unique_together = (("filing_id", "enterprise_id"),)
-        indexes = (("enterprise_id",), ("objected_by_id",), ("decided_by_id",))
+        indexes = (("filing_id",), ("enterprise_id",), ("objected_by_id",), ("decided_by_id",))
         constraints = (
+            UniqueConstraint(fields=("filing_id", "enterprise_id"), name="filing_objections_once", condition="state <> 'lapsed'"),
             CheckConstraint(check="state IN ('open','upheld','dismissed','lapsed')", name="filing_objections_state_known"),
             CheckConstraint(check="(state = 'open') = (decided_at IS NULL)", name="filing_objections_decided_once"),
             CheckConstraint(

@@ -158,6 +158,10 @@ BREAKS = {
     "filings_approved_count_once": "UPDATE score_events SET revoked_at = happened_at WHERE subject = 'filing'",
     "filings_in_review_have_one_open_approval": "DELETE FROM approvals WHERE subject = 'filing' AND state = 'open'",
     "filings_count_after_their_flags_were_seen": "UPDATE filing_flags SET acknowledged_by_id = NULL",
+    "filing_objections_open_are_looked_at": (
+        "INSERT INTO filing_objections (filing_id, enterprise_id, reason, state, objected_by_id, objected_at)"
+        " SELECT id, institution_id, '', 'open', filed_by_id, created_at FROM filings WHERE state = 'approved' LIMIT 1"
+    ),
     "filings_file_an_order_once": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
     "filings_of_an_order_say_what_it_says": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
     "filings_were_revoked_by_a_second_person": "UPDATE filings SET revoked_at = updated_at WHERE state = 'approved'",

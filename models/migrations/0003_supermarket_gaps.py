@@ -4,7 +4,7 @@ from models.fields import Sealed
 from tortoise.fields.base import OnDelete
 from tortoise import fields
 from tortoise.indexes import Index
-from tortoise.migrations.constraints import CheckConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 FORWARD = """
 DROP INDEX demands_to_expire;
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('decided_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('answer', fields.CharField(null=True, max_length=500)),
             ],
-            options={'table': 'filing_objections', 'app': 'models', 'unique_together': (('filing_id', 'enterprise_id'),), 'constraints': [CheckConstraint(check="state IN ('open','upheld','dismissed','lapsed')", name='filing_objections_state_known'), CheckConstraint(check="(state = 'open') = (decided_at IS NULL)", name='filing_objections_decided_once'), CheckConstraint(check="(state IN ('upheld','dismissed')) = (decided_by_id IS NOT NULL)", name='filing_objections_decided_by_somebody')], 'indexes': [Index(fields=['enterprise_id']), Index(fields=['objected_by_id']), Index(fields=['decided_by_id'])], 'pk_attr': 'id', 'table_description': 'The enterprise that a filing names says that it was not so (异议). `answer`: what the official said who decided.'},
+            options={'table': 'filing_objections', 'app': 'models', 'constraints': [UniqueConstraint(fields=('filing_id', 'enterprise_id'), name='filing_objections_once', condition="state <> 'lapsed'"), CheckConstraint(check="state IN ('open','upheld','dismissed','lapsed')", name='filing_objections_state_known'), CheckConstraint(check="(state = 'open') = (decided_at IS NULL)", name='filing_objections_decided_once'), CheckConstraint(check="(state IN ('upheld','dismissed')) = (decided_by_id IS NOT NULL)", name='filing_objections_decided_by_somebody')], 'indexes': [Index(fields=['filing_id']), Index(fields=['enterprise_id']), Index(fields=['objected_by_id']), Index(fields=['decided_by_id'])], 'pk_attr': 'id', 'table_description': 'The enterprise that a filing names says that it was not so (异议). `answer`: what the official said who decided.'},
             bases=['Table'],
         ),
         ops.RemoveConstraint(
@@ -144,6 +144,7 @@ class Migration(migrations.Migration):
             constraint=CheckConstraint(check='order_fen <= offered_fen', name='orders_within_the_offer'),
         ),
         ops.RunSQL("""
+CREATE UNIQUE INDEX filing_objections_once ON filing_objections (filing_id, enterprise_id) WHERE state <> 'lapsed';
 ALTER TABLE filing_objections ADD CONSTRAINT filing_objections_state_known CHECK (state IN ('open','upheld','dismissed','lapsed'));
 ALTER TABLE filing_objections ADD CONSTRAINT filing_objections_decided_once CHECK ((state = 'open') = (decided_at IS NULL));
 ALTER TABLE filing_objections ADD CONSTRAINT filing_objections_decided_by_somebody CHECK ((state IN ('upheld','dismissed')) = (decided_by_id IS NOT NULL));
