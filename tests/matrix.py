@@ -253,6 +253,13 @@ async def _supermarket(world: World, shop: Shop, member: dict[str, Member], foun
     assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
     found.add("own filing", SELLERS, filing_id=filing["id"])
     found.add("filed", {"admin"}, filing_id=filing["id"])
+    named = body | {"enterprise_code": valid("91370103MG0000001"), "enterprise_name": "企业"}
+    await world.owner.execute(
+        "UPDATE organisations SET credit_code = $2 WHERE id = $1", shop.buyer.organisation_id, named["enterprise_code"])
+    status, filing = await world.post("/institution/transaction-filings", named, by=seller)
+    assert status == 201, filing
+    assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
+    found.add("naming filing", BUYERS, filing_id=filing["id"])
     status, activity = await world.post("/institution/activity-filings", ACTIVITY, by=seller)
     assert status == 201, activity
     found.add("own activity", SELLERS, filing_id=activity["id"])
@@ -309,6 +316,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/institution/regular-products/\{product_id\}", ("regular product",)),
     (r"/institution/activity-filings/\{filing_id\}", ("own activity",)),
     (r"/institution/(filings|transaction-filings)/\{filing_id\}", ("own filing",)),
+    (r"/enterprise/filings/\{filing_id\}", ("naming filing",)),
     (r"/filings/\{filing_id\}", ("filed",)),
     (r"/standard-products/\{standard_id\}", ("standard product",)),
     (r"(GET|POST) /programmes/\{programme_id\}/standard-products", ("no supermarket",)),
