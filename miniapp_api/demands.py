@@ -22,6 +22,7 @@ from handlers.paging import PageView
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regions import RegionUnknown
+from handlers.zones import OutsideZone
 from miniapp_api.institutions import Mobile, Name
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Query, Who
@@ -114,7 +115,8 @@ class OfferBody(Body):
 
 @api.post(
     "/demands", title="提交需求", who=Who.ENTERPRISE_ACTOR, status=201, body_max_bytes=TEXT_BYTES,
-    refusals=(*CONTENT_REFUSALS, demands.TargetWrong, NotCertified, demands.TooManyDemands, AddresseeNotAvailable, RelatedAddressee),
+    refusals=(*CONTENT_REFUSALS, demands.TargetWrong, NotCertified, demands.TooManyDemands, AddresseeNotAvailable, RelatedAddressee,
+              OutsideZone),
 )
 async def post_demand(ctx: Context, body: PostDemandBody) -> demands.DemandView:
     """向一个机构、一名顾问或一个产品提交，或按服务类型和区划公开，内容审核通过后送达。公开的需求最多由三家机构接单。"""
@@ -158,7 +160,7 @@ async def close_demand(ctx: Context, demand_id: int, body: CloseDemandBody) -> d
 
 @api.post(
     "/demands/{demand_id}/forwarding", title="转发给推荐的机构", who=Who.ENTERPRISE_ACTOR,
-    refusals=(*MINE, DemandHeld, demands.NotAnAlternative, demands.AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee),
+    refusals=(*MINE, DemandHeld, demands.NotAnAlternative, demands.AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee, OutsideZone),
 )
 async def forward_demand(ctx: Context, demand_id: int, body: ForwardDemandBody) -> demands.DemandView:
     """四个工作日无机构接单的，平台推荐三家同类机构。"""
@@ -199,7 +201,7 @@ async def pass_demand(ctx: Context, demand_id: int, body: PassDemandBody) -> dem
 @api.post(
     "/institution/demands/{demand_id}/taking", title="接单", who=Who.INSTITUTION_OR_CONSULTANT,
     refusals=(NotFound, DemandClosed, DemandHeld, demands.DemandAlreadyTaken, demands.DemandPassed, demands.DemandFull,
-              RelatedAddressee, InstitutionNotCertified, InstitutionSuspended),
+              RelatedAddressee, OutsideZone, InstitutionNotCertified, InstitutionSuspended),
 )
 async def take_demand(ctx: Context, demand_id: int) -> demands.ReceivedView:
     return await demands.take_demand(ctx, demand_id)

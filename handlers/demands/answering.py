@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from handlers import content_checks, institutions, scores
 from handlers.context import Context
-from handlers.demands.rules import DemandClosed, DemandHeld, lock_received, refuse_related
+from handlers.demands.rules import DemandClosed, DemandHeld, lock_received, refuse_related, require_within_reach
 from handlers.demands.views import ReceivedView, received_view
 from handlers.moves import move
 from handlers.personal import open_sealed
@@ -105,13 +105,14 @@ async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
     """接单: whom the enterprise chose always, of the others the first three. From now on the contact may be seen.
 
     Raises NotFound, DemandClosed, DemandHeld, DemandFull, DemandAlreadyTaken, DemandPassed, RelatedAddressee,
-    InstitutionSuspended, InstitutionNotCertified.
+    OutsideZone, InstitutionSuspended, InstitutionNotCertified.
     """
     async with transaction(ctx) as tx:
         await institutions.require_open_shop(tx, ctx.organisation_id)
         demand, response = await lock_received(ctx, tx, demand_id)
         _refuse_unless_alive(ctx, demand)
         await refuse_related(tx, demand.enterprise_id, ctx.organisation_id)
+        await require_within_reach(tx, demand.enterprise_id, ctx.organisation_id)
         response = await _undecided(ctx, tx, response)
         place = None if response.is_chosen else await _free_place(tx, demand_id)
         await move(tx, RESPONSE_GRAPH, response, R.TAKEN, taken_at=ctx.now, taken_by_id=ctx.person_id, place=place)

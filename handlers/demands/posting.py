@@ -23,6 +23,7 @@ from handlers.demands.rules import (
     facts,
     lock_posted,
     refuse_related,
+    require_within_reach,
     tell_institutions,
 )
 from handlers.demands.views import DemandView, demand_view
@@ -140,8 +141,8 @@ async def post_demand(
     """提交需求 to an institution, a consultant or a product's institution, or openly by category and district.
 
     Once its words have passed, whom it is addressed to hears of it; of an open one the sweep of spreading.py tells, in waves.
-    Raises TargetWrong, NotCertified, TooManyDemands, AddresseeNotAvailable, RelatedAddressee, ConsentNeeded, RegionUnknown, NotFound
-    for a file, and CONTENT_REFUSALS.
+    Raises TargetWrong, NotCertified, TooManyDemands, AddresseeNotAvailable, RelatedAddressee, OutsideZone, ConsentNeeded,
+    RegionUnknown, NotFound for a file, and CONTENT_REFUSALS.
     """
     if (target is DemandTarget.OPEN) is not (target_id is None):
         raise TargetWrong
@@ -298,13 +299,17 @@ async def _lock_poster(ctx: Context, tx: Transaction) -> None:
 
 
 async def _addressee(ctx: Context, tx: Transaction, target: DemandTarget, target_id: int | None) -> Addressee:
-    """The institution is locked against a suspension in the same moment. Raises AddresseeNotAvailable, RelatedAddressee."""
+    """The institution is locked against a suspension in the same moment.
+
+    Raises AddresseeNotAvailable, RelatedAddressee, OutsideZone.
+    """
     if target is DemandTarget.OPEN:
         return Addressee()
     institution_id = await tx.value(OPEN_SHOP.format(FOUND[target]), target_id)
     if institution_id is None:
         raise AddresseeNotAvailable
     await refuse_related(tx, ctx.organisation_id, institution_id)
+    await require_within_reach(tx, ctx.organisation_id, institution_id)
     return Addressee(
         institution_id, target_id if target is DemandTarget.CONSULTANT else None, target_id if target is DemandTarget.PRODUCT else None
     )
