@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from handlers import approvals, content_checks, demands
+from handlers import approvals, consultants, content_checks, demands
 from handlers.context import Context
 from handlers.demands import Contact, Content
 from handlers.ports import Suggest, Verdict
@@ -141,6 +141,41 @@ class ExpiryAgainstTaking(DemandRace):
         assert await self.moves_from_open(subject) == ["demand.closed", "demand.taken"]
 
 
+class UnlinkAgainstPosting(DemandRace):
+    """An enterprise asks a consultant in the moment in which the institution ends the link."""
+
+    reads = ("handlers.demands.posting._addressee", "handlers.consultants.managing.lock_own")
+    off = (("handlers.demands.posting.LOCK_CONSULTANT", " FOR SHARE", ""),)
+
+    async def subject(self) -> int:
+        return (await self.world.consultant(self.market.seller))[0]
+
+    def contenders(self, subject: int) -> list[Contender]:
+        content = Content(DEMAND["title"], DEMAND["text"], DEMAND["category"], DEMAND["region_code"], None, None, ())
+        return [
+            lambda: demands.post_demand(self.ctx(self.market.buyer), DemandTarget.CONSULTANT, subject, content, Contact(**CONTACT)),
+            lambda: consultants.unlink(self.ctx(self.market.seller), subject),
+        ]
+
+    async def with_the_consultant(self, subject: int) -> int:
+        return int(await self.world.value("SELECT count(*) FROM demands WHERE consultant_id = $1", subject))
+
+    async def exact(self, subject: int, outcomes: list[Any]) -> None:
+        posted, unlinked = outcomes
+        assert unlinked["state"] == "ended"
+        assert await self.with_the_consultant(subject) == 0
+        if isinstance(posted, BaseException):
+            assert type(posted) is demands.AddresseeNotAvailable
+        else:
+            target = await self.world.value("SELECT target FROM demands WHERE id = $1", posted["id"])
+            assert target == DemandTarget.INSTITUTION
+            await demands.withdraw_demand(self.ctx(self.market.buyer), posted["id"])  # twenty at a time
+
+    async def bug(self, subject: int, outcomes: list[Any]) -> None:
+        self.both_win(outcomes)
+        assert await self.with_the_consultant(subject) == 1
+
+
 class VerdictRace(DemandRace):
     """The platform passes the words of a demand in the moment in which the enterprise does something else with it."""
 
@@ -217,6 +252,7 @@ VERDICTS: dict[str, type[VerdictRace]] = {
 }
 RACES: dict[str, type[DemandRace]] = {
     "taken by two": TakenByTwo, "withdraw against taking": WithdrawAgainstTaking, "expiry against taking": ExpiryAgainstTaking,
+    "unlink against posting": UnlinkAgainstPosting,
 }
 
 

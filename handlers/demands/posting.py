@@ -127,6 +127,8 @@ OPEN_SHOP = """
 SELECT o.id FROM organisations o JOIN ({}) meant ON meant.institution_id = o.id
 WHERE o.kind = 'institution' AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL FOR SHARE OF o
 """
+# Behind its organisation, as docs/locking.md has it: whoever ends the link waits, and then finds the demand to hand it over.
+LOCK_CONSULTANT = "SELECT id FROM consultants WHERE id = $1 AND institution_id = $2 AND state = 'active' FOR SHARE"
 OWN_FILES = """
 SELECT count(*) FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = 'demand' AND state = 'stored'
 """
@@ -299,7 +301,7 @@ async def _lock_poster(ctx: Context, tx: Transaction) -> None:
 
 
 async def _addressee(ctx: Context, tx: Transaction, target: DemandTarget, target_id: int | None) -> Addressee:
-    """The institution is locked against a suspension in the same moment.
+    """The institution is locked against a suspension in the same moment, the consultant against the end of the link.
 
     Raises AddresseeNotAvailable, RelatedAddressee, OutsideZone.
     """
@@ -307,6 +309,8 @@ async def _addressee(ctx: Context, tx: Transaction, target: DemandTarget, target
         return Addressee()
     institution_id = await tx.value(OPEN_SHOP.format(FOUND[target]), target_id)
     if institution_id is None:
+        raise AddresseeNotAvailable
+    if target is DemandTarget.CONSULTANT and await tx.value(LOCK_CONSULTANT, target_id, institution_id) is None:
         raise AddresseeNotAvailable
     await refuse_related(tx, ctx.organisation_id, institution_id)
     await require_within_reach(tx, ctx.organisation_id, institution_id)
