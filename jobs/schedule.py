@@ -77,6 +77,7 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("demands.remind", at_once, demands.remind_unviewed),
         Entry("demands.offer_alternatives", at_once, demands.offer_alternatives),
         Entry("demands.expire", at_once, demands.expire_due),
+        Entry("demands.forget_contacts", hour, demands.forget_contacts),
         Entry("consultants.lapse_invitations", at_once, consultants.lapse_due),
         Entry("consultants.forget_codes", hour, consultants.forget_codes),
         Entry("risks.scan", minute, risk_signals.scan_orders),

@@ -5,6 +5,7 @@ so does a column whose name looks personal.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -105,3 +106,8 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("payout_lines", "bank_account", Kept.SEALED, "向机构划拨兑付资金（个体户的账户可能是个人账户）", Basis.DUTY, _SETTLED,
                    _ARCHIVE_DAYS),
 )
+
+
+def kept_for(table: str, column: str) -> timedelta:
+    """How long after the end that its entry names; for the sweep that deletes it."""
+    return next(timedelta(days=entry.days) for entry in REGISTRY if (entry.table, entry.column) == (table, column))

@@ -39,7 +39,7 @@ from handlers.demands.posting import (
 from handlers.demands.reassigning import reassign_of_consultant
 from handlers.demands.rules import AddresseeNotAvailable, DemandClosed, DemandHeld, DemandTaken, RelatedAddressee
 from handlers.demands.spreading import spread_due
-from handlers.demands.timers import expire_due, remind_unviewed
+from handlers.demands.timers import expire_due, forget_contacts, remind_unviewed
 from handlers.demands.views import (
     DemandCardView,
     DemandView,
@@ -57,7 +57,7 @@ __all__ = [
     "DemandNotTaken", "DemandPassed", "DemandTaken", "DemandView", "NotATaker", "NotAnAlternative", "NotTakenUp", "OfferAboveList",
     "Outcome", "OutcomeByOrder", "OutcomeNotPossible", "OwnFiguresView", "ProductNotOffered", "ReceivedCardView", "ReceivedView",
     "RelatedAddressee", "TargetWrong", "TooManyDemands", "answer_figures", "close_demand", "contact_made", "convert", "edit_demand",
-    "expire_due", "forward_demand", "get_demand", "get_received", "list_demands", "list_received", "lock_offer", "offer_alternatives",
-    "offer_product", "own_figures", "pass_demand", "post_demand", "reassign_of_consultant", "record_outcome", "release", "remind_unviewed",
-    "reveal_contact", "spread_due", "take_demand", "view_demand", "withdraw_demand",
+    "expire_due", "forget_contacts", "forward_demand", "get_demand", "get_received", "list_demands", "list_received", "lock_offer",
+    "offer_alternatives", "offer_product", "own_figures", "pass_demand", "post_demand", "reassign_of_consultant", "record_outcome",
+    "release", "remind_unviewed", "reveal_contact", "spread_due", "take_demand", "view_demand", "withdraw_demand",
 ]

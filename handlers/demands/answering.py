@@ -48,7 +48,7 @@ class OutcomeByOrder(Refusal):
 
 
 class ContactNotVisible(Refusal):
-    """Before it is taken up, after 未达成合作, and when it was closed with somebody else."""
+    """Before it is taken up, after 未达成合作, when it was closed with somebody else, and when it has been forgotten."""
 
     kind, code, title = Kind.FORBIDDEN, "contact_not_visible", "接单后且在对接期间方可查看联系方式"
 
@@ -129,7 +129,7 @@ async def reveal_contact(ctx: Context, demand_id: int) -> ContactView:
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
         elsewhere = demand.close_reason == CloseReason.GIVEN_UP or demand.settled_with_id not in (None, ctx.organisation_id)
-        if response.state not in TALKING or elsewhere:
+        if response.state not in TALKING or elsewhere or demand.contact_name is None:
             raise ContactNotVisible
         tx.record("demand.contact_revealed", "demand", demand_id, response_id=response.id)
         return {

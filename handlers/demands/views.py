@@ -75,13 +75,13 @@ class DemandCardView(TypedDict):
 
 
 class DemandView(DemandCardView):
-    """The enterprise's own. The contact is masked here too."""
+    """The enterprise's own. The contact is masked here too; long after the closing there is none."""
 
     text: str
     budget_fen: int | None
     wanted_by: date | None
-    contact_name: str
-    contact_phone: str
+    contact_name: str | None
+    contact_phone: str | None
     attachment_ids: list[int]
     institution_id: int | None
     institution: str | None
@@ -234,8 +234,9 @@ def _demand(ctx: Context, demand: Any, answers: list[Any], alternatives: list[An
     can_forward = demand.state == DemandState.OPEN and any(each.forwarded_at is None for each in alternatives)
     return {
         **_card(demand), "text": demand.text, "budget_fen": demand.budget_fen, "wanted_by": demand.wanted_by,
-        "contact_name": mask_name(open_sealed(ctx.settings, demand.contact_name)),
-        "contact_phone": mask_phone(open_sealed(ctx.settings, demand.contact_phone)), "attachment_ids": demand.attachment_ids,
+        "contact_name": demand.contact_name and mask_name(open_sealed(ctx.settings, demand.contact_name)),
+        "contact_phone": demand.contact_phone and mask_phone(open_sealed(ctx.settings, demand.contact_phone)),
+        "attachment_ids": demand.attachment_ids,
         "institution_id": demand.institution_id, "institution": demand.institution_name, "consultant_id": demand.consultant_id,
         "consultant": demand.consultant_name, "product_id": demand.product_id, "product": demand.product_name,
         "settled_with_id": demand.settled_with_id, "version": demand.version, "updated_at": demand.updated_at,
