@@ -288,9 +288,15 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
     "system_review_made": ("review_reminder",),
+    "demand_answered": ("demand_alternatives",),
+    "demand_handled": ("demand_posted", "demand_reminder"),
+    "demand_over": ("demand_posted", "demand_reminder", "demand_alternatives"),
 }
-# Tells nobody anything: it only makes others pointless. The case is decided or withdrawn, so its other reviewers need not look.
-SILENT = frozenset({"approval_closed"})
+# Tell nobody anything: they only make others pointless. The case is decided or withdrawn, so its other reviewers need not look; the
+# demand is over, or one institution has answered it or finds no place any more.
+SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
+# Makes pointless what its own organisation was told, and nobody else.
+OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
 ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
 # What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.

@@ -71,6 +71,12 @@ R = ResponseState
 UNTAKEN = frozenset({R.NOTIFIED, R.VIEWED, R.PASSED})
 TALKING = frozenset({R.TAKEN, R.CONTACTED, R.NO_CONTACT, R.SIGNED, R.CONVERTED})
 COUNTED = frozenset({R.SIGNED, R.DECLINED, R.CONVERTED})
+# The third has taken the last place: what the others were told asks for nothing that they could do.
+NO_PLACE_LEFT = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'demand_handled', institution_id, 'demand', demand_id, '{}', $2 FROM demand_responses
+WHERE demand_id = $1 AND NOT is_chosen AND state IN ('notified', 'viewed')
+"""
 FREE_PLACE = """
 SELECT min(n)::smallint FROM generate_series(1, $2::int) n
 WHERE NOT EXISTS (SELECT 1 FROM demand_responses WHERE demand_id = $1 AND place = n)
@@ -98,6 +104,7 @@ async def pass_demand(ctx: Context, demand_id: int, remark: str | None) -> Recei
         response = await _undecided(ctx, tx, response)
         await move(tx, RESPONSE_GRAPH, response, R.PASSED, remark=remark)
         await content_checks.ask(tx, "demand_response", response.id, remark or "")
+        _handled(tx, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 
@@ -120,6 +127,8 @@ async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
             await move(tx, DEMAND_GRAPH, demand, DemandState.TAKEN, taken_at=ctx.now, updated_at=ctx.now, alternatives_at=None)
         if place == TAKERS_MAX:
             await tx.run("UPDATE demands SET spread_at = NULL WHERE id = $1", demand_id)
+            await tx.run(NO_PLACE_LEFT, demand_id, ctx.now)
+        _handled(tx, response)
         await tell_enterprise(tx, demand, response, "taken")
         return tx.reply(await received_view(ctx, tx, demand_id))
 
@@ -184,6 +193,11 @@ async def tell_enterprise(tx: Transaction, demand: Any, response: Any, answer: s
         "demand_answered", "demand", demand.id, organisation_id=demand.enterprise_id, title=demand.title, institution=name, answer=answer,
         **data,
     )
+
+
+def _handled(tx: Transaction, response: Any) -> None:
+    """Whatever asked this institution for an answer has it."""
+    tx.announce("demand_handled", "demand", response.demand_id, organisation_id=response.institution_id)
 
 
 def _refuse_unless_alive(ctx: Context, demand: Any) -> None:

@@ -265,7 +265,10 @@ def refuse_unless_untaken(demand: Any) -> None:
 
 
 async def close(tx: Transaction, demand: Any, reason: CloseReason, **changes: object) -> None:
-    """End of a locked demand: nobody hears of it any more or judges its words, and its institutions hear that it is over."""
+    """End of a locked demand: nobody hears of it any more or judges its words, and its institutions hear that it is over.
+
+    What anybody was asked to do about it is pointless, also for those who only had the notice.
+    """
     closed = await move(
         tx, DEMAND_GRAPH, demand, DemandState.CLOSED, note={"reason": reason}, close_reason=reason, closed_at=tx.ctx.now,
         updated_at=tx.ctx.now, spread_at=None, alternatives_at=None, **changes,
@@ -273,6 +276,7 @@ async def close(tx: Transaction, demand: Any, reason: CloseReason, **changes: ob
     await tx.run(NO_MORE_REMINDERS, demand.id)
     await content_checks.withdraw(tx, "demand", demand.id)
     await tell_institutions(tx, "demand_closed", closed, closing=reason)
+    tx.announce("demand_over", "demand", demand.id)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------------------
