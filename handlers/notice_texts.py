@@ -17,6 +17,7 @@ PAYERS = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE})
 
 RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "审核拒绝",
            "won": "中签", "lost": "未中签", "alternate": "候补"}
+GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a no has a reason
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
@@ -69,7 +70,7 @@ TEXTS: Mapping[str, Text] = {
         "对话答复", "{answer}", "pages/index/index", "answer time hint", hint="请打开小程序查看",
     ),
     "approval_result": text(
-        "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}。]", "pages/applications/show?id={subject_id}",
+        "审核结果：{result}", "您提交的「{title}」{result}。[{ground}：{reason}。]", "pages/applications/show?id={subject_id}",
         "subject=title result time reason",
     ),
     "approval_waiting": text(
@@ -173,7 +174,7 @@ TEXTS: Mapping[str, Text] = {
         "subject=title outcome time reason",
     ),
     "redemption_result": text(
-        "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。原因：{reason}]。", REDEMPTION,
+        "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。{ground}：{reason}]。", REDEMPTION,
         ORDER_FIELDS + "result reason", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
     ),
     "payout_result": text(
@@ -263,7 +264,7 @@ OUTSIDE: Mapping[str, Text] = {
         "code minutes",
     ),
     "consultant_decided": text(
-        "服务顾问认证：{result}", "您提交的「{title}」{result}[，原因：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
+        "服务顾问认证：{result}", "您提交的「{title}」{result}[，{ground}：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
     ),
 }
 
@@ -339,8 +340,11 @@ def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object],
 
 
 def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]:
-    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文, and `time` is there always."""
-    facts = {"time": str(data.get("at") or created_at.isoformat())}
+    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文.
+
+    `time` is there always, and `ground`: what the reviewer's words are called.
+    """
+    facts = {"time": str(data.get("at") or created_at.isoformat()), "ground": GROUNDS.get(str(data.get("result")), "原因")}
     for name, value in data.items():
         if value is None:
             continue
