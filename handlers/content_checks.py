@@ -67,7 +67,7 @@ SHOWN = "k.state AS check_state, k.reason AS check_reason"
 JOIN = "LEFT JOIN content_checks k ON k.subject = '{subject}' AND k.subject_id = {id}"
 
 
-def text_of(text: str, found: Any, *, author: bool) -> tuple[str, str]:
+def text_of(text: str, found: Any, *, author: bool) -> tuple[str, CheckState]:
     """(text, state) for a reader: anybody but the author gets no word of it before it has passed. `found`: a row with SHOWN."""
     state = found.check_state or CheckState.PASSED
     waiting = state in (CheckState.PENDING, CheckState.IN_REVIEW)
