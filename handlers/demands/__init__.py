@@ -1,5 +1,6 @@
 """Demands (需求): an enterprise asks, institutions and their consultants answer (D14-D16, section 2.6)."""
 
+from handlers.demands import checking  # noqa: F401 - registers what follows from a verdict on a demand's words
 from handlers.demands.alternatives import AlreadyForwarded, NotAnAlternative, forward_demand, offer_alternatives
 from handlers.demands.answering import (
     ContactNotVisible,
@@ -18,7 +19,6 @@ from handlers.demands.answering import (
     take_demand,
     view_demand,
 )
-from handlers.demands.checking import release
 from handlers.demands.figures import AnswerFiguresView, OwnFiguresView, answer_figures, own_figures
 from handlers.demands.offers import REFUSALS as ORDER_REFUSALS
 from handlers.demands.offers import OfferAboveList, ProductNotOffered, convert, lock_offer, offer_product
@@ -59,5 +59,5 @@ __all__ = [
     "RelatedAddressee", "TargetWrong", "TooManyDemands", "answer_figures", "close_demand", "contact_made", "convert", "edit_demand",
     "expire_due", "forget_contacts", "forward_demand", "get_demand", "get_received", "list_demands", "list_received", "lock_offer",
     "offer_alternatives", "offer_product", "own_figures", "pass_demand", "post_demand", "reassign_of_consultant", "record_outcome",
-    "release", "remind_unviewed", "reveal_contact", "spread_due", "take_demand", "view_demand", "withdraw_demand",
+    "remind_unviewed", "reveal_contact", "spread_due", "take_demand", "view_demand", "withdraw_demand",
 ]
