@@ -5,7 +5,6 @@ Money and tickets are protected in depth. A control takes off every layer that w
 
 import itertools
 import json
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +21,6 @@ from handlers.orders import AGREEMENT_VERSION
 from handlers.refusals import Busy, Refusal
 from models.accounts import Role
 from models.reviews import Grade
-from tests.conftest import empty
 from tests.races import without
 from tests.referee import COMMIT, Contender, Referee, without_constraint
 from tests.shop import Shop, open_shop
@@ -38,14 +36,6 @@ UNGUARDED_MOVE = ("handlers.moves.MOVE", " AND state = $2", " AND $2::text IS NO
 @pytest.fixture
 def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
     return Referee(world.owner, monkeypatch)
-
-
-@pytest.fixture
-async def ruins(world: World, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[AsyncExitStack]:
-    """What a lost race leaves behind is swept away before constraints come back and the books are checked."""
-    async with AsyncExitStack() as stack:
-        yield stack
-        await empty(owner, tables)
 
 
 class Race:
