@@ -15,6 +15,7 @@ from handlers import (
     dialogues,
     digests,
     draws,
+    first_come,
     housekeeping,
     inbound,
     institutions_standing,
@@ -51,31 +52,21 @@ class Entry:
     sweep: Sweep
 
 
-HOUR_SECONDS = 3600.0
-# What has been promised to be gone: an hour sooner or later matters to nobody.
-FORGETTING = (
-    Entry("demands.forget_contacts", HOUR_SECONDS, demands.forget_contacts),
-    Entry("consultants.forget_codes", HOUR_SECONDS, consultants.forget_codes),
-    Entry("dialogues.forget", HOUR_SECONDS, dialogues.forget_dialogues),
-    Entry("statement_links.forget", HOUR_SECONDS, statement_links.forget_links),
-    Entry("outside.forget", HOUR_SECONDS, outside.forget_addresses),
-    Entry("mailboxes.forget", HOUR_SECONDS, mailboxes.forget_codes),
-    Entry("sessions.forget", HOUR_SECONDS, signing_in.forget_sessions),
-    Entry("inbound.forget", HOUR_SECONDS, inbound.forget_handled),
-    Entry("bindings.forget", HOUR_SECONDS, bindings.forget_bindings),
-    Entry("bot_cards.forget", HOUR_SECONDS, bot_cards.forget_cards),
-    Entry("idempotency_keys.forget", HOUR_SECONDS, housekeeping.forget_idempotency_keys),
-)
-
-
-def schedule(settings: Settings) -> tuple[Entry, ...]:
-    """The table. `at_once`: what people wait for; the others by how much a delay matters."""
-    at_once, minute, hour = settings.sweep_seconds, 60.0, HOUR_SECONDS
+def _of_rounds(at_once: float) -> tuple[Entry, ...]:
     return (
         Entry("rounds.open", at_once, rounds.open_due_rounds),
         Entry("rounds.close", at_once, draws.close_due_rounds),
         Entry("rounds.draw", at_once, draws.draw_due_rounds),
+        Entry("rounds.end", at_once, first_come.end_due_rounds),
         Entry("rounds.publicise", at_once, rounds.publicise_due_rounds),
+    )
+
+
+def schedule(settings: Settings) -> tuple[Entry, ...]:
+    """The table. `at_once`: what people wait for; the others by how much a delay matters."""
+    at_once, minute, hour = settings.sweep_seconds, 60.0, 3600.0
+    return (
+        *_of_rounds(at_once),
         Entry("wallet.expire", at_once, wallet.expire_due),
         Entry("orders.close_unpaid", at_once, payment.close_unpaid),
         Entry("orders.remind_unaccepted", minute, fulfilment.remind_unaccepted),
@@ -94,18 +85,28 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("demands.remind", at_once, demands.remind_unviewed),
         Entry("demands.offer_alternatives", at_once, demands.offer_alternatives),
         Entry("demands.expire", at_once, demands.expire_due),
+        Entry("demands.forget_contacts", hour, demands.forget_contacts),
         Entry("consultants.lapse_invitations", at_once, consultants.lapse_due),
+        Entry("consultants.forget_codes", hour, consultants.forget_codes),
         Entry("risks.scan", minute, risk_signals.scan_orders),
         Entry("review_digests.send", minute, review_digests.send_digests),
+        Entry("dialogues.forget", hour, dialogues.forget_dialogues),
+        Entry("statement_links.forget", hour, statement_links.forget_links),
         Entry("notices.open", at_once, notices.open_events),
         Entry("deliveries.release", at_once, deliveries.release_expired),
         Entry("deliveries.ask_receipts", at_once, deliveries.ask_receipts),
         Entry("digests.release", at_once, digests.release_held),
         Entry("recalls.recall", at_once, recalls.recall_due),
+        Entry("outside.forget", hour, outside.forget_addresses),
+        Entry("mailboxes.forget", hour, mailboxes.forget_codes),
         Entry("audit.seal", minute, audit.seal_due),
         Entry("audit.check", 10 * minute, audit.check_nightly),
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
+        Entry("sessions.forget", hour, signing_in.forget_sessions),
         Entry("personal.reseal", hour, resealing.reseal_due),
         Entry("inbound.release", at_once, inbound.release_expired),
-        *FORGETTING,
+        Entry("inbound.forget", hour, inbound.forget_handled),
+        Entry("bindings.forget", hour, bindings.forget_bindings),
+        Entry("bot_cards.forget", hour, bot_cards.forget_cards),
+        Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
     )

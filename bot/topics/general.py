@@ -5,6 +5,8 @@ from bot.conversation_help import examples
 from bot.talk import Reply
 from handlers import rounds, todo
 from handlers.paging import Page
+from handlers.rounds import RoundView
+from models.reservations import Allocation
 
 SHOWN = 5
 ROUND_STATES = {"announced": "即将开放", "open": "预约中", "closed": "预约已截止", "committed": "待摇号", "drawn": "待公示",
@@ -28,8 +30,12 @@ async def announcements(talk: Talk) -> list[Reply]:
     if not shown:
         return talk.tell("announcements.none")
     lines = [say("announcements.line", name=one["name"], state=ROUND_STATES[str(one["state"])], opens=day(one["opens_at"]),
-                 closes=day(one["closes_at"]), publicity=day(one["publicity_at"])) for one in shown]
+                 closes=day(one["closes_at"]), publicity=_publicity(one)) for one in shown]
     return talk.tell("announcements.some", lines="\n".join(lines))
+
+
+def _publicity(one: RoundView) -> str | None:
+    return day(one["publicity_at"]) if one["allocation"] == Allocation.LOTTERY else None
 
 
 @answers("todo")

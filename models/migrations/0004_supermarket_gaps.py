@@ -29,7 +29,7 @@ CREATE INDEX demands_to_expire ON demands (expires_at) WHERE state = 'open';
 
 
 class Migration(migrations.Migration):
-    dependencies = [('models', '0002_database_rules')]
+    dependencies = [('models', '0003_first_come')]
 
     initial = False
 
