@@ -72,7 +72,7 @@ def statements(size: Size) -> list[str]:
             SELECT (ARRAY['order_completed','review_received','transaction_filed','demand_answered','activity_filed'])[1 + n % 5],
                    1 + n % {size.scored}, 'bench', n,
                    CASE WHEN n % 5 = 1 THEN jsonb_build_object('grade', (ARRAY['good','medium','bad'])[1 + n % 3]) ELSE '{{}}' END,
-                   now() - (n * 7919 % 425) * interval '1 day', true
+                   now() - (n::bigint * 7919 % 425) * interval '1 day', true
             FROM generate_series(1, {size.score_events}) n""",
         # What seven days leave behind: on an empty table the server would plan to read all of it, and keep that plan.
         f"""INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)

@@ -198,19 +198,30 @@ async def transaction(ctx: Context, begin: str = "BEGIN") -> AsyncIterator[Trans
         raise Busy from error
 
 
-@asynccontextmanager
-async def one_statement(ctx: Context) -> AsyncIterator[Transaction]:
+class one_statement:  # noqa: N801 - used like `transaction`; a generator would cost more than all rules of the use-case
     """For a use-case whose only change is one statement (`last`): that is a transaction by itself, without BEGIN and COMMIT.
 
     What was read before may be older than what the statement meets: it must itself see to whatever may not have changed meanwhile.
     """
-    try:
-        async with client().acquire_connection() as connection:
-            tx = Transaction(ctx, connection)
-            yield tx
-            assert tx.is_written, "recorded, and not written with the statement (tx.last)"
-    except BUSY_ERRORS as error:
-        raise Busy from error
+
+    __slots__ = ("_ctx", "_loan", "_tx")
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    async def __aenter__(self) -> Transaction:
+        self._loan = client().acquire_connection()
+        try:
+            self._tx = Transaction(self._ctx, await self._loan.__aenter__())
+        except BUSY_ERRORS as error:
+            raise Busy from error
+        return self._tx
+
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._loan.__aexit__()
+        if isinstance(error, BUSY_ERRORS):
+            raise Busy from error
+        assert error is not None or self._tx.is_written, "recorded, and not written with the statement (tx.last)"
 
 
 async def rows(sql: str, *args: object) -> list[Row]:
