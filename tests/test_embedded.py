@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -19,9 +20,12 @@ from embedded.postgres import start_postgres, stop_postgres
 from embedded.valkey import start_valkey, stop_valkey
 
 ROOT = Path(__file__).parent.parent
+# Whoever runs the tests under nohup or behind a & ignores SIGHUP and SIGINT, and so would every process that they start.
 USER = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.{hang_up})
 from embedded.lease import EmbeddedServers
 with EmbeddedServers(Path(sys.argv[1])) as servers:
     print(json.dumps([servers.postgres.pid, servers.valkey.pid, servers.owner_url, servers.redis_url]), flush=True)
@@ -59,8 +63,8 @@ def enter() -> Iterator["Enter"]:
     """Start a user process of a var folder; what a failed test leaves behind is asked to leave."""
     users: list[User] = []
 
-    def start(var_dir: Path) -> User:
-        users.append(User(var_dir))
+    def start(*arguments: Any) -> User:
+        users.append(User(*arguments))
         return users[-1]
 
     yield start
@@ -72,8 +76,8 @@ def enter() -> Iterator["Enter"]:
 class User:
     """A process that holds the servers until it is told to leave."""
 
-    def __init__(self, var_dir: Path) -> None:
-        command = [sys.executable, "-c", USER, str(var_dir)]
+    def __init__(self, var_dir: Path, hang_up: str = "SIG_DFL") -> None:
+        command = [sys.executable, "-c", USER.format(hang_up=hang_up), str(var_dir)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.postgres_pid, self.valkey_pid, self.owner_url, self.redis_url = json.loads(self.process.stdout.readline())
@@ -88,7 +92,7 @@ class User:
         return output, self.process.returncode
 
 
-Enter = Callable[[Path], User]
+Enter = Callable[..., User]
 
 
 def lives(pid: int) -> bool:
@@ -184,6 +188,14 @@ def test_a_signal_to_the_last_user_stops_the_servers(var_dir, number, code, ente
     processes = [*family(user.postgres_pid), user.valkey_pid]
     assert user.end_by(number) == ("", code)
     assert [pid for pid in processes if lives(pid)] == []
+
+
+def test_a_user_that_was_told_to_ignore_a_hang_up_goes_on(var_dir, enter):
+    """As nohup does: who has chosen what a signal means is left alone."""
+    user = enter(var_dir, "SIG_IGN")
+    user.process.send_signal(signal.SIGHUP)
+    assert psql(user.owner_url, "SELECT 1") == "1"
+    assert user.leave() == "left\n"
 
 
 def test_a_killed_user_leaves_the_servers_to_the_next_who_stops_them(var_dir, enter):

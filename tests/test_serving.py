@@ -7,6 +7,7 @@ import sys
 import textwrap
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from limits import RateLimitItemPerMinute
 from structlog.testing import capture_logs
 
+import app as entry
 from clock import OffsetClock, SystemClock
 from handlers.context import Context
 from miniapp_api.application import create_app
@@ -22,6 +24,7 @@ from miniapp_api.limits import POLICIES, By, Policy
 from miniapp_api.routing import Api, Body, Download, Who
 from miniapp_api.serving import Serving
 from models import database as db
+from settings import ROOT
 from tests.conftest import here
 from tests.fakes import ports
 
@@ -270,6 +273,39 @@ async def test_a_process_ends_on_a_signal_with_status_zero(unused_tcp_port, numb
         assert await response.json() == {"ok": True}
         process.send_signal(number)
         assert await process.wait() == 0
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def resident_mb(pid: int) -> float:
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024
+
+
+async def test_an_idle_process_takes_less_than_150_mb(settings, database_urls, unused_tcp_port):
+    """The whole application as servers run it, once it has answered: what is loaded with the first answers counts."""
+    env = entry.environment(settings) | {"DATABASE_URL": database_urls[1], "PORT": str(unused_tcp_port), "WEB_PROCESSES": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", "web", cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60), aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session:
+            while b"serving" not in (line := await process.stdout.readline()):
+                assert line, await process.wait()
+            for path in ("/openapi.json", "/docs", "/readyz", "/metrics", "/api/v1/products?words=审计"):
+                for _ in range(20):
+                    async with session.get(path) as answer:
+                        assert (answer.status, bool(await answer.read())) == (200, True), path
+            held = {pid: resident_mb(pid) for pid in family(process.pid)}
+    finally:
+        process.terminate()
+        await process.wait()
+    assert held
+    assert [f"{mb:.0f} MB" for mb in held.values() if not 40 < mb < 150] == []
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------
