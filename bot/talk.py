@@ -45,7 +45,7 @@ class Reply:
     """One answer. Plain text, unescaped: the channel escapes and splits it. `page` is a mini-program page with its query.
 
     `card_key`: an interactive card of this key is made, or the one with the key is brought up to date, for everybody who has it.
-    `private`: in a group, only for who asked.
+    `is_over`: the card says already what became of its matter. `private`: in a group, only for who asked.
     """
 
     text: str
@@ -53,4 +53,5 @@ class Reply:
     page: str = ""
     buttons: tuple[Button, ...] = ()
     card_key: str = ""
+    is_over: bool = False
     private: bool = False
