@@ -1,7 +1,8 @@
 """From a kept push to its answer: who says it, what it means, what goes back (docs/decisions/0180).
 
-Any number of processes work side by side. What was said is forgotten as soon as it has been understood; from then on only the
-sending is repeated, so that a platform which is away never makes a conversation happen twice.
+Any number of processes work side by side. What is done for a message, its answer, and that the message is forgotten are one
+transaction (docs/decisions/0211); from then on only the sending is repeated. So neither a platform which is away nor a process that
+is killed makes a conversation happen twice.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from bot.transport import PlatformError
 from clock import Clock
 from handlers import inbound, talk_windows
 from handlers.context import SYSTEM, Context
-from handlers.inbound import Taken
+from handlers.inbound import LeaseLostError, Taken
 from handlers.ports import Ports
 from handlers.refusals import Busy, Refusal
 from handlers.speakers import Speaker, actor_of, speaker_of
@@ -85,6 +86,8 @@ class Worker:
             async with asyncio.timeout(WORK_SECONDS):
                 await self._work(ctx, taken)
             await inbound.finish(ctx, taken)
+        except LeaseLostError:
+            return  # somebody else has the message by now, and nothing was done here
         except NotYetError:
             await self._put_off(ctx, taken, "not yet")
         except (Busy, TimeoutError) as error:
@@ -109,13 +112,8 @@ class Worker:
         answer = taken.answer
         if answer is None:
             assert taken.payload is not None, "neither what was said nor its answer is there"
-            if taken.kind is InboundKind.EVENT:
-                replies, person_id = await self._events.handle(ctx, taken), None
-            else:
-                replies, person_id = await self._understand(ctx, taken, taken.payload)
-            answer = self._answer(taken, replies, person_id)
-            if not answer["parts"] or not await inbound.keep_answer(ctx, taken, answer):
-                return
+            handle = self._tell_of if taken.kind is InboundKind.EVENT else self._understand
+            answer = await handle(ctx, taken, taken.payload)
 
         async def keep(left: list[Part]) -> bool:
             return await inbound.keep_answer(ctx, taken, {**answer, "parts": left})
@@ -130,7 +128,15 @@ class Worker:
         parts = parts_of(self._settings, Platform(taken.platform), taken.open_id, {"message_id": "", **route}, replies) if replies else []
         return {"parts": parts, "route": route, "person_id": person_id}
 
-    async def _understand(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> tuple[list[Reply], int | None]:
+    async def _tell_of(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> dict[str, Any]:
+        union_id = await self._events.look_up(taken, payload)
+
+        async def make() -> dict[str, Any]:
+            return self._answer(taken, await self._events.handle(ctx, taken, payload, union_id), None)
+
+        return await inbound.answer_once(ctx, taken, make)
+
+    async def _understand(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> dict[str, Any]:
         said, at = Said(payload["said"]), datetime.fromtimestamp(payload["at"], UTC)
         if taken.platform != Platform.DINGTALK:
             opened = Opened.TAP if said is Said.MENU else Opened.MESSAGE
@@ -139,10 +145,27 @@ class Worker:
             Platform(taken.platform), taken.app_id, taken.open_id, said, payload["text"], payload["message_id"], at,
             bool(payload.get("in_group")), payload.get("values") or {},
         )
+        speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
+        union_id = await self._binding.look_up(saying, speaker)
+
+        async def make() -> dict[str, Any]:
+            replies, person_id = await self._replies(ctx, saying, speaker, union_id)
+            return self._answer(taken, replies, person_id)
+
+        answer = await inbound.answer_once(ctx, taken, make)
+        speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
+        if speaker is not None and answer["person_id"] is not None:
+            # 切换身份 may just have been said: the menu follows.
+            await self._tagger.follow(saying.platform, saying.open_id, speaker, await actor_of(speaker.identity_id))
+        return answer
+
+    async def _replies(
+        self, ctx: Context, saying: Saying, speaker: Speaker | None, union_id: str | None,
+    ) -> tuple[list[Reply], int | None]:
+        """What is answered, and to which person if it is about their affairs."""
         if not saying.text.strip():
             return [ONLY_TEXT], None
-        speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
-        if (replies := await self._binding.answer(ctx, saying, speaker)) is not None:
+        if (replies := await self._binding.answer(ctx, saying, speaker, union_id)) is not None:
             return replies, None
         speaker = speaker or await speaker_of(saying.platform, saying.app_id, saying.open_id)
         if speaker is None:
@@ -152,14 +175,11 @@ class Worker:
     async def _talk(self, ctx: Context, saying: Saying, speaker: Speaker) -> list[Reply]:
         ctx = Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
         try:
-            replies = await self._converse(ctx, saying)
+            return await self._converse(ctx, saying)
         except Busy:
             raise
         except Refusal as refusal:
-            replies = [Reply(f"{refusal.title}。", private=True)]
-        # 切换身份 may just have been said: the menu follows.
-        await self._tagger.follow(saying.platform, saying.open_id, speaker, await actor_of(speaker.identity_id))
-        return replies
+            return [Reply(f"{refusal.title}。", private=True)]
 
 
 async def _nobody(_: list[Part]) -> bool:

@@ -13,7 +13,7 @@ from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context, Idempotency
 from handlers.refusals import Busy
-from models.engine import DatabaseBusyError, Row, client, lend_transaction
+from models.engine import DatabaseBusyError, Row, Step, client, lend_transaction, within_step
 
 Answer = TypeVar("Answer")
 
@@ -198,13 +198,26 @@ async def transaction(ctx: Context, begin: str = "BEGIN") -> AsyncIterator[Trans
 
 
 @asynccontextmanager
+async def step() -> AsyncIterator[None]:
+    """Use-cases, and what is read and changed between them, as one durable transaction: for a conversation, whose answer belongs to
+    what was done (docs/decisions/0211). Their locks last to its end, so it is short. No network inside. Raises Busy.
+    """
+    try:
+        async with lend_transaction(kind=Step):
+            yield
+    except BUSY_ERRORS as error:
+        raise Busy from error
+
+
+@asynccontextmanager
 async def one_statement(ctx: Context) -> AsyncIterator[Transaction]:
     """For a use-case whose only change is one statement (`last`): that is a transaction by itself, without BEGIN and COMMIT.
 
     What was read before may be older than what the statement meets: it must itself see to whatever may not have changed meanwhile.
     """
     try:
-        async with client().acquire_connection() as connection:
+        # Within a step it may fail like any other without taking the step with it.
+        async with lend_transaction() if within_step() else client().acquire_connection() as connection:
             tx = Transaction(ctx, connection)
             yield tx
             assert tx.is_written, "recorded, and not written with the statement (tx.last)"
