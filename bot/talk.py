@@ -11,6 +11,7 @@ class Said(StrEnum):
     TEXT = "text"    # somebody wrote; `text`
     MENU = "menu"    # a menu entry or a shortcut was tapped; `text` is its key
     CARD = "card"    # a button of an interactive card; `text` is the action's token, `values` what was typed beside it
+    FILE = "file"    # a picture or a file, taken in already: `values` has `attachment_id` and its `name`
 
 
 @dataclass(frozen=True, slots=True)

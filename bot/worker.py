@@ -17,6 +17,7 @@ from bot.answers import Part, parts_of
 from bot.binding_talk import BindingTalk
 from bot.channels import Channels
 from bot.events import Events, NotYetError
+from bot.files import ONLY_TEXT, Files, SentFile
 from bot.menus import Tagger
 from bot.talk import Reply, Said, Saying
 from bot.transport import PlatformError
@@ -35,7 +36,6 @@ from settings import Settings
 log = structlog.get_logger(__name__)
 
 WORK_SECONDS = 30  # half of the lease
-ONLY_TEXT = Reply("暂时只能看懂文字。请直接输入您要办理的事项，例如「我的券」「我的订单」。")
 GAVE_UP = Reply("抱歉，刚才的消息没有处理成功，请稍后重新发送。")
 Converse = Callable[[Context, Saying], Awaitable[list[Reply]]]
 
@@ -44,11 +44,12 @@ class Worker:
     """`turn` does what is due now; `run` does so until it is told to stop."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, ports: Ports, channels: Channels, events: Events, binding: BindingTalk, tagger: Tagger,
-        converse: Converse,
+        self, settings: Settings, clock: Clock, ports: Ports, channels: Channels, events: Events, binding: BindingTalk, files: Files,
+        tagger: Tagger, converse: Converse,
     ) -> None:
         self._settings, self._clock, self._ports = settings, clock, ports
-        self._channels, self._events, self._binding, self._tagger, self._converse = channels, events, binding, tagger, converse
+        self._channels, self._events, self._binding, self._files, self._tagger = channels, events, binding, files, tagger
+        self._converse = converse
 
     def _context(self, name: str) -> Context:
         return Context(SYSTEM, self._clock.now(), self._settings, self._ports, name)
@@ -147,9 +148,14 @@ class Worker:
         )
         speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
         union_id = await self._binding.look_up(saying, speaker)
+        heard: Saying | Reply = saying
+        if said is Said.FILE and speaker is not None:
+            heard = await self._files.take_in(await self._as(ctx, speaker), saying, SentFile(**payload["file"]))
 
         async def make() -> dict[str, Any]:
-            replies, person_id = await self._replies(ctx, saying, speaker, union_id)
+            if isinstance(heard, Reply):
+                return self._answer(taken, [heard], speaker.person_id if speaker else None)
+            replies, person_id = await self._replies(ctx, heard, speaker, union_id)
             return self._answer(taken, replies, person_id)
 
         answer = await inbound.answer_once(ctx, taken, make)
@@ -163,7 +169,7 @@ class Worker:
         self, ctx: Context, saying: Saying, speaker: Speaker | None, union_id: str | None,
     ) -> tuple[list[Reply], int | None]:
         """What is answered, and to which person if it is about their affairs."""
-        if not saying.text.strip():
+        if not saying.text.strip() and saying.kind is not Said.FILE:
             return [ONLY_TEXT], None
         if (replies := await self._binding.answer(ctx, saying, speaker, union_id)) is not None:
             return replies, None
@@ -172,10 +178,12 @@ class Worker:
             return [self._binding.how_to], None
         return await self._talk(ctx, saying, speaker), speaker.person_id
 
+    async def _as(self, ctx: Context, speaker: Speaker) -> Context:
+        return Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
+
     async def _talk(self, ctx: Context, saying: Saying, speaker: Speaker) -> list[Reply]:
-        ctx = Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
         try:
-            return await self._converse(ctx, saying)
+            return await self._converse(await self._as(ctx, speaker), saying)
         except Busy:
             raise
         except Refusal as refusal:
