@@ -205,7 +205,8 @@ def test_a_sentence_keeps_its_places_in_every_spelling():
 
 # Whatever says a text of answers.toml.
 SPEAKING = [
-    *sorted((ROOT / "bot" / "topics").glob("*.py")), *(ROOT / "bot" / f"{name}.py" for name in ("conversation", "answering", "cards", "files")),
+    *sorted((ROOT / "bot" / "topics").glob("*.py")),
+    *(ROOT / "bot" / f"{name}.py" for name in ("conversation", "answering", "cards", "files")),
 ]
 
 
