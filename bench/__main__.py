@@ -34,6 +34,7 @@ DATABASE = "bench"
 HTTP, BESIDE = ("W1", "W2", "W3", "W4"), "W3 beside W6, W7"
 BATCHES = ("W5", "W6", "W7", "W8", "W9", "W10", *settlement.WORKS)
 WARM_SECONDS = 0.5
+POSTGRES = {"shared_buffers": "2GB"}  # as a server would have it; the default of `make run` is for a laptop
 
 
 def named(url: str, name: str) -> str:
@@ -213,7 +214,7 @@ def main() -> int:
     Path(VAR).mkdir(parents=True, exist_ok=True)
     logs.configure(Mode.PRODUCTION, "bench")
     began = time.monotonic()
-    with EmbeddedServers(VAR) as servers:
+    with EmbeddedServers(VAR, POSTGRES) as servers:
         asyncio.run(make_database(servers, size))
         print(f"data of size {size.name} after {time.monotonic() - began:.0f} s", flush=True)
         found = measure(size, servers, works)

@@ -4,8 +4,9 @@ import fcntl
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Self
 
 from embedded.daemon import private_folder
@@ -19,14 +20,15 @@ class EmbeddedServers:
     """Context manager over both servers of `var_dir`. Raises EmbeddedServerError on entry.
 
     A shared flock on a users file says "in use"; the kernel drops it with the process, so a killed user blocks nobody.
-    Its servers then stay until the next user attaches and leaves.
+    Its servers then stay until the next user attaches and leaves. `postgres_settings` hold for whoever starts it.
     """
 
     postgres: EmbeddedPostgres
     valkey: EmbeddedValkey
 
-    def __init__(self, var_dir: Path) -> None:
+    def __init__(self, var_dir: Path, postgres_settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self._var_dir = private_folder(var_dir)
+        self._postgres_settings = postgres_settings
         self._users = -1
         self._handled: list[signal.Signals] = []
 
@@ -47,7 +49,7 @@ class EmbeddedServers:
             self._leave_through_exit()
             self._users = os.open(self._var_dir / "embedded.users", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._users, fcntl.LOCK_SH)  # waits for a last leaver that is just stopping
-            self.postgres = start_postgres(self._var_dir)
+            self.postgres = start_postgres(self._var_dir, self._postgres_settings)
             self.valkey = start_valkey(self._var_dir)
         except BaseException:
             self._leave()

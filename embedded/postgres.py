@@ -7,9 +7,11 @@ import secrets
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from embedded import daemon
 from embedded.daemon import EmbeddedServerError, Identity, Process
@@ -42,11 +44,14 @@ class EmbeddedPostgres:
     pid: int
 
 
-def start_postgres(var_dir: Path) -> EmbeddedPostgres:
-    """Attach to the running server of `var_dir` or start it, creating or recovering its data. Raises EmbeddedServerError."""
+def start_postgres(var_dir: Path, settings: Mapping[str, str] = MappingProxyType({})) -> EmbeddedPostgres:
+    """Attach to the running server of `var_dir` or start it, creating or recovering its data. Raises EmbeddedServerError.
+
+    settings: what a server that is started gets besides, or instead of, SETTINGS.
+    """
     folder = daemon.private_folder(var_dir / "postgres")
     with daemon.exclusive(folder):
-        postmaster = _attach(folder) or _launch(folder)
+        postmaster = _attach(folder) or _launch(folder, {**SETTINGS, **settings})
         port = int(postmaster.option("-p"))
         passwords = json.loads((folder / "data" / "passwords.json").read_text(encoding="utf-8"))
         owner_url, app_url = (_url(role, passwords[role], port) for role in (OWNER, APPLICATION))
@@ -76,7 +81,7 @@ def _attach(folder: Path) -> Process | None:
     return None if seen is GONE else seen
 
 
-def _launch(folder: Path) -> Process:
+def _launch(folder: Path, settings: Mapping[str, str]) -> Process:
     # Children of a killed postmaster may still hold its shared memory, or initdb of a killed starter still write. With
     # them gone postmaster.pid means nothing, and it has to go: its number may be a stranger's by now, for whom PostgreSQL
     # would refuse to start.
@@ -90,17 +95,17 @@ def _launch(folder: Path) -> Process:
     (data / "postmaster.pid").unlink(missing_ok=True)
     _hand_over(data, identity)
     for _ in range(3):  # another program may take the port between our look and the server's bind
-        pid = int(daemon.run(_command(folder, daemon.free_port()), folder, identity, log=log))
+        pid = int(daemon.run(_command(folder, daemon.free_port(), settings), folder, identity, log=log))
         daemon.wait_until(lambda pid=pid: _ready(folder) or not daemon.alive(pid))  # type: ignore[misc]
         if postmaster := _ready(folder):
             return postmaster
     raise EmbeddedServerError(f"PostgreSQL does not start: {daemon.end_of(log)}")
 
 
-def _command(folder: Path, port: int) -> list[str]:
+def _command(folder: Path, port: int, settings: Mapping[str, str]) -> list[str]:
     sockets = str(daemon.socket_folder(folder, f".s.PGSQL.{port}")).replace('"', '""')
-    settings = {**SETTINGS, "cluster_name": daemon.marker(folder), "unix_socket_directories": f'"{sockets}"'}
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    own = {"cluster_name": daemon.marker(folder), "unix_socket_directories": f'"{sockets}"'}
+    options = [part for name, value in {**settings, **own}.items() for part in ("-c", f"{name}={value}")]
     return [_binary(PROGRAM), "-D", str(folder / "data"), "-p", str(port), *options]
 
 

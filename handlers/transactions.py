@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
+from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
@@ -13,7 +14,7 @@ from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context, Idempotency
 from handlers.refusals import Busy
-from models.engine import DatabaseBusyError, Row, Step, client, lend_transaction, within_step
+from models.engine import DatabaseBusyError, Row, Step, client, lend_transaction
 
 Answer = TypeVar("Answer")
 
@@ -209,20 +210,32 @@ async def step() -> AsyncIterator[None]:
         raise Busy from error
 
 
-@asynccontextmanager
-async def one_statement(ctx: Context) -> AsyncIterator[Transaction]:
+class one_statement:  # noqa: N801 - used like `transaction`; a generator would cost more than all rules of the use-case
     """For a use-case whose only change is one statement (`last`): that is a transaction by itself, without BEGIN and COMMIT.
 
     What was read before may be older than what the statement meets: it must itself see to whatever may not have changed meanwhile.
     """
-    try:
+
+    __slots__ = ("_ctx", "_loan", "_tx")
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    async def __aenter__(self) -> Transaction:
+        lender = client()
         # Within a step it may fail like any other without taking the step with it.
-        async with lend_transaction() if within_step() else client().acquire_connection() as connection:
-            tx = Transaction(ctx, connection)
-            yield tx
-            assert tx.is_written, "recorded, and not written with the statement (tx.last)"
-    except BUSY_ERRORS as error:
-        raise Busy from error
+        self._loan = lend_transaction() if isinstance(lender, Step) else lender.acquire_connection()
+        try:
+            self._tx = Transaction(self._ctx, await self._loan.__aenter__())
+        except BUSY_ERRORS as error:
+            raise Busy from error
+        return self._tx
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._loan.__aexit__(kind, error, trace)
+        if isinstance(error, BUSY_ERRORS):
+            raise Busy from error
+        assert error is not None or self._tx.is_written, "recorded, and not written with the statement (tx.last)"
 
 
 async def rows(sql: str, *args: object) -> list[Row]:

@@ -160,10 +160,6 @@ async def lend_transaction(begin: str = "BEGIN", kind: type[Bound] = Bound) -> "
                 connections.reset(token)
 
 
-def within_step() -> bool:
-    return isinstance(require_context().connections.get(ALIAS), Step)
-
-
 async def _abandon(connection: asyncpg.Connection, rollback: str) -> None:
     if connection.is_closed():
         return

@@ -14,7 +14,11 @@ ACQUIRE_SECONDS = 1.0  # longer than any wait in health; shorter than a phone's 
 
 
 class Lender:
-    """`take` and `give_back`; who waits is served in order."""
+    """`take` and `give_back`; who waits is served in order.
+
+    What is lent is the connection itself: the pool's proxy around it, which costs a call and a coroutine for each query, is for
+    those who might use a connection that they have given back.
+    """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -56,11 +60,12 @@ class Lender:
     async def _new(self) -> Any:
         self._open += 1
         try:
-            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            proxy: Any = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         except BaseException:
             self._open -= 1
             self._wake_one()
             raise
+        return proxy._con  # noqa: SLF001 - the pool has no other name for it
 
     async def _wait(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -93,7 +98,8 @@ class Lender:
     async def _forget(self, connection: Any) -> None:
         self._open -= 1
         try:
-            await self._pool.release(connection)
+            if connection._proxy is not None:  # noqa: SLF001 - the pool lets go by itself of a connection that has died
+                await self._pool.release(connection._proxy)  # noqa: SLF001
         finally:
             self._wake_one()
 
@@ -121,5 +127,4 @@ class Lender:
 
 
 def _is_open(connection: Any) -> bool:
-    # The pool takes its part out of the proxy of a connection that has died.
-    return connection._con is not None and not connection._con.is_closed()  # noqa: SLF001
+    return not connection.is_closed()

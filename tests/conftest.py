@@ -19,7 +19,7 @@ from miniapp_api.application import create_app
 from miniapp_api.limits import POLICIES
 from models import database as db
 from settings import ROOT, Settings
-from tests.books import assert_books_balance
+from tests.books import Books
 from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - fixtures of all tests
 from tests.fakes import Clock, ports
 from tests.shapes import shape
@@ -98,12 +98,17 @@ async def empty(owner: asyncpg.Connection, tables: list[str]) -> None:
     await owner.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
 
 
+@pytest.fixture(scope="session")
+async def books(connected: None, owner: asyncpg.Connection) -> Books:
+    return await Books.opened(owner)
+
+
 @pytest.fixture
-async def database(connected: None, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[asyncpg.Connection]:
+async def database(owner: asyncpg.Connection, tables: list[str], books: Books) -> AsyncIterator[asyncpg.Connection]:
     """Empty tables before, proven books after. The value is the owner's connection, for looking."""
     await empty(owner, tables)
     yield owner
-    await assert_books_balance()
+    await books.assert_balance()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from handlers import approvals, audit, orders, reviews, wallet
+from handlers import approvals, orders, reviews, wallet
 from handlers.approvals import Decision
 from handlers.context import Context
 from handlers.orders import AGREEMENT_VERSION
@@ -28,6 +28,7 @@ from handlers.refusals import Refusal
 from models.accounts import Role
 from models.reviews import Grade
 from settings import Settings
+from tests.books import Books
 from tests.conftest import START, empty
 from tests.fakes import Clock, ports
 from tests.shop import Shop, open_shop
@@ -59,6 +60,7 @@ class Stage:
     loop: asyncio.AbstractEventLoop
     owner: asyncpg.Connection
     tables: list[str]
+    books: Books
     settings: Settings
     steps: int = 0
 
@@ -221,7 +223,7 @@ class WalletAndOrders(RuleBasedStateMachine):
         assert {row["id"]: shown(row) for row in await self.stage.owner.fetch(ORDERS)} == {
             order.id: order.shown for order in self.model.orders.values()
         }
-        broken = await audit.check_books()
+        broken = await self.stage.books.broken()
         assert broken == {}, broken
 
     # --- helpers -------------------------------------------------------------------------------------------------------
@@ -287,8 +289,8 @@ def shown(row: Any) -> tuple[object, ...]:
 
 
 @pytest.fixture
-async def stage(database: asyncpg.Connection, tables: list[str], settings: Settings) -> Stage:
-    return Stage(asyncio.get_running_loop(), database, tables, settings)
+async def stage(database: asyncpg.Connection, tables: list[str], books: Books, settings: Settings) -> Stage:
+    return Stage(asyncio.get_running_loop(), database, tables, books, settings)
 
 
 async def play(stage: Stage, examples: int, steps: int, **more: Any) -> None:

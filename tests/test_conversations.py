@@ -21,7 +21,7 @@ FOLDER = ROOT / "docs" / "conversations"
 SHANGHAI = timezone(timedelta(hours=8))
 # What differs from run to run, as if it did not.
 STEADY = (
-    (re.compile(r"(/statement-links/)\S+"), r"\1……"), (re.compile(r"http://[\d.:]+"), "https://qifuquan.example"),
+    (re.compile(r"(/statement-links/|/b/)\S+"), r"\1……"), (re.compile(r"http://[\d.:]+"), "https://qifuquan.example"),
     (re.compile(r"#\d+"), "#1287"), (re.compile(r"(R\d+-)\d{8}"), r"\g<1>00001234"),
     (re.compile(r"(?<!\d)(DF)?2026\d{18,20}"), r"\g<1>20260302090000……"), (re.compile(r"测试\d+号"), "测试单位"),
 )
