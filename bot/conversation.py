@@ -12,7 +12,7 @@ from bot.slots import holds_secret, tokens
 from bot.talk import Button, Reply, Said, Saying
 from bot.topics import approving
 from bot.wording import phrases, spelled, squeezed
-from handlers import dialogues
+from handlers import dialogues, help_requests
 from handlers.context import Context
 from handlers.dialogues import Dialogue
 from handlers.refusals import Kind, Refusal
@@ -96,9 +96,12 @@ async def _file(ctx: Context, saying: Saying) -> list[Reply]:
 
 async def _text(ctx: Context, saying: Saying) -> list[Reply]:
     dialogue = await dialogues.find_dialogue(ctx)
-    if dialogue is not None and _alive(dialogue, saying):
-        return await _in_dialogue(ctx, saying, dialogue)
-    return await _anew(ctx, saying)
+    if dialogue is None or not _alive(dialogue, saying):
+        await help_requests.remember_line(ctx, saying.text)
+        return await _anew(ctx, saying)
+    if dialogue.step not in PRIVATE:
+        await help_requests.remember_line(ctx, saying.text)
+    return await _in_dialogue(ctx, saying, dialogue)
 
 
 async def _anew(ctx: Context, saying: Saying) -> list[Reply]:

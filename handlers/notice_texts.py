@@ -263,6 +263,7 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",
+    ("application_received", "help_request"): "pages/todo/index",
 }
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.

@@ -55,6 +55,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "rework": ("退回返工的订单", ORDERS, ORDER),
     "claim_returned": ("退回修改的兑付申请", "pages/redemptions/index", "pages/redemptions/show?id={}"),
     "to_decide": ("待审事项", "pages/approvals/index", "pages/approvals/show?id={}"),
+    "to_help": ("待答复的人工咨询", "pages/todo/index", "pages/todo/index"),
     "to_pay_out": ("待划拨的兑付申请", "pages/payouts/index", "pages/payouts/index"),
     "batch_to_check": ("待复核的兑付批次", "pages/payouts/index", "pages/payouts/show?id={}"),
     "batch_to_answer": ("待登记银行回单的批次", "pages/payouts/index", "pages/payouts/show?id={}"),
@@ -103,6 +104,9 @@ UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisati
 """
 REVIEWER = f"""
 SELECT 'to_decide' AS kind, a.id, a.title || ' #' || a.id AS title, a.due_at FROM approvals a WHERE {REACH} AND a.state = 'open'
+UNION ALL SELECT 'to_help', h.id, coalesce(o.name || ' ', '') || '#' || h.id, h.due_at
+  FROM help_requests h LEFT JOIN organisations o ON o.id = h.organisation_id
+  WHERE $1 = 'admin' AND h.answered_at IS NULL AND ($2::text IS NULL OR starts_with(h.region_code, $2))
 """
 # $1: what the region codes of the officer's programmes begin with; $2: who must not check what they made.
 PAYOUT_OFFICER = """

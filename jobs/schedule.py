@@ -15,6 +15,7 @@ from handlers import (
     dialogues,
     digests,
     draws,
+    help_requests,
     housekeeping,
     inbound,
     institutions_standing,
@@ -105,6 +106,7 @@ def _of_chats(at_once: float, hour: float) -> tuple[Entry, ...]:
         Entry("bindings.forget", hour, bindings.forget_bindings),
         Entry("bot_cards.settle", at_once, bot_cards.settle_cards),
         Entry("bot_cards.forget", hour, bot_cards.forget_cards),
+        Entry("help_requests.forget_lines", 10 * 60.0, help_requests.forget_lines),
         Entry("dialogues.forget", hour, dialogues.forget_dialogues),
         Entry("statement_links.forget", hour, statement_links.forget_links),
     )

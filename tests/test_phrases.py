@@ -117,6 +117,7 @@ def test_what_changes_something_is_for_the_roles_that_the_api_lets_in(name):
         "accept": "accept_order", "decline": "decline_order", "finish": "deliver_order", "post_demand": "post_demand",
         "take_demand": "take_demand", "pass_demand": "pass_demand", "contact_demand": "contact_made", "payouts": "list_batches",
         "invite_consultant": "invite_consultant", "end_consultant": "unlink_consultant", "export_batch": "take_bank_file",
+        "spot_check": "list_risks",
     }
     who: Permission = next(each.who for api in APIS for each in api.operations if each.name == routes[name])
     assert {str(role) for role in who.roles} == intents()[name].roles
