@@ -10,6 +10,7 @@ from PIL import Image
 from bot.conversation import converse
 from handlers.inbound import release_expired
 from tests.chats import Chats
+from tests.fakes import MemoryStorage
 from tests.shop import Shop, open_shop
 
 PLATFORMS = ("wechat_oa", "wechat", "dingtalk")
@@ -44,6 +45,11 @@ async def handover(chats: Chats, order_id: int) -> Any:
         "SELECT h.summary, f.display_name, f.media_type, f.slot, f.size, f.storage_key FROM handovers h"
         " LEFT JOIN attachments f ON f.id = h.attachment_id WHERE h.order_id = $1", order_id,
     )
+
+
+def stored(chats: Chats) -> dict[str, bytes]:
+    assert isinstance(chats.world.ports.storage, MemoryStorage)
+    return chats.world.ports.storage.files
 
 
 async def tail(chats: Chats, order_id: int) -> str:
@@ -138,7 +144,7 @@ async def test_a_file_of_the_wrong_kind_is_refused_with_the_reason_and_leaves_no
     assert "pdf" in answer and "20 MB" in answer
     assert await chats.world.snapshot("orders", "handovers", "dialogues") == before
     assert await chats.world.value("SELECT count(*) FROM attachments WHERE state = 'stored'") == 0
-    assert chats.world.ports.storage.files == {}
+    assert stored(chats) == {}
 
 
 async def test_a_file_that_is_too_large_is_refused_before_it_is_all_read(chats: Chats, monkeypatch: pytest.MonkeyPatch):
@@ -149,7 +155,7 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_all_read(chats: 
     _, _, key = await selling(chats)
     answer, = await send(chats, key, b"%PDF-" + b"x" * 100_000, "大.pdf")
     assert "没有收下：文件过大" in answer
-    assert chats.world.ports.storage.files == {}
+    assert stored(chats) == {}
     assert "已收到文件" in (await send(chats, key, b"%PDF-" + b"x" * 99_995, "刚好.pdf"))[0]
 
 
