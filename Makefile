@@ -33,7 +33,7 @@ browser:  ## a Chromium for the tests of pages, from the system's packages where
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: $(TESTS) browser  ## all tests on real PostgreSQL and Valkey; T=orders for one word
-	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py,-n 2 --dist loadfile)
+	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py,-n 2 --dist loadfile --no-loadscope-reorder)
 
 soak: $(TESTS) browser  ## the long forms: more rounds, more kills, more examples
 	@$(BIN)/python -m pytest -m soak

@@ -21,8 +21,8 @@ import app
 import logs
 from bench import data, demand_fanout, processes, report, settlement
 from bench.batches import Batches
-from bench.load import Plan
-from bench.report import CALLBACKS, SLOW, Side, compare, middle
+from bench.load import CONNECTIONS, Plan
+from bench.report import CALLBACKS, CROWD, SLOW, Side, compare, middle
 from bench.sizes import SIZES, Size
 from embedded.daemon import free_port
 from embedded.lease import EmbeddedServers
@@ -31,7 +31,7 @@ from settings import ROOT, Mode, Settings
 
 VAR = ROOT / "var" / "bench"
 DATABASE = "bench"
-HTTP, BESIDE = ("W1", "W2", "W3", "W4"), "W3 beside W6, W7"
+HTTP, BESIDE = ("W1", "W2", "W3", "W4", "W2c"), "W3 beside W6, W7"
 BATCHES = ("W5", "W6", "W7", "W8", "W9", "W10", *settlement.WORKS)
 WARM_SECONDS = 0.5
 POSTGRES = {"shared_buffers": "2GB"}  # as a server would have it; the default of `make run` is for a laptop
@@ -69,9 +69,9 @@ class Bench:
         self.size, self.postgres, self.sides = size, postgres, sides
         self._next = dict.fromkeys((*HTTP, CALLBACKS, SLOW), 0)
 
-    def measure(self, work: str, side: str, seconds: float | None = None) -> Side:
+    def measure(self, work: str, side: str, seconds: float | None = None, connections: int = CONNECTIONS) -> Side:
         pid, port = self.sides[side]
-        plan = Plan(port, work, side, self.size.name, self._next[work], seconds or self.size.seconds, WARM_SECONDS)
+        plan = Plan(port, work, side, self.size.name, self._next[work], seconds or self.size.seconds, WARM_SECONDS, connections)
         before = processes.cpu_seconds(pid), processes.cpu_seconds(self.postgres)
         outcome = processes.load(plan)
         after = processes.cpu_seconds(pid), processes.cpu_seconds(self.postgres)
@@ -90,6 +90,16 @@ class Bench:
                     turns[side].append(self.measure(work, side))
             found.append(compare(work, middle(turns["ours"]), middle(turns["floor"])))
             say(found[-1])
+        return found
+
+    def crowd(self) -> dict[str, Any]:
+        """One quota and 32 who want of it, against one who wants: a hot row would make the crowd the slower one."""
+        turns: dict[str, list[Side]] = {"alone": [], "crowd": []}
+        for _ in range(self.size.repeats):
+            turns["alone"].append(self.measure("W2c", "ours", connections=1))
+            turns["crowd"].append(self.measure("W2c", "ours"))
+        found = compare(CROWD, middle(turns["crowd"]), middle(turns["alone"]))
+        say(found)
         return found
 
     async def batches(self, batches: Batches, works: list[str]) -> list[dict[str, Any]]:
@@ -198,6 +208,8 @@ def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict
         }
         bench = Bench(size, servers.postgres.pid, sides)
         web = bench.web(works)
+        if CROWD in works:
+            web.append(bench.crowd())
         port = str(free_port())
         beside = {"floor": stack.enter_context(processes.server("bench.callback_floor", VAR / "callback_floor.log", {"PORT": port}))}
         pushed = Bench(size, servers.postgres.pid, {**sides, **beside})
@@ -208,7 +220,8 @@ def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a must is missed")
-    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, BESIDE.replace(", ", "+"), CALLBACKS, SLOW.replace(", ", "+"))))
+    others = (BESIDE, CROWD, CALLBACKS, SLOW)
+    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, *(work.replace(", ", "+") for work in others))))
     arguments = parser.parse_args()
     size, works = SIZES[os.environ.get("SIZE", "small")], [work.replace("+", ", ") for work in arguments.works.split(",")]
     Path(VAR).mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from bench.sizes import FACE_FEN, INSTITUTIONS, LOTS_EACH, WORDS, Size
 from handlers.product_search import indexed
 from handlers.programmes import ZHENGZHOU, Rules
 from handlers.qualifications import FORM_VERSION
+from handlers.rounds import SHARES
 from models.categories import CATEGORIES
 
 REGION = "370103"
@@ -71,7 +72,7 @@ def statements(size: Size) -> list[str]:
             SELECT (ARRAY['order_completed','review_received','transaction_filed','demand_answered','activity_filed'])[1 + n % 5],
                    1 + n % {size.scored}, 'bench', n,
                    CASE WHEN n % 5 = 1 THEN jsonb_build_object('grade', (ARRAY['good','medium','bad'])[1 + n % 3]) ELSE '{{}}' END,
-                   now() - (n * 7919 % 425) * interval '1 day', true
+                   now() - (n::bigint * 7919 % 425) * interval '1 day', true
             FROM generate_series(1, {size.score_events}) n""",
         # What seven days leave behind: on an empty table the server would plan to read all of it, and keep that plan.
         f"""INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
@@ -87,7 +88,9 @@ def statements(size: Size) -> list[str]:
 
 
 def _rounds(size: Size, open_first: int, drawn: int) -> list[str]:
-    person = size.enterprises + 1
+    # More than are asked for: the floor passes by what is held and does not wait in turn, so it would refuse the last ones.
+    person, share = size.enterprises + 1, size.enterprises // SHARES + 100
+    giving = f"generate_series({drawn + 1}, {drawn + size.giving_rounds}) n"
     return [
         f"""INSERT INTO rounds (id, programme_id, policy_id, number, name, state, opens_at, closes_at, draw_at, publicity_at,
               publicity_until, valid_until, randomness, notes, made_by_id, confirmed_by_id, created_at)
@@ -101,6 +104,15 @@ def _rounds(size: Size, open_first: int, drawn: int) -> list[str]:
                 ELSE now() + interval '300 days' END) AS ends) times""",
         f"""INSERT INTO round_quotas (round_id, voucher_type_id, quota, alternates)
             SELECT n, t, {size.winners // 2}, 10 FROM generate_series(1, {drawn}) n, generate_series(1, 2) t""",
+        f"""INSERT INTO rounds (id, programme_id, policy_id, allocation, number, name, state, opens_at, closes_at, draw_at, publicity_at,
+              publicity_until, valid_until, randomness, notes, made_by_id, confirmed_by_id, created_at)
+            SELECT n, 1, 1, 'first_come', (202600 + n)::text, '第' || n || '批', 'open', now() - interval '1 day', ends, ends, ends, ends,
+              (ends + interval '200 days')::date, '[]', '', {person}, {person + 1}, now()
+            FROM {giving}, LATERAL (SELECT now() + interval '300 days' AS ends) times""",
+        f"""INSERT INTO round_quotas (round_id, voucher_type_id, quota, alternates)
+            SELECT n, 1, {SHARES * share}, 0 FROM {giving}""",
+        f"""INSERT INTO round_shares (round_id, voucher_type_id, first_place, size, remaining, is_open)
+            SELECT n, 1, 1 + part * {share}, {share}, {share}, true FROM {giving}, generate_series(0, {SHARES - 1}) part""",
         f"""INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
             SELECT r, n, 1 + n % 2, 'submitted', decode(md5(r || '-' || n), 'hex'), n, now(), now()
             FROM generate_series(1, {size.past_rounds}) r, generate_series(1, {size.enterprises}) n""",

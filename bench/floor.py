@@ -2,7 +2,7 @@
 
 aiohttp, asyncpg, uvloop and orjson like ours, one process, a pool of eight; the statement resolves the token too. No validation of
 input, no rules explained, no limits, no log, no metrics, no problem documents: that is what ours is allowed to cost more for.
-W2 checks window, qualification and uniqueness. W3 also writes ledger, audit, event and the kept answer.
+W2 checks window, qualification and uniqueness. W3 and W2c also write ledger, audit, event and the kept answer.
 """
 
 import asyncio
@@ -90,6 +90,55 @@ WITH bought AS MATERIALIZED (
 )
 SELECT body FROM answer
 """
+# $1 token, $2 now, $3 round, $4 voucher type, $5 salt, $6 key, $7 hash of the body, $8 request
+TAKE = f"""
+WITH taker AS MATERIALIZED (
+  SELECT me.*, r.id AS round_id, r.programme_id, r.name, r.valid_until, t.id AS voucher_type_id, t.face_fen, t.name AS voucher_type
+  FROM ({ME}) me JOIN rounds r ON r.id = $3 AND r.state IN ('announced', 'open') AND r.opens_at <= $2 AND r.closes_at > $2
+  JOIN voucher_types t ON t.id = $4
+  CROSS JOIN LATERAL (
+    SELECT FROM applications a WHERE a.organisation_id = me.organisation_id AND a.kind = 'qualification'
+      AND a.programme_id = r.programme_id AND a.state = 'approved' LIMIT 1) qualified
+  WHERE me.role IN ('owner', 'handler')
+    AND NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.principal = 'p' || me.person_id || ':m' || me.membership_id
+                    AND k.operation = 'reserve' AND k.key = $6)
+), share AS MATERIALIZED (
+  SELECT s.id, s.first_place + s.size - s.remaining AS place FROM round_shares s
+  WHERE s.round_id = $3 AND s.voucher_type_id = $4 AND s.remaining > 0 AND s.is_open LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+), ticket AS (
+  INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at, rank,
+    win_year, win_nth)
+  SELECT round_id, organisation_id, voucher_type_id, 'issued', $5, person_id, $2, $2, place, extract(year FROM $2::timestamptz), 1 + (
+    SELECT count(*) FROM reservations w WHERE w.organisation_id = taker.organisation_id AND w.voucher_type_id = $4
+      AND w.win_year = extract(year FROM $2::timestamptz) AND w.win_nth IS NOT NULL)
+  FROM taker, share ON CONFLICT DO NOTHING RETURNING id, organisation_id, voucher_type_id
+), placed AS (
+  UPDATE round_shares s SET remaining = s.remaining - 1 FROM share, ticket WHERE s.id = share.id
+), lot AS (
+  INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
+    expired_fen, valid_from, valid_until, expires_at, created_at)
+  SELECT t.programme_id, t.voucher_type_id, t.organisation_id, ticket.id, t.face_fen, t.face_fen, 0, 0, 0, $2::date, t.valid_until,
+    t.valid_until + 1, $2 FROM taker t, ticket RETURNING id, programme_id, organisation_id, face_fen
+), entered AS (
+  INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+  SELECT programme_id, id, organisation_id, 'issue', 'budget', 'available', face_fen, $2 FROM lot
+), audited AS (
+  INSERT INTO audit_entries (at, person_id, organisation_id, role, action, subject, subject_id, after, data, request_id)
+  SELECT $2, t.person_id, t.organisation_id, t.role, 'reservation.issued', 'reservation', ticket.id, 'issued',
+    jsonb_build_object('voucher_type_id', $4), $8 FROM taker t, ticket
+), told AS (
+  INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+  SELECT 'voucher_issued', t.organisation_id, 'reservation', ticket.id, jsonb_build_object('round', t.name,
+    'voucher_type', t.voucher_type, 'amount_fen', t.face_fen, 'valid_until', t.valid_until), $2 FROM taker t, ticket
+), answer AS (
+  SELECT t.person_id, t.membership_id, jsonb_build_object('id', ticket.id, 'round_id', t.round_id, 'voucher_type', t.voucher_type,
+    'state', 'issued', 'submitted_at', $2::timestamptz) AS body FROM taker t, ticket
+), kept AS (
+  INSERT INTO idempotency_keys (principal, operation, key, body_hash, status, answer, created_at)
+  SELECT 'p' || person_id || ':m' || membership_id, 'reserve', $6, $7, 201, convert_to(body::text, 'UTF8'), $2 FROM answer
+)
+SELECT body FROM answer
+"""
 SEARCH = """
 WITH found AS MATERIALIZED (
   SELECT p.id, p.price_fen FROM products p
@@ -122,6 +171,14 @@ class Floor:
         )
         return answer(dict(made), 201) if made else web.Response(status=409)
 
+    async def take(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        made = await self._pool.fetchval(
+            TAKE, token_hash(request), datetime.now(UTC), int(request.match_info["id"]), orjson.loads(raw)["voucher_type_id"],
+            secrets.token_bytes(16), request.headers["Idempotency-Key"], sha256(raw).digest(), secrets.token_hex(8),
+        )
+        return web.Response(status=201, body=made.encode(), content_type="application/json") if made else web.Response(status=409)
+
     async def pay(self, request: web.Request) -> web.Response:
         raw, now = await request.read(), datetime.now(UTC)
         made = await self._pool.fetchval(
@@ -152,7 +209,8 @@ async def main(database_url: str) -> None:
     )
     floor, app = Floor(pool), web.Application()
     app.add_routes([
-        web.get("/w1", floor.wallet), web.post("/w2/{id}", floor.reserve), web.post("/w3/{id}", floor.pay), web.get("/w4", floor.search),
+        web.get("/w1", floor.wallet), web.post("/w2/{id}", floor.reserve), web.post("/w2c/{id}", floor.take),
+        web.post("/w3/{id}", floor.pay), web.get("/w4", floor.search),
     ])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

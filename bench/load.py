@@ -24,7 +24,7 @@ Maker = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`first`: the number of the first request; each number asks something else, and W2 and W3 can ask it once."""
+    """`first`: the number of the first request; each number asks something else, and W2, W2c and W3 can ask it once."""
 
     port: int
     work: str
@@ -33,6 +33,7 @@ class Plan:
     first: int
     seconds: float
     warm_seconds: float
+    connections: int = CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
         path = f"/api/v1/rounds/{round_id}/reservation" if ours else f"/w2/{round_id}"
         return request("POST", path, f"bench-{1 + i % e}", body, f"reserve-{i}")
 
+    def take(i: int) -> bytes:
+        round_id = size.past_rounds + size.open_rounds + 2 + i // e
+        path = f"/api/v1/rounds/{round_id}/reservation" if ours else f"/w2c/{round_id}"
+        return request("POST", path, f"bench-{1 + i % e}", '{"voucher_type_id":1}', f"take-{i}")
+
     def pay(i: int) -> bytes:
         path = f"/api/v1/bench/orders/{i + 1}/payment" if ours else f"/w3/{i + 1}"
         return request("POST", path, f"bench-{1 + i % e}", f'{{"voucher_fen":{SPEND_FEN}}}', f"payment-{i}")
@@ -80,7 +86,7 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
         path, body = target_and_body(time.time_ns() + i)
         return request("POST", path, None, body)
 
-    return {"W1": wallet, "W2": reserve, "W3": pay, "W4": search, CALLBACKS: callback, SLOW: callback}
+    return {"W1": wallet, "W2": reserve, "W2c": take, "W3": pay, "W4": search, CALLBACKS: callback, SLOW: callback}
 
 
 class Connection:
@@ -117,7 +123,7 @@ class Connection:
 
 def run(plan: Plan) -> Outcome:
     make = makers(SIZES[plan.size], plan.side)[plan.work]
-    connections = [Connection(plan.port) for _ in range(CONNECTIONS)]
+    connections = [Connection(plan.port) for _ in range(plan.connections)]
     poller, by_fd = select.epoll(), {each.socket.fileno(): each for each in connections}
     number, finished, times = plan.first, 0, []
     begun = time.perf_counter() + plan.warm_seconds
@@ -126,7 +132,7 @@ def run(plan: Plan) -> Outcome:
         poller.register(each.socket, select.EPOLLIN)
         each.send(make(number))
         number += 1
-    while finished < CONNECTIONS:
+    while finished < plan.connections:
         for fd, _ in poller.poll():
             connection = by_fd[fd]
             if not connection.complete():

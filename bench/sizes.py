@@ -14,6 +14,7 @@ class Size:
     winners: int
     past_rounds: int    # in each of them every enterprise had a ticket
     open_rounds: int    # W2 takes tickets in these, one enterprise after the other
+    giving_rounds: int  # W2c takes vouchers in these, first come, first served: each enterprise one in each, all of one quota
     unpaid_orders: int  # W3 pays each once
     done_orders: int
     to_review: int
@@ -31,12 +32,12 @@ class Size:
 
 SIZES = {
     "small": Size(
-        "small", enterprises=10_000, organisations=50_000, winners=5_000, past_rounds=10, open_rounds=40, unpaid_orders=100_000,
-        done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, scored=1_000,
+        "small", enterprises=10_000, organisations=50_000, winners=5_000, past_rounds=10, open_rounds=40, giving_rounds=20,
+        unpaid_orders=100_000, done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, scored=1_000,
         score_events=100_000, decisions=500, claims=1_000, lines=10_000, seconds=2.5,
     ),
     "full": Size(
-        "full", enterprises=100_000, organisations=1_000_000, winners=100_000, past_rounds=10, open_rounds=10,
+        "full", enterprises=100_000, organisations=1_000_000, winners=100_000, past_rounds=10, open_rounds=10, giving_rounds=8,
         unpaid_orders=600_000, done_orders=1_300_000, to_review=100_000, products=100_000, expiring=1_000_000, notices=100_000,
         scored=10_000, score_events=1_000_000, decisions=5_000, claims=10_000, lines=100_000, seconds=10,
     ),

@@ -20,7 +20,7 @@ from handlers import attachments
 from handlers.attachments import AttachmentView
 from handlers.context import Actor, Context, Idempotency
 from handlers.file_types import MEGABYTE, SLOTS, sniff
-from handlers.refusals import Busy, Refusal
+from handlers.refusals import Busy, Kind, Refusal
 from handlers.sessions import kept_answer
 from handlers.wallet import SHANGHAI
 from models.accounts import OrganisationKind, Platform, Role
@@ -57,9 +57,9 @@ class Files:
             return saying  # the conversation says that this is nothing for a group
         try:
             kept = await self._once(ctx, saying, file)
-        except Busy:
-            raise
         except Refusal as refusal:
+            if refusal.kind is Kind.UNAVAILABLE:  # our own database or storage: the message waits for it
+                raise Busy from refusal
             allowed = "、".join(SLOT.extensions)
             told = say("files.refused", name=file.name, title=refusal.title, allowed=allowed, most=SLOT.max_bytes // MEGABYTE)
             return Reply(told, private=True)

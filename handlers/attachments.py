@@ -16,7 +16,7 @@ from handlers.approvals import REACH, reach_of
 from handlers.context import Context
 from handlers.file_types import HEAD_BYTES, SLOTS, FileSlot, FileType, display_name, extension, is_sound_image, sniff
 from handlers.moves import move
-from handlers.refusals import Kind, NotFound, NotYourRole, Refusal
+from handlers.refusals import Kind, NotFound, NotYourRole, Refusal, StorageAway
 from handlers.transactions import row, rows, transaction
 from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
@@ -185,7 +185,9 @@ class _Reading:
 
 
 async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIterator[bytes]) -> AttachmentView:
-    """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles."""
+    """Take in a file for a slot. Raises FileSlotUnknown, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles,
+    StorageAway.
+    """
     if ctx.actor.role is Role.VIEWER or (ctx.actor.role is Role.CONSULTANT and slot_name not in CONSULTANT_SLOTS):
         raise NotYourRole
     if (slot := SLOTS.get(slot_name)) is None:
@@ -200,6 +202,8 @@ async def upload(ctx: Context, slot_name: str, file_name: str, chunks: AsyncIter
     try:
         await ctx.ports.storage.put(attachment.storage_key, reading.pass_on(head, chunks))
         await _look_at(ctx, attachment, kind)
+    except StorageAway:
+        raise  # it cannot be asked to forget either: the sweep does it a day later
     except Refusal:
         await _give_up(ctx, attachment)
         raise

@@ -64,8 +64,8 @@ class TicketLineView(TypedDict):
 
 
 async def get_draw(ctx: Context, round_id: int) -> DrawView:
-    """Where the draw of an announced round stands. Raises NotFound."""
-    found = await row(SELECT + " WHERE r.id = $1", round_id)
+    """Where the draw of an announced round stands. Raises NotFound, also where there is none."""
+    found = await row(SELECT + " WHERE r.id = $1 AND r.allocation = 'lottery'", round_id)
     if found is None or found.state == RoundState.DRAFT:
         raise NotFound
     draw = await row("SELECT * FROM draws WHERE round_id = $1", round_id)

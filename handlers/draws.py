@@ -15,10 +15,20 @@ from handlers.draw_rules import DrawCommitment, DrawResult
 from handlers.moves import move
 from handlers.personal import open_sealed, seal
 from handlers.refusals import Kind, Refusal, SecondPersonNeeded
-from handlers.rounds import COMPETING, LONG_SECONDS, YEAR, RoundStateWrong, allow_long_statements, each_due, lock_due, lock_round
+from handlers.rounds import (
+    COMPETING,
+    LONG_SECONDS,
+    YEAR,
+    RoundStateWrong,
+    RoundWithoutDraw,
+    allow_long_statements,
+    each_due,
+    lock_due,
+    lock_round,
+)
 from handlers.transactions import Transaction, transaction
 from models.accounts import Role
-from models.reservations import ROUND_GRAPH, RoundState
+from models.reservations import ROUND_GRAPH, Allocation, RoundState
 
 PIECE_LINES = 1000
 ROLES: dict[str, draw_rules.Role] = {Role.DRAW_OFFICER: "officer", Role.WITNESS: "witness"}
@@ -78,12 +88,14 @@ class PublicValuesView(TypedDict):
 async def put_secret(ctx: Context, round_id: int, secret_hex: str | None) -> SecretView:
     """Commit to a secret, one's own (64 hex characters) or a fresh one; it may be replaced until the list is committed.
 
-    Raises RoundStateWrong, DrawRoleTaken, SecondPersonNeeded (the same person in both roles).
+    Raises RoundStateWrong, RoundWithoutDraw, DrawRoleTaken, SecondPersonNeeded (the same person in both roles).
     """
     async with transaction(ctx) as tx:
         found = await lock_round(ctx, tx, round_id)
         if found.state not in {RoundState.ANNOUNCED, RoundState.OPEN, RoundState.CLOSED}:
             raise RoundStateWrong(state=found.state)
+        if found.allocation == Allocation.FIRST_COME:
+            raise RoundWithoutDraw
         role = str(ctx.actor.role)
         there = dict(await tx.rows("SELECT role, person_id FROM draw_secrets WHERE round_id = $1", round_id))
         if there.get(role, ctx.person_id) != ctx.person_id:
@@ -107,7 +119,7 @@ async def put_secret(ctx: Context, round_id: int, secret_hex: str | None) -> Sec
 BLOCKED = COMPETING.format(condition="o.state = 'committed'")
 CLOSING = """
 SELECT id FROM rounds r WHERE (state = 'open' OR state = 'closed' AND (SELECT count(*) FROM draw_secrets s WHERE s.round_id = r.id) = 2)
-AND closes_at <= $1 ORDER BY closes_at, id LIMIT $2
+AND closes_at <= $1 AND allocation = 'lottery' ORDER BY closes_at, id LIMIT $2
 """
 # The lines of docs/draw.md 2.1, kept as published. A line is null if a credit code is missing; then nothing is committed.
 WRITE_LIST = f"""

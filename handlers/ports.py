@@ -142,6 +142,8 @@ class NoContentCheck:
 
 
 class Storage(Protocol):
+    """Each raises StorageAway if the storage cannot be asked."""
+
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream under a new key; nothing is left behind if the stream fails."""
 

@@ -52,6 +52,12 @@ class Busy(Refusal):
     kind, code, title = Kind.UNAVAILABLE, "busy", "系统繁忙，请稍后再试"
 
 
+class StorageAway(Refusal):
+    """The storage of files does not answer, or not as it should; what was begun is swept up later."""
+
+    kind, code, title = Kind.UNAVAILABLE, "storage_unavailable", "文件服务暂时不可用，请稍后再试"
+
+
 class SecondPersonNeeded(Refusal):
     kind, code, title = Kind.FORBIDDEN, "second_person_needed", "须由另一位工作人员确认，不能由同一人办理"
 

@@ -4,7 +4,6 @@ What happens between closing and the result is in `draws`; the decisions are in 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict
 
@@ -16,10 +15,10 @@ from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.programmes import ProgrammeStateWrong, current_policy, lock_programme, managed_prefix, manages, rules_of
 from handlers.refusals import Busy, Kind, NotFound, Refusal, SecondPersonNeeded
+from handlers.round_plans import Plan, Quota, QuotaView, RoundPlanWrong, settled
 from handlers.transactions import Transaction, row, rows, transaction
-from handlers.wallet import shanghai_date
 from models.programmes import ProgrammeState
-from models.reservations import ROUND_GRAPH, RoundState
+from models.reservations import ROUND_GRAPH, Allocation, RoundState
 
 LONG_SECONDS = 600  # a batch over a million tickets takes seconds; a stuck one must still end some day
 
@@ -36,12 +35,6 @@ class RoundNumberTaken(Refusal):
     kind, code, title = Kind.CONFLICT, "round_number_taken", "该批次编号已被使用"
 
 
-class RoundPlanWrong(Refusal):
-    """`problem`: times | past | valid_until | voucher_types | sources | overlaps (see `COMPETING`)."""
-
-    kind, code, title = Kind.INVALID, "round_plan_wrong", "批次的时间、券种或公开数来源设置有误，或与同项目其他批次冲突"
-
-
 class RoundStateWrong(Refusal):
     kind, code, title = Kind.CONFLICT, "round_state_wrong", "批次当前状态不能进行此操作"
 
@@ -50,38 +43,12 @@ class ProgrammeWithoutDraw(Refusal):
     kind, code, title = Kind.CONFLICT, "programme_without_draw", "该项目的政策不采用摇号方式"
 
 
+class RoundWithoutDraw(Refusal):
+    kind, code, title = Kind.CONFLICT, "round_without_draw", "该批次先到先得，没有摇号"
+
+
 class PublicityNotOver(Refusal):
     kind, code, title = Kind.CONFLICT, "publicity_not_over", "公示期尚未结束，不能发券"
-
-
-class Quota(TypedDict):
-    voucher_type_id: int
-    quota: int
-    alternates: int
-
-
-class QuotaView(Quota):
-    code: str
-    name: str
-    face_fen: int
-    annual_win_cap: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a manager drafts. Instants are aware; the sources are made with `draw_rules.draw_source`."""
-
-    number: str
-    name: str
-    opens_at: datetime
-    closes_at: datetime
-    draw_at: datetime
-    publicity_at: datetime
-    publicity_until: datetime
-    valid_until: date
-    quotas: Sequence[Quota]
-    randomness: Sequence[DrawSource]
-    notes: str
 
 
 class RoundView(TypedDict):
@@ -89,6 +56,7 @@ class RoundView(TypedDict):
     programme_id: int
     programme: str
     policy_number: int
+    allocation: Allocation
     number: str
     name: str
     state: RoundState
@@ -113,6 +81,18 @@ class RoundView(TypedDict):
 
 # --- making ----------------------------------------------------------------------------------------------------------
 
+# What a plan says, whatever else a round is.
+PLANNED = (
+    "allocation", "number", "name", "opens_at", "closes_at", "draw_at", "publicity_at", "publicity_until", "valid_until",
+    "randomness", "notes",
+)
+_VALUES = ", ".join(f"${number}" for number in range(4, 4 + len(PLANNED)))
+DRAFT = f"""
+INSERT INTO rounds (state, programme_id, policy_id, made_by_id, {", ".join(PLANNED)}, created_at)
+VALUES ('draft', $1, $2, $3, {_VALUES}, ${4 + len(PLANNED)}) RETURNING id
+"""
+REDRAFT = f"UPDATE rounds SET policy_id = $2, made_by_id = $3, ({', '.join(PLANNED)}) = ({_VALUES}) WHERE id = $1"
+
 
 async def draft_round(ctx: Context, programme_id: int, plan: Plan) -> RoundView:
     """Under the programme's newest confirmed policy.
@@ -124,16 +104,9 @@ async def draft_round(ctx: Context, programme_id: int, plan: Plan) -> RoundView:
         policy = await current_policy(tx, programme_id)
         if programme.state == ProgrammeState.ENDED:
             raise ProgrammeStateWrong(state=programme.state)
-        if rules_of(policy).allocation != "lottery":
-            raise ProgrammeWithoutDraw
-        refuse_bad_plan(ctx.now, plan)
+        planned = settled(ctx.now, plan, allocation_of(policy))
         try:
-            round_id = await tx.value(
-                "INSERT INTO rounds (programme_id, policy_id, number, name, state, opens_at, closes_at, draw_at, publicity_at,"
-                " publicity_until, valid_until, randomness, notes, made_by_id, created_at)"
-                " VALUES ($1,$2,$3,$4,'draft',$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) RETURNING id",
-                programme_id, policy.id, *_columns(plan), ctx.person_id, ctx.now,
-            )
+            round_id = await tx.value(DRAFT, programme_id, policy.id, ctx.person_id, *planned, ctx.now)
         except asyncpg.UniqueViolationError as error:
             raise RoundNumberTaken from error
         await _write_quotas(tx, round_id, programme_id, plan.quotas)
@@ -147,14 +120,10 @@ async def replace_draft(ctx: Context, round_id: int, plan: Plan) -> RoundView:
         found = await lock_round(ctx, tx, round_id)
         if found.state != RoundState.DRAFT:
             raise RoundStateWrong(state=found.state)
-        refuse_bad_plan(ctx.now, plan)
         policy = await current_policy(tx, found.programme_id)
+        planned = settled(ctx.now, plan, allocation_of(policy))
         try:
-            await tx.run(
-                "UPDATE rounds SET policy_id = $2, number = $3, name = $4, opens_at = $5, closes_at = $6, draw_at = $7,"
-                " publicity_at = $8, publicity_until = $9, valid_until = $10, randomness = $11, notes = $12, made_by_id = $13"
-                " WHERE id = $1", round_id, policy.id, *_columns(plan), ctx.person_id,
-            )
+            await tx.run(REDRAFT, round_id, policy.id, ctx.person_id, *planned)
         except asyncpg.UniqueViolationError as error:
             raise RoundNumberTaken from error
         await tx.run("DELETE FROM round_quotas WHERE round_id = $1", round_id)
@@ -178,6 +147,8 @@ async def confirm_round(ctx: Context, round_id: int) -> RoundView:
         if await tx.value(OVERLAPPING, round_id):
             raise RoundPlanWrong(problem="overlaps")
         await move(tx, ROUND_GRAPH, found, RoundState.ANNOUNCED, confirmed_by_id=ctx.person_id)
+        if found.allocation == Allocation.FIRST_COME:
+            await tx.run(SHARE_OUT, round_id, SHARES)
         return tx.reply(await view_in(tx, round_id))
 
 
@@ -192,9 +163,22 @@ SELECT EXISTS (
   JOIN voucher_types t ON t.id = a.voucher_type_id AND t.annual_win_cap IS NOT NULL
   WHERE r.id = $1)
 """
+# A round of first come, first served gives out wins at any moment: none of them while a draw of the same year is to come.
 OVERLAPPING = COMPETING.format(
-    condition="o.state IN ('announced', 'open', 'closed', 'committed') AND o.closes_at <= r.draw_at AND r.closes_at <= o.draw_at"
+    condition="(o.allocation = r.allocation AND r.allocation = 'lottery' AND o.state IN ('announced', 'open', 'closed', 'committed')"
+              " AND o.closes_at <= r.draw_at AND r.closes_at <= o.draw_at"
+              " OR o.allocation <> r.allocation AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn', 'publicity'))"
 )
+SHARES = 32  # parts of a quota: more than are ever held at once by the connections of one machine
+SHARE_OUT = """
+INSERT INTO round_shares (round_id, voucher_type_id, first_place, size, remaining, is_open)
+SELECT round_id, voucher_type_id, first + 1, next - first, next - first, true
+FROM round_quotas CROSS JOIN LATERAL (SELECT least(quota, $2)::bigint AS parts) p
+CROSS JOIN LATERAL generate_series(0, parts - 1) AS part
+CROSS JOIN LATERAL (SELECT (part * quota / parts)::int AS first, ((part + 1) * quota / parts)::int AS next) share
+WHERE round_id = $1
+"""
+SHUT = "UPDATE round_shares SET is_open = false WHERE round_id = $1"  # waits for whoever is taking a voucher; nobody follows
 VOID_RESERVATIONS = """
 WITH chosen AS (
   SELECT id, state AS before FROM reservations WHERE round_id = $1 AND rank IS NOT NULL AND state IN ('won', 'alternate')
@@ -209,39 +193,28 @@ SELECT $2, $3, $4, 'reservation.disqualified', 'reservation', id, before, 'disqu
 
 
 async def void_round(ctx: Context, round_id: int, reason: str) -> RoundView:
-    """Everything up to the issue of vouchers can be stopped, in public and with a reason; its wins no longer count."""
+    """Everything up to the issue of vouchers can be stopped, in public and with a reason; its wins no longer count.
+
+    First come, first served: what was taken is issued, and stays; nobody takes any more.
+    """
     async with transaction(ctx) as tx:
         found = await lock_round(ctx, tx, round_id)
         if not ROUND_GRAPH.next_states(found.state) & {RoundState.VOIDED}:
             raise RoundStateWrong(state=found.state)
         await move(tx, ROUND_GRAPH, found, RoundState.VOIDED, void_reason=reason)
+        await tx.run(SHUT, round_id)
         await tx.connection.execute(
             VOID_RESERVATIONS, round_id, ctx.now, ctx.person_id, ctx.actor.role, ctx.request_id, timeout=LONG_SECONDS
         )
         return tx.reply(await view_in(tx, round_id))
 
 
-def refuse_bad_plan(now: datetime, plan: Plan) -> None:
-    """The sources must fall between close and draw: before, they might be known at the commitment; after, there is no draw."""
-    times = [plan.opens_at, plan.closes_at, plan.draw_at, plan.publicity_at, plan.publicity_until]
-    if sorted(times) != times or plan.opens_at == plan.closes_at:
-        raise RoundPlanWrong(problem="times")
-    if plan.closes_at <= now:
-        raise RoundPlanWrong(problem="past")
-    if plan.valid_until < shanghai_date(plan.publicity_until):
-        raise RoundPlanWrong(problem="valid_until")
-    falls = [datetime.fromisoformat(source["at"]) for source in plan.randomness]
-    if any(not plan.closes_at < at <= plan.draw_at for at in falls):
-        raise RoundPlanWrong(problem="sources")
-    if not falls or len({source["name"] for source in plan.randomness}) != len(falls):
-        raise RoundPlanWrong(problem="sources")
-
-
-def _columns(plan: Plan) -> tuple[object, ...]:
-    return (
-        plan.number, plan.name, plan.opens_at, plan.closes_at, plan.draw_at, plan.publicity_at, plan.publicity_until,
-        plan.valid_until, list(plan.randomness), plan.notes,
-    )
+def allocation_of(policy: Any) -> Allocation:
+    """Raises ProgrammeWithoutDraw where vouchers are given out in neither way."""
+    rules = rules_of(policy)
+    if rules.allocation not in set(Allocation):
+        raise ProgrammeWithoutDraw
+    return Allocation(rules.allocation)
 
 
 async def _write_quotas(tx: Transaction, round_id: int, programme_id: int, quotas: Sequence[Quota]) -> None:
@@ -276,7 +249,8 @@ SELECT r.*, p.name AS programme, p.region_code, y.number AS policy_number, d.tic
   d.commitment->>'commitment_digest' AS commitment_digest,
   (SELECT coalesce(jsonb_agg(s.role ORDER BY s.role), '[]') FROM draw_secrets s WHERE s.round_id = r.id) AS draw_secrets,
   (SELECT jsonb_agg(jsonb_build_object('voucher_type_id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
-     'annual_win_cap', t.annual_win_cap, 'quota', q.quota, 'alternates', q.alternates) ORDER BY t.id)
+     'annual_win_cap', t.annual_win_cap, 'quota', q.quota, 'alternates', q.alternates, 'left',
+     (SELECT sum(s.remaining) FROM round_shares s WHERE s.round_id = q.round_id AND s.voucher_type_id = t.id)) ORDER BY t.id)
    FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id WHERE q.round_id = r.id) AS quotas
 FROM rounds r JOIN programmes p ON p.id = r.programme_id JOIN policies y ON y.id = r.policy_id
 LEFT JOIN draws d ON d.round_id = r.id
@@ -314,8 +288,9 @@ def is_open(round_: Any, now: datetime) -> bool:
 def round_view(row: Any, now: datetime) -> RoundView:
     return {
         "id": row.id, "programme_id": row.programme_id, "programme": row.programme, "policy_number": row.policy_number,
-        "number": row.number, "name": row.name, "state": row.state, "opens_at": row.opens_at, "closes_at": row.closes_at,
-        "draw_at": row.draw_at, "publicity_at": row.publicity_at, "publicity_until": row.publicity_until,
+        "allocation": row.allocation, "number": row.number, "name": row.name, "state": row.state,
+        "opens_at": row.opens_at, "closes_at": row.closes_at, "draw_at": row.draw_at,
+        "publicity_at": row.publicity_at, "publicity_until": row.publicity_until,
         "valid_until": row.valid_until, "notes": row.notes, "randomness": row.randomness, "quotas": row.quotas,
         "draw_secrets": row.draw_secrets, "ticket_count": row.ticket_count, "commitment_digest": row.commitment_digest,
         "void_reason": row.void_reason, "is_open": is_open(row, now), "made_by_id": row.made_by_id,

@@ -43,10 +43,10 @@ MANY = -1
 
 
 @cache
-def _written(sql: str, count: int, audits: int, events: int, outside: int, *, kept: bool) -> str:
+def _written(sql: str, before: str, count: int, audits: int, events: int, outside: int, *, kept: bool) -> str:
     """One statement: `sql`, which has `count` parameters and whose rows are returned, and behind it what was recorded.
 
-    Nothing is recorded if `sql` changes no row. Parameters in the order of `Transaction._write`.
+    `before`: more of its WITH. Nothing is recorded if `sql` returns no row. Parameters in the order of `Transaction._write`.
     """
     numbers = itertools.count(count + 1)
 
@@ -72,7 +72,7 @@ def _written(sql: str, count: int, audits: int, events: int, outside: int, *, ke
         if rows:
             parts.append(f"{name} AS (INSERT INTO events (created_at, {', '.join(columns)})"
                          f" SELECT {now}, each.* FROM {recorded(columns, rows)}{only_if})")
-    return f"WITH {', '.join(parts)} SELECT {'* FROM made' if sql else ''}"
+    return f"WITH {before and before + ', '}{', '.join(parts)} SELECT {'* FROM made' if sql else ''}"
 
 
 def _values(columns: dict[str, str], recorded: list[tuple[Any, ...]]) -> tuple[int, list[Any]]:
@@ -145,12 +145,13 @@ class Transaction:
             self._status = status
         return answer
 
-    async def last(self, sql: str, *args: object) -> Any:
+    async def last(self, sql: str, *args: object, before: str = "") -> Any:
         """The last change of a use-case, in one statement with all that was recorded: a round trip less. Its first row, or None.
 
-        `sql` changes rows and returns them. If it changes none, nothing is written: then refuse.
+        `sql` changes rows and returns them. If it returns none, nothing is written: then refuse. `before`: a WITH that `sql` stands
+        on; PostgreSQL wants what changes rows at the top of a statement, and `sql` is a part of one.
         """
-        written = await self._write(self.connection.fetchrow, sql, *args)
+        written = await self._write(self.connection.fetchrow, sql, *args, before=before)
         self._audit, self._events, self._outside, self._answer = [], [], [], None
         return written
 
@@ -167,14 +168,14 @@ class Transaction:
     def _kept_under(self) -> Idempotency | None:
         return self.ctx.idempotency if self._answer is not None else None
 
-    async def _write(self, run: Callable[..., Awaitable[Any]], sql: str, *args: object) -> Any:
+    async def _write(self, run: Callable[..., Awaitable[Any]], sql: str, *args: object, before: str = "") -> Any:
         actor, key = self.ctx.actor, self._kept_under
         audits, audit_values = _values(AUDIT, self._audit)
         events, event_values = _values(EVENT, self._events)
         outside, outside_values = _values(OUTSIDE, self._outside)
         kept = (key.principal, key.operation, key.key, key.body_hash, self._status, self._answer) if key else ()
         who = (actor.person_id, actor.organisation_id, str(actor.role or "person"), self.ctx.request_id) if audits else ()
-        statement = _written(sql, len(args), audits, events, outside, kept=bool(key))
+        statement = _written(sql, before, len(args), audits, events, outside, kept=bool(key))
         try:
             return await run(statement, *args, self.ctx.now, *kept, *who, *audit_values, *event_values, *outside_values)
         except asyncpg.UniqueViolationError as error:

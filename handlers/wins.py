@@ -7,7 +7,8 @@ from handlers.context import Context
 from handlers.draws import BLOCKED, DrawContradictionError
 from handlers.moves import move
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
-from handlers.reservations import SELECT, ReservationView, view_of
+from handlers.reservation_rules import ReservationView
+from handlers.reservations import SELECT, view_of
 from handlers.rounds import (
     LOCK,
     LOCK_PROGRAMME,

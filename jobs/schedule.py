@@ -15,6 +15,7 @@ from handlers import (
     dialogues,
     digests,
     draws,
+    first_come,
     help_requests,
     housekeeping,
     inbound,
@@ -52,14 +53,21 @@ class Entry:
     sweep: Sweep
 
 
-def schedule(settings: Settings) -> tuple[Entry, ...]:
-    """The table. `at_once`: what people wait for; the others by how much a delay matters."""
-    at_once, minute, hour = settings.sweep_seconds, 60.0, 3600.0
+def _of_rounds(at_once: float) -> tuple[Entry, ...]:
     return (
         Entry("rounds.open", at_once, rounds.open_due_rounds),
         Entry("rounds.close", at_once, draws.close_due_rounds),
         Entry("rounds.draw", at_once, draws.draw_due_rounds),
+        Entry("rounds.end", at_once, first_come.end_due_rounds),
         Entry("rounds.publicise", at_once, rounds.publicise_due_rounds),
+    )
+
+
+def schedule(settings: Settings) -> tuple[Entry, ...]:
+    """The table. `at_once`: what people wait for; the others by how much a delay matters."""
+    at_once, minute, hour = settings.sweep_seconds, 60.0, 3600.0
+    return (
+        *_of_rounds(at_once),
         Entry("wallet.expire", at_once, wallet.expire_due),
         Entry("orders.close_unpaid", at_once, payment.close_unpaid),
         Entry("orders.remind_unaccepted", minute, fulfilment.remind_unaccepted),

@@ -26,7 +26,7 @@ from handlers.file_types import MEGABYTE
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.outside import is_email
 from handlers.paging import PageView
-from handlers.refusals import NotFound
+from handlers.refusals import NotFound, StorageAway
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
 from models.consultants import ConsultantState
 
@@ -187,7 +187,8 @@ async def get_consultancy(ctx: Context, consultancy_id: int) -> consultants.Cons
 
 @api.post(
     "/consultancies/{consultancy_id}/photo", title="上传顾问照片", who=Who.SIGNED_IN, status=201, limit="upload",
-    body_max_bytes=3 * MEGABYTE, refusals=(ConsultantStateWrong, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles),
+    body_max_bytes=3 * MEGABYTE,
+    refusals=(ConsultantStateWrong, FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles, StorageAway),
 )
 async def upload_consultant_photo(ctx: Context, consultancy_id: int, upload: Upload) -> AttachmentView:
     """认证通过后公开；提交认证时在 photo_id 中填写其 id。"""

@@ -19,7 +19,7 @@ from handlers.draws import (
 )
 from handlers.paging import PageView
 from handlers.refusals import SecondPersonNeeded
-from handlers.rounds import RoundStateWrong
+from handlers.rounds import RoundStateWrong, RoundWithoutDraw
 from miniapp_api.routing import Api, Body, Download, Query, Who
 
 api = Api("draws", "可验证摇号")
@@ -41,7 +41,7 @@ class PublicValuesBody(Body):
 
 
 @api.put("/rounds/{round_id}/draw-secret", title="提交摇号随机数承诺", who=Who.DRAW_OFFICIALS,
-         refusals=(RoundStateWrong, DrawRoleTaken, SecondPersonNeeded))
+         refusals=(RoundStateWrong, RoundWithoutDraw, DrawRoleTaken, SecondPersonNeeded))
 async def put_draw_secret(ctx: Context, round_id: int, body: SecretBody) -> SecretView:
     return await draws.put_secret(ctx, round_id, body.secret)
 

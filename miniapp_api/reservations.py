@@ -9,9 +9,9 @@ from handlers.context import Context
 from handlers.paging import PageView
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile
-from handlers.reservations import (
+from handlers.reservation_rules import (
+    TO_RESERVE,
     AlreadyReserved,
-    EligibilityView,
     EnterpriseSuspended,
     NothingReserved,
     QualificationMissing,
@@ -20,14 +20,16 @@ from handlers.reservations import (
     RoundNotOpen,
     VoucherTypeCapped,
     VoucherTypeNotInRound,
+    VoucherTypeTaken,
 )
+from handlers.reservations import EligibilityView
 from handlers.wins import NothingToDecline
 from miniapp_api.routing import Api, Body, Query, Who
 
 api = Api("reservations", "预约服务券")
 RULES = (
     RoundNotOpen, NotCertified, EnterpriseSuspended, QualificationMissing, QualificationOutdated, VoucherTypeNotInRound,
-    VoucherTypeCapped,
+    VoucherTypeCapped, VoucherTypeTaken,
 )
 
 
@@ -41,8 +43,9 @@ async def explain_reservation(ctx: Context, round_id: int) -> EligibilityView:
 
 
 @api.post("/rounds/{round_id}/reservation", title="提交预约", who=Who.ENTERPRISE_ACTOR, status=201,
-          reads=reservations.TO_RESERVE, refusals=(*RULES, AlreadyReserved, ChangedMeanwhile))
+          reads=TO_RESERVE, refusals=(*RULES, AlreadyReserved, ChangedMeanwhile))
 async def reserve(ctx: Context, round_id: int, body: ReservationBody) -> ReservationView:
+    """先到先得的批次提交即中签，服务券立即到账，回执的 state 为 issued。"""
     return await reservations.reserve(ctx, round_id, body.voucher_type_id)
 
 

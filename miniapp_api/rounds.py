@@ -11,13 +11,11 @@ from handlers.draw_rules import ValueFormat, draw_source
 from handlers.paging import PageView
 from handlers.programmes import ProgrammeNotReady, ProgrammeStateWrong
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
+from handlers.round_plans import Plan, Quota, RoundPlanWrong
 from handlers.rounds import (
-    Plan,
     ProgrammeWithoutDraw,
     PublicityNotOver,
-    Quota,
     RoundNumberTaken,
-    RoundPlanWrong,
     RoundStateWrong,
     RoundView,
 )
@@ -43,16 +41,18 @@ class SourceBody(Body):
 
 
 class RoundBody(Body):
+    """先到先得的批次（项目政策 allocation 为 first_come）没有摇号、公示、公开数和候补。"""
+
     number: Annotated[str, StringConstraints(pattern="^[0-9]{1,12}$")]
     name: Annotated[str, Line, Field(max_length=100)]
     opens_at: Moment
     closes_at: Moment
-    draw_at: Moment
-    publicity_at: Moment
-    publicity_until: Moment
+    draw_at: Moment | None = None
+    publicity_at: Moment | None = None
+    publicity_until: Moment | None = None
     valid_until: Annotated[date, Field(ge=date(2020, 1, 1), lt=date(2100, 1, 1))]
     quotas: Annotated[list[QuotaBody], Field(min_length=1, max_length=50)]
-    randomness: Annotated[list[SourceBody], Field(min_length=1, max_length=5)]
+    randomness: Annotated[tuple[SourceBody, ...], Field(max_length=5)] = ()
     notes: Annotated[str, Field(max_length=5000)] = ""
 
     def plan(self) -> Plan:
@@ -90,7 +90,7 @@ async def draft_round(ctx: Context, programme_id: int, body: RoundBody) -> Round
 
 
 @api.put("/rounds/{round_id}", title="修改批次草稿", who=Who.PROGRAMME_MANAGER,
-         refusals=(ProgrammeNotReady, RoundStateWrong, RoundPlanWrong, RoundNumberTaken))
+         refusals=(ProgrammeNotReady, ProgrammeWithoutDraw, RoundStateWrong, RoundPlanWrong, RoundNumberTaken))
 async def replace_round(ctx: Context, round_id: int, body: RoundBody) -> RoundView:
     return await rounds.replace_draft(ctx, round_id, body.plan())
 

@@ -21,6 +21,13 @@ class RoundState(StrEnum):
     VOIDED = "voided"
 
 
+class Allocation(StrEnum):
+    """How a round gives out its vouchers."""
+
+    LOTTERY = "lottery"
+    FIRST_COME = "first_come"  # 先到先得: open -> final, without a draw
+
+
 R = RoundState
 ROUND_GRAPH = Graph("round", "rounds", RoundState, {
     (R.DRAFT, R.ANNOUNCED): "round.announced",
@@ -28,6 +35,7 @@ ROUND_GRAPH = Graph("round", "rounds", RoundState, {
     (R.ANNOUNCED, R.OPEN): "round.opened",
     (R.ANNOUNCED, R.VOIDED): "round.voided",
     (R.OPEN, R.CLOSED): "round.closed",
+    (R.OPEN, R.FINAL): "round.ended",
     (R.OPEN, R.VOIDED): "round.voided",
     (R.CLOSED, R.COMMITTED): "round.committed",
     (R.CLOSED, R.VOIDED): "round.voided",
@@ -41,10 +49,14 @@ ROUND_GRAPH = Graph("round", "rounds", RoundState, {
 
 
 class Round(Table):
-    """One reservation batch (批次). All instants UTC; `valid_until` is a date of Asia/Shanghai, inclusive (E22)."""
+    """One reservation batch (批次). All instants UTC; `valid_until` is a date of Asia/Shanghai, inclusive (E22).
+
+    First come, first served: nothing follows the close, so the draw and the publicity stand at `closes_at`.
+    """
 
     programme = reference("Programme")
     policy = reference("Policy")
+    allocation = chars(16, default=Allocation.LOTTERY.value, db_default=Allocation.LOTTERY.value)  # of the policy it was drafted under
     number = chars(16)  # R<number>-<ticket>: part of every ticket number, e.g. 202611
     name = chars(100)
     state = state(RoundState)
@@ -74,6 +86,11 @@ class Round(Table):
             CheckConstraint(check="confirmed_by_id IS DISTINCT FROM made_by_id", name="rounds_four_eyes"),
             CheckConstraint(check="finalised_by_id IS NULL OR finalised_by_id <> made_by_id", name="rounds_final_four_eyes"),
             CheckConstraint(check="(state = 'voided') = (void_reason IS NOT NULL)", name="rounds_voided_with_reason"),
+            CheckConstraint(
+                check="allocation = 'lottery' OR allocation = 'first_come' AND publicity_until = closes_at"
+                      " AND state NOT IN ('closed','committed','drawn','publicity')",
+                name="rounds_first_come_without_draw",
+            ),
         )
 
 
@@ -88,6 +105,26 @@ class RoundQuota(Table):
         unique_together = (("round_id", "voucher_type_id"),)
         indexes = (("voucher_type_id",),)
         constraints = (CheckConstraint(check="quota >= 0 AND alternates >= 0", name="round_quotas_not_negative"),)
+
+
+class RoundShare(Table):
+    """A part of a type's quota in a round of first come, first served: its places `first_place` to `first_place + size - 1`.
+
+    In parts, because one counter would be one hot row: who comes takes from a part that nobody holds. `is_open` is the round's door.
+    """
+
+    round = reference("Round")
+    voucher_type = reference("VoucherType")
+    first_place = fields.IntField()
+    size = fields.IntField()
+    remaining = fields.IntField()
+    is_open = fields.BooleanField()
+
+    class Meta:
+        table = "round_shares"
+        unique_together = (("round_id", "voucher_type_id", "first_place"),)
+        indexes = (("voucher_type_id",),)
+        constraints = (CheckConstraint(check="remaining >= 0 AND remaining <= size", name="round_shares_within_size"),)
 
 
 class ReservationState(StrEnum):
@@ -123,7 +160,7 @@ class Reservation(Table):
     voucher_type = reference("VoucherType")
     state = state(ReservationState)
     salt = fields.BinaryField()
-    rank = fields.IntField(null=True)      # place among the winners or the alternates of its type, from 1
+    rank = fields.IntField(null=True)      # place among the winners or the alternates of its type, or in its quota, from 1
     win_year = fields.SmallIntField(null=True)
     win_nth = fields.SmallIntField(null=True)  # the n-th win of this type in that year: UNIQUE keeps the yearly cap
     reserved_by = reference("Person")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,6 +139,14 @@ async def world(database: asyncpg.Connection, clock: Clock, settings: Settings) 
     )
     async with TestClient(TestServer(app)) as client:
         yield World(client, database, clock, settings, gateways)
+
+
+@pytest.fixture
+async def ruins(world: World, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[AsyncExitStack]:
+    """What a lost race leaves behind is swept away before constraints come back and the books are checked."""
+    async with AsyncExitStack() as stack:
+        yield stack
+        await empty(owner, tables)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from tests.world import Member, Programme, World
 
 SOURCE = "中国福利彩票双色球 第2026024期 开奖号码"
 TYPED, NORMALISED = "31 3 7 18 25 12 + 9", "03 07 12 18 25 31+09"
+WITHOUT_DRAW: dict[str, Any] = {"draw_at": None, "publicity_at": None, "publicity_until": None, "randomness": [], "alternates": 0}
 HOURS = {"opens_at": 1, "closes_at": 2, "draw_at": 4, "publicity_at": 5, "publicity_until": 29}
 
 
@@ -155,3 +156,16 @@ async def drawn(world: World, tickets: int = 4, **changes: Any) -> tuple[Lottery
     await lottery.type_values()
     await lottery.draw()
     return lottery, receipts
+
+
+async def giving(world: World, *, opened: bool = True, programme: Programme | None = None, **changes: Any) -> Lottery:
+    """A round of a programme that serves who comes first."""
+    programme = programme or await world.programme(allocation="first_come")
+    found = await announced(world, programme=programme, **WITHOUT_DRAW | changes)
+    if opened:
+        await found.open()
+    return found
+
+
+async def take(giving: Lottery, member: Member | None = None, key: str | None = None) -> tuple[int, Any]:
+    return await reserve(giving, member or await qualified(giving.world, giving.programme), giving.programme.audit, key)

@@ -6,7 +6,6 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ import pytest
 from handlers import attachments
 from handlers.file_types import MEGABYTE, SLOTS, display_name, sniff
 from models.accounts import Role
-from settings import Settings
-from storage import open_storage
 from tests.applications import PDF, applicant, file, picture, submitted_certification, upload
 from tests.shop import open_shop
 from tests.world import JINAN, Member, World
@@ -277,35 +274,3 @@ async def test_a_connection_that_breaks_leaves_only_what_the_sweep_finds(world: 
     world.clock.advance(hours=24)
     assert await world.sweep(attachments.purge_unfinished) == 1
     assert await world.value("SELECT state FROM attachments") == "deleted"
-
-
-async def pieces(*parts: bytes, fails: bool = False) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-    if fails:
-        raise ConnectionResetError
-
-
-def files_below(folder: Path) -> list[Path]:
-    return [one for one in folder.rglob("*") if one.is_file()]
-
-
-async def test_the_folder_keeps_whole_files_only(tmp_path: Path) -> None:
-    folder = open_storage(Settings(_env_file=None, var_dir=tmp_path))
-    parts = [bytes([number]) * MEGABYTE for number in range(12)]
-    await folder.put("2026/03/whole", pieces(*parts))
-    assert b"".join([chunk async for chunk in folder.get("2026/03/whole")]) == b"".join(parts)
-    with pytest.raises(ConnectionResetError):
-        await folder.put("2026/03/half", pieces(*parts, fails=True))
-    assert [one.name for one in files_below(tmp_path)] == ["whole"]
-    for _ in range(2):
-        await folder.delete("2026/03/whole")
-    with pytest.raises(FileNotFoundError):
-        await anext(folder.get("2026/03/whole"))
-    assert files_below(tmp_path) == []
-
-
-async def test_the_storage_url_may_name_a_folder(tmp_path: Path) -> None:
-    folder = open_storage(Settings(_env_file=None, storage_url=f"file://{tmp_path}/files"))
-    await folder.put("a", pieces(b"x"))
-    assert (tmp_path / "files" / "a").read_bytes() == b"x"

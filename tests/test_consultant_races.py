@@ -13,7 +13,7 @@ from models.accounts import OrganisationKind
 from tests.consulting import OTHER_PHONE, Consulting, open_consulting
 from tests.races import without
 from tests.referee import COMMIT, Contender, Referee
-from tests.test_races import UNGUARDED_MOVE, Race, referee, ruins, staged  # noqa: F401 - fixtures
+from tests.test_races import UNGUARDED_MOVE, Race, referee, staged  # noqa: F401 - a fixture
 from tests.world import Member, World
 
 ROUNDS, CONTROL_ROUNDS = 20, 3

@@ -10,10 +10,10 @@ from handlers import demands
 from tests.market import Market, open_market
 from tests.races import without
 from tests.referee import COMMIT, Contender, Referee, without_constraint
-from tests.test_races import CONTROL_ROUNDS, UNGUARDED_MOVE, Race, referee, ruins, staged
+from tests.test_races import CONTROL_ROUNDS, UNGUARDED_MOVE, Race, referee, staged
 from tests.world import Member, World
 
-__all__ = ["referee", "ruins"]  # fixtures
+__all__ = ["referee"]  # a fixture
 
 ROUNDS = 20  # 12 schedules, and an enterprise has twenty demands at a time
 UNLOCKED_RECEIVED = ("handlers.demands.rules.LOCK_RECEIVED", "FOR NO KEY UPDATE OF d", "")

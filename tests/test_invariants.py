@@ -11,7 +11,7 @@ from handlers.reviews import review_due
 from settings import ROOT
 from tests.applications import valid
 from tests.consulting import open_consulting
-from tests.lottery import drawn
+from tests.lottery import drawn, giving, take
 from tests.market import open_market
 from tests.shop import open_shop
 from tests.supermarket import open_supermarket
@@ -155,6 +155,8 @@ BREAKS = {
     "draws_keep_the_published_list": "UPDATE draw_lists SET lines = lines || '0'",
     "one_ticket_for_each_enterprise": "UPDATE reservations SET organisation_id = 1",
     "tickets_are_of_their_programme": "UPDATE rounds SET programme_id = programme_id + 1",
+    "first_come_places_add_up": "UPDATE round_shares SET remaining = 0",
+    "first_come_doors_follow_their_round": "UPDATE round_shares SET is_open = NOT is_open",
     "filings_approved_count_once": "UPDATE score_events SET revoked_at = happened_at WHERE subject = 'filing'",
     "filings_in_review_have_one_open_approval": "DELETE FROM approvals WHERE subject = 'filing' AND state = 'open'",
     "filings_count_after_their_flags_were_seen": "UPDATE filing_flags SET acknowledged_by_id = NULL",
@@ -269,6 +271,8 @@ async def eventful(world: World) -> None:
     lottery, _ = await drawn(world, cap=1)
     await lottery.publicise()
     await lottery.finalise()
+    giving_out = await giving(world, quota=2, number="202605")
+    assert (await take(giving_out))[0] == 201
     await contracted(world)
     await asked(world)
     await filed(world)

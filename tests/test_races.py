@@ -5,7 +5,6 @@ Money and tickets are protected in depth. A control takes off every layer that w
 
 import itertools
 import json
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -20,9 +19,9 @@ from handlers.context import Context
 from handlers.draw_rules import draw_source
 from handlers.orders import AGREEMENT_VERSION
 from handlers.refusals import Busy, Refusal
+from handlers.reservation_rules import AlreadyReserved, RoundNotOpen
 from models.accounts import Role
 from models.reviews import Grade
-from tests.conftest import empty
 from tests.races import without
 from tests.referee import COMMIT, Contender, Referee, without_constraint
 from tests.shop import Shop, open_shop
@@ -38,14 +37,6 @@ UNGUARDED_MOVE = ("handlers.moves.MOVE", " AND state = $2", " AND $2::text IS NO
 @pytest.fixture
 def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
     return Referee(world.owner, monkeypatch)
-
-
-@pytest.fixture
-async def ruins(world: World, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[AsyncExitStack]:
-    """What a lost race leaves behind is swept away before constraints come back and the books are checked."""
-    async with AsyncExitStack() as stack:
-        yield stack
-        await empty(owner, tables)
 
 
 class Race:
@@ -452,7 +443,7 @@ class DoubleReserve(LotteryRace):
         return [self.reserve(member, subject[0]) for member in subject[1:]]
 
     async def exact(self, subject: tuple[int, Member, Member], outcomes: list[Any]) -> None:
-        won = self.one_wins(outcomes, reservations.AlreadyReserved)
+        won = self.one_wins(outcomes, AlreadyReserved)
         tickets = await self.world.owner.fetch("SELECT reserved_by_id FROM reservations WHERE round_id = $1", subject[0])
         assert [row["reserved_by_id"] for row in tickets] == [subject[1:][won].person_id]
 
@@ -484,7 +475,7 @@ class ReserveAgainstClose(LotteryRace):
     async def exact(self, subject: int, outcomes: list[Any]) -> None:
         tickets, closed = outcomes[:2], outcomes[2]
         assert closed == 1
-        assert {type(ticket) for ticket in tickets} <= {dict, reservations.RoundNotOpen}
+        assert {type(ticket) for ticket in tickets} <= {dict, RoundNotOpen}
         let_in = sorted(ticket["ticket_no"] for ticket in tickets if isinstance(ticket, dict))
         assert await self.on_list(subject) == let_in
         assert await self.world.value("SELECT count(*) FROM reservations WHERE round_id = $1", subject) == len(let_in)

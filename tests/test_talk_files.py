@@ -9,6 +9,7 @@ from PIL import Image
 
 from bot.conversation import converse
 from handlers.inbound import release_expired
+from handlers.refusals import StorageAway
 from tests.chats import Chats
 from tests.fakes import MemoryStorage
 from tests.shop import Shop, open_shop
@@ -214,6 +215,20 @@ async def test_a_platform_that_is_away_is_asked_again(chats: Chats, platform: st
     await chats.work()
     assert "已收到文件" in (await chats.received(key))[before]
     assert await chats.world.value("SELECT count(*) FROM attachments WHERE state = 'stored'") == 1
+
+
+async def test_a_storage_that_is_away_is_waited_for(chats: Chats, monkeypatch: pytest.MonkeyPatch):
+    async def away(*_: object) -> None:
+        raise StorageAway
+
+    _, _, key = await selling(chats)
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryStorage, "put", away)
+        assert await send(chats, key, PDF, "报告.pdf") == []
+    chats.advance(seconds=1)
+    before = len(await chats.received(key))
+    await chats.work()
+    assert "已收到文件「报告.pdf」" in (await chats.received(key))[before]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -24,13 +24,14 @@ from handlers import (
 from handlers.accounts import signing_in
 from handlers.context import Context
 from handlers.draws import close_due_rounds, draw_due_rounds
+from handlers.first_come import end_due_rounds
 from handlers.refusals import Refusal
 from handlers.rounds import open_due_rounds, publicise_due_rounds
 from handlers.sessions import resolve
 from handlers.transactions import transaction
 from models.reviews import Grade
 from settings import Settings
-from tests.lottery import Lottery, announced
+from tests.lottery import Lottery, announced, giving
 from tests.market import Market, open_market
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
@@ -160,6 +161,11 @@ def of_round(column: str, hours: int) -> Arrange:
     return arrange
 
 
+async def ends(world: World, moment: datetime) -> datetime:
+    world.clock.set(moment.replace(microsecond=0) - timedelta(hours=2))
+    return datetime.fromisoformat((await giving(world, **LONG)).round["closes_at"])
+
+
 async def walk(lottery: Lottery, column: str) -> None:
     """Up to the state in which the timer of this column waits."""
     for before, steps in (
@@ -173,6 +179,7 @@ async def walk(lottery: Lottery, column: str) -> None:
 
 timer("rounds open", open_due_rounds)(of_round("opens_at", 1))
 timer("rounds close", close_due_rounds)(of_round("closes_at", 2))
+timer("rounds of first come, first served end", end_due_rounds)(ends)
 timer("results are published", publicise_due_rounds)(of_round("publicity_at", 5))
 timer("rounds are drawn", draw_due_rounds)(of_round("draw_at", 4))
 

@@ -5,8 +5,10 @@ from bot.conversation_help import examples
 from bot.talk import Reply
 from handlers import help_requests, rounds, todo
 from handlers.paging import Page
+from handlers.rounds import RoundView
 from handlers.wallet import SHANGHAI
 from handlers.working_days import is_working_day
+from models.reservations import Allocation
 
 SHOWN = 5
 OPENS, CLOSES = 9, 17  # the hotline's hours on working days, Asia/Shanghai
@@ -38,8 +40,12 @@ async def announcements(talk: Talk) -> list[Reply]:
     if not shown:
         return talk.tell("announcements.none")
     lines = [say("announcements.line", name=one["name"], state=ROUND_STATES[str(one["state"])], opens=day(one["opens_at"]),
-                 closes=day(one["closes_at"]), publicity=day(one["publicity_at"])) for one in shown]
+                 closes=day(one["closes_at"]), publicity=_publicity(one)) for one in shown]
     return talk.tell("announcements.some", lines="\n".join(lines))
+
+
+def _publicity(one: RoundView) -> str | None:
+    return day(one["publicity_at"]) if one["allocation"] == Allocation.LOTTERY else None
 
 
 @answers("todo")

@@ -10,8 +10,10 @@ from bot.wording import phrases, spelled, squeezed
 from handlers import reservations, rounds
 from handlers.eligibility import Verdict
 from handlers.paging import Page
-from handlers.reservations import EligibilityView, ReservationView, TypeChoiceView
+from handlers.reservation_rules import ReservationView
+from handlers.reservations import EligibilityView, TypeChoiceView
 from handlers.rounds import RoundView
+from models.reservations import Allocation
 
 SHOWN = 5
 
@@ -88,6 +90,8 @@ async def why(talk: Talk) -> list[Reply]:
 def _type_line(talk: Talk, choice: TypeChoiceView) -> str:
     if choice["enabled"]:
         return say("why.type_may", name=choice["name"], wins=_wins(choice))
+    if choice["left"] == 0:
+        return say("why.type_taken_up", name=choice["name"])
     return say("why.type_may_not", name=choice["name"], wins=_wins(choice), tooltip=choice["tooltip"], year=talk.today.year + 1)
 
 
@@ -101,15 +105,21 @@ async def reserve(talk: Talk) -> list[Reply]:
         return chosen
     view = await reservations.explain(talk.ctx, chosen["id"])
     if view["reservation_id"] is not None and not talk.confirmed:
+        if chosen["allocation"] == Allocation.FIRST_COME:
+            return talk.tell("reserve.already_taken", name=chosen["name"], buttons=(talk.button("我的券包"),))
         return talk.tell("reserve.already", name=chosen["name"], buttons=(talk.button("改约", "更改预约"), talk.button("撤回预约")))
     if view["verdict"] is not Verdict.PASS and not talk.confirmed:
         return talk.tell("reserve.may_not", name=chosen["name"], lines="\n".join(_broken(view)))
     kind = _type(talk, view)
     if isinstance(kind, list):
         return kind
+    first_come = chosen["allocation"] == Allocation.FIRST_COME
     if not talk.confirmed:
-        return talk.confirm(_window("reserve.confirm", chosen, kind))
+        return talk.confirm(_window("reserve.confirm_take" if first_come else "reserve.confirm", chosen, kind))
     made = await talk.once(reservations.reserve, chosen["id"], kind["voucher_type_id"])
+    if first_come:
+        return talk.tell("reserve.taken", **_receipt(made), face=yuan(kind["face_fen"]), until=day(chosen["valid_until"]),
+                         page="pages/wallet/index")
     return talk.tell("reserve.done", **_receipt(made), page=f"pages/reservations/show?id={made['id']}")
 
 
@@ -154,17 +164,19 @@ def _type(talk: Talk, view: EligibilityView) -> TypeChoiceView | list[Reply]:
             talk.known["voucher"] = kind["name"]
             return kind
         talk.known.pop("voucher", None)
+        if kind["left"] == 0:
+            return talk.tell("reserve.taken_up", name=kind["name"])
         return talk.tell("reserve.capped", name=kind["name"], wins=_wins(kind), tooltip=kind["tooltip"], year=talk.today.year + 1)
     talk.known.pop("voucher", None)
     offered = [kind["name"] for kind in found or view["voucher_types"] if kind["enabled"]]
     if not offered:
-        return talk.tell("reserve.all_capped")
+        return talk.tell("reserve.all_capped" if view["voucher_types"][0]["left"] is None else "reserve.none_left")
     return talk.ask("voucher", say("reserve.which_type"), *offered)
 
 
 def _window(key: str, chosen: RoundView, kind: TypeChoiceView) -> str:
     quota = next((each["quota"] for each in chosen["quotas"] if each["voucher_type_id"] == kind["voucher_type_id"]), None)
-    return say(key, round=chosen["name"], name=kind["name"], face=yuan(kind["face_fen"]), opens=day(chosen["opens_at"]),
+    return say(key, left=kind["left"], round=chosen["name"], name=kind["name"], face=yuan(kind["face_fen"]), opens=day(chosen["opens_at"]),
                closes=day(chosen["closes_at"]), quota=quota, wins=_wins(kind))
 
 
@@ -199,6 +211,8 @@ async def draw_result(talk: Talk) -> list[Reply]:
         return talk.tell("draw_result.none", ticket=ticket or "", buttons=(talk.button("预约记录"),))
     one = found[0]
     facts: dict[str, Any] = {"ticket": one["ticket_no"], "round": one["round"], "name": one["voucher_type"]}
+    if one["allocation"] == Allocation.FIRST_COME:
+        return talk.tell("draw_result.without", **facts, state=one["state_title"], page=f"pages/reservations/show?id={one['id']}")
     if one["state"] in {"reserved", "awaiting"}:
         return talk.tell("draw_result.waiting", **facts, publicity=day(one["publicity_at"]), left=_left(talk.ctx.now, one["publicity_at"]),
                          page=f"pages/reservations/show?id={one['id']}")

@@ -16,7 +16,7 @@ from handlers.wallet.choosing import (
     find_lots,
     lock_lots,
 )
-from handlers.wallet.lots import awarded_on, expire_due, issue_grant, issue_round
+from handlers.wallet.lots import ISSUE_TICKET, awarded_on, expire_due, issue_grant, issue_round
 from handlers.wallet.moving import commit, hold, release, reverse, spend
 from handlers.wallet.views import (
     BalanceView,
@@ -30,8 +30,8 @@ from handlers.wallet.views import (
 )
 
 __all__ = [
-    "SHANGHAI", "BalanceView", "BillView", "Direction", "DirectionView", "LotNotUsable", "LotView", "NotEnoughVouchers", "Spend",
-    "SpendView", "WalletTab", "awarded_on", "check_picks", "choose_lots", "commit", "expire_due", "find_lots",
+    "ISSUE_TICKET", "SHANGHAI", "BalanceView", "BillView", "Direction", "DirectionView", "LotNotUsable", "LotView",
+    "NotEnoughVouchers", "Spend", "SpendView", "WalletTab", "awarded_on", "check_picks", "choose_lots", "commit", "expire_due", "find_lots",
     "first_unusable_instant", "hold", "issue_grant", "issue_round", "list_balances", "list_bills", "list_lots", "lock_lots",
     "release", "reverse", "shanghai_date", "spend",
 ]

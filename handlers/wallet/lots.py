@@ -33,6 +33,18 @@ async def issue_round(ctx: Context, tx: Transaction, round_: Any) -> int:
     return issued
 
 
+# Parts of a statement that has made a `ticket`: $8 now, $11 programme, $12 face in fen, $13 today, $14 last day, $15 its end.
+ISSUE_TICKET = """
+lot AS (
+  INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
+                    expired_fen, valid_from, valid_until, expires_at, created_at)
+  SELECT $11, voucher_type_id, organisation_id, id, $12, $12, 0, 0, 0, $13, $14, $15, $8 FROM ticket RETURNING id, organisation_id
+), entered AS (
+  INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
+  SELECT $11, id, organisation_id, 'issue', 'budget', 'available', $12, $8 FROM lot
+)
+"""
+
 ISSUE_GRANT = """
 WITH made AS (
   INSERT INTO lots (programme_id, voucher_type_id, organisation_id, grant_id, face_fen, available_fen, held_fen, spent_fen,

@@ -11,14 +11,14 @@ from handlers.accounts.consents import ConsentNeeded, ConsentOutdated
 from handlers.applications import FormIncomplete
 from handlers.attachments import FileBroken, FileEmpty, FileTooLarge, FileTypeRefused, TooManyFiles
 from handlers.consultants import CodeWrong, PhoneMalformed
-from handlers.refusals import NotFound
+from handlers.refusals import NotFound, StorageAway
 from miniapp_api.pages.frame import Frame, Visit, titles
 from models.categories import CATEGORIES
 from models.consultants import ConsultantState, InvitationState
 
 LINK = "{token:[^/]{1,128}}"
 PHOTO = f"files.{consultants.PHOTO_SLOT}"
-PHOTO_REFUSALS = (FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles)
+PHOTO_REFUSALS = (FileTypeRefused, FileTooLarge, FileEmpty, FileBroken, TooManyFiles, StorageAway)
 CELL_RULE = re.compile(r"^\|[-| ]+\|$")
 
 

@@ -7,7 +7,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 class Migration(migrations.Migration):
-    dependencies = [('models', '0002_database_rules')]
+    dependencies = [('models', '0003_first_come')]
 
     initial = False
 
