@@ -275,6 +275,7 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",
     ("text_hidden", "demand"): DEMAND,
+    ("application_received", "help_request"): "pages/todo/index",
 }
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.

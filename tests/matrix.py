@@ -163,6 +163,7 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     await _reviews(world, shop, callers, found)
     await _appeal(world, member, found)
     await _demand(world, shop, found)
+    await _help_request(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     await _supermarket(world, shop, member, found)
@@ -208,6 +209,16 @@ async def _appeal(world: World, member: dict[str, Member], found: Things) -> Non
     status, body = await world.post("/appeals", appealed, by=me)
     assert status == 201, body
     found.add("appeal", {f"stranger_{role}" for role in STAFF}, appeal_id=body["id"])
+
+
+async def _help_request(world: World, shop: Shop, found: Things) -> None:
+    """Of the buyer, in the division of this scene's administrator."""
+    request = await world.value(
+        "INSERT INTO help_requests (person_id, organisation_id, region_code, asked_at, due_at)"
+        " SELECT $1, id, region_code, $3, $3 FROM organisations WHERE id = $2 RETURNING id",
+        shop.buyer.person_id, shop.buyer.organisation_id, world.clock.now(),
+    )
+    found.add("help request", {"admin"}, request_id=request)
 
 
 async def _demand(world: World, shop: Shop, found: Things) -> None:
@@ -310,6 +321,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/demands/\{demand_id\}", ("posted demand",)),
     (r"/payout-batches/\{batch_id\}", ("payout batch",)),
     (r"/approvals/\{approval_id\}", ("approval",)),
+    (r"/help-requests/\{request_id\}", ("help request",)),
     (r"/attachments/\{attachment_id\}", ("attachment", "submitted attachment")),
     (r"/pictures/\{picture_id\}", ("private picture",)),
     (r"/institution/products/\{product_id\}", ("own product",)),
