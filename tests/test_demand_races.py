@@ -1,6 +1,5 @@
 """Races for demands: exact in every round, and lost as soon as their protection is taken away (see tests/test_races.py)."""
 
-import itertools
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
@@ -17,14 +16,10 @@ from handlers.refusals import Busy
 from handlers.transactions import transaction
 from models.demands import DemandTarget
 from tests.market import CONTACT, DEMAND, Market, open_market
-from tests.races import without
-from tests.referee import COMMIT, Contender, Referee, without_constraint
-from tests.test_races import CONTROL_ROUNDS, UNGUARDED_MOVE, Race, referee, staged
+from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection, staged
+from tests.referee import Contender, Referee
 from tests.world import Member, World
 
-__all__ = ["referee"]  # a fixture
-
-ROUNDS = 20  # 12 schedules, and an enterprise has twenty demands at a time
 UNLOCKED_RECEIVED = ("handlers.demands.rules.LOCK_RECEIVED", "FOR NO KEY UPDATE OF d", "")
 TAKING = "handlers.demands.answering.lock_received"
 
@@ -258,31 +253,14 @@ RACES: dict[str, type[DemandRace]] = {
 
 @pytest.mark.parametrize("name", [*RACES, *VERDICTS])
 async def test_the_race_is_exact_in_every_round(world: World, referee: Referee, name: str) -> None:
-    race = await staged((RACES | VERDICTS)[name], world, referee)
-    schedules = list(itertools.product((race.reads, (COMMIT,), ()), (1, -1), (False, True)))
-    for number in range(ROUNDS):
-        hold, direction, in_turn = schedules[number % len(schedules)]
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject)[::direction], hold=hold, in_turn=in_turn)
-        await race.exact(subject, outcomes[::direction])
+    await exact_in_every_round((RACES | VERDICTS)[name], world, referee)
 
 
 @pytest.mark.parametrize("name", RACES)
 async def test_without_its_protection_the_race_is_lost_in_every_round(
-    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str,
+    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    kind = RACES[name]
-    for dotted, old, new in kind.off:
-        without(monkeypatch, dotted, old, new)
-    for table, constraint in kind.constraints:
-        await ruins.enter_async_context(without_constraint(world.owner, table, constraint))
-    race = await staged(kind, world, referee)
-    for _ in range(CONTROL_ROUNDS):
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject), hold=kind.reads, in_turn=True)
-        await race.bug(subject, outcomes)
-        with pytest.raises(AssertionError):
-            await race.exact(subject, outcomes)
+    await lost_without_protection(RACES[name], world, referee, ruins, monkeypatch)
 
 
 @pytest.mark.parametrize("name", VERDICTS)

@@ -1,11 +1,9 @@
 """A filing counts once, and an order is filed once, whoever decides or files at the same moment; each race has its control."""
 
-import itertools
 from contextlib import AsyncExitStack
 from datetime import date
 from typing import Any, ClassVar
 
-import asyncpg
 import pytest
 
 from handlers import approvals, filings
@@ -13,15 +11,11 @@ from handlers.approvals import AlreadyDecided, Decision, DecisionIncomplete
 from handlers.filings import OrderFiled, TransactionForm
 from models.accounts import Role
 from tests.applications import valid
-from tests.conftest import empty
-from tests.races import without
-from tests.referee import COMMIT, Contender, Referee, without_constraint
+from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection
+from tests.referee import COMMIT, Contender, Referee
 from tests.shop import Shop, open_shop
 from tests.supermarket import evidence
-from tests.test_races import UNGUARDED_MOVE, Race
 from tests.world import Member, World
-
-ROUNDS, CONTROL_ROUNDS = 20, 3
 
 
 def form(**changes: Any) -> TransactionForm:
@@ -160,48 +154,18 @@ class ObjectedWhileApproved(Race):
         assert await self.found(subject) == ("approved", 1, "open", 0, 1)
 
 
-async def staged(kind: type[Race], world: World, referee: Referee) -> Race:
-    race = kind(world)
-    for point in kind.reads:
-        if point != COMMIT:
-            referee.hold_after(point)
-    await race.stage()
-    return race
-
-
 RACES: dict[str, type[Race]] = {
     "filing approved twice": ApprovedTwice, "order filed twice": FiledTwice, "filing objected to while approved": ObjectedWhileApproved,
 }
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_the_race_is_exact_in_every_round(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    referee = Referee(world.owner, monkeypatch)
-    race = await staged(RACES[name], world, referee)
-    schedules = list(itertools.product((race.reads, (COMMIT,), ()), (1, -1), (False, True)))
-    for number in range(ROUNDS):
-        hold, direction, in_turn = schedules[number % len(schedules)]
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject)[::direction], hold=hold, in_turn=in_turn)
-        await race.exact(subject, outcomes[::direction])
+async def test_the_race_is_exact_in_every_round(world: World, referee: Referee, name: str) -> None:
+    await exact_in_every_round(RACES[name], world, referee)
 
 
 @pytest.mark.parametrize("name", RACES)
 async def test_without_its_protection_the_race_is_lost_in_every_round(
-    world: World, monkeypatch: pytest.MonkeyPatch, owner: asyncpg.Connection, tables: list[str], name: str
+    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    kind = RACES[name]
-    for dotted, old, new in kind.off:
-        without(monkeypatch, dotted, old, new)
-    async with AsyncExitStack() as ruins:  # what a lost race leaves is swept away before the constraints come back
-        for table, constraint in kind.constraints:
-            await ruins.enter_async_context(without_constraint(world.owner, table, constraint))
-        ruins.push_async_callback(empty, owner, tables)
-        referee = Referee(world.owner, monkeypatch)
-        race = await staged(kind, world, referee)
-        for _ in range(CONTROL_ROUNDS):
-            subject = await race.subject()
-            outcomes = await referee.race(*race.contenders(subject), hold=kind.reads, in_turn=True)
-            await race.bug(subject, outcomes)
-            with pytest.raises(AssertionError):
-                await race.exact(subject, outcomes)
+    await lost_without_protection(RACES[name], world, referee, ruins, monkeypatch)
