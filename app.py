@@ -85,6 +85,7 @@ async def outside(settings: Settings) -> AsyncIterator[tuple["Gateways", "Ports"
         yield gateways, Ports(
             logins=gateways.logins, senders=gateways.senders, storage=open_storage(settings), codes=gateways.codes,
             recallers=gateways.recallers, content_check=gateways.content_check, scenes=gateways.scenes,
+            cards=gateways.cards,
         )
 
 

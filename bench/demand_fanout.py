@@ -48,9 +48,9 @@ CHANGED = "demands, demand_responses, events, notices, deliveries, audit_entries
 FLOOR = f"""
 WITH asked AS (
   INSERT INTO demands (enterprise_id, target, title, text, category, region_code, contact_name, contact_phone, state, version,
-                       posted_by_id, posted_at, updated_at, expires_at)
+                       posted_by_id, posted_at, updated_at, released_at, expires_at)
   VALUES ({ENTERPRISE}, 'open', '年度财务审计', '请报价', '{CATEGORY}', '{REGION}', $1::bytea, $1::bytea, 'open', 1,
-          {ENTERPRISE}, $2::timestamptz, $2::timestamptz,
+          {ENTERPRISE}, $2::timestamptz, $2::timestamptz, $2::timestamptz,
           $2::timestamptz + interval '30 days') RETURNING id
 ), told AS (
   INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at)

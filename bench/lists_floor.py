@@ -22,8 +22,8 @@ MINE = f"(SELECT organisation_id FROM ({ME}) me)"
 ROLE = f"(SELECT role FROM ({ME}) me)"
 _ORDERS = f"""
 SELECT o.id, o.number, o.state, o.close_reason, e.name AS enterprise, i.name AS institution, o.institution_id, o.product_id,
-  o.product_name, o.category, o.content, o.list_price_fen, o.order_fen, o.max_voucher_fen, o.voucher_fen, o.returned_fen,
-  o.order_fen - o.voucher_fen AS offline_fen, o.message, o.remark, o.rework_count, o.disputed_at IS NOT NULL AS in_dispute,
+  o.product_name, o.category, o.content, o.list_price_fen, o.offered_fen, o.order_fen, o.max_voucher_fen, o.voucher_fen,
+  o.returned_fen, o.order_fen - o.voucher_fen AS offline_fen, o.message, o.remark, o.rework_count, o.disputed_at IS NOT NULL AS in_dispute,
   o.frozen_at IS NOT NULL AS is_frozen, o.reviewed_at IS NOT NULL AS reviewed, o.placed_at, o.paid_at, o.accepted_at, o.delivered_at,
   o.completed_at, o.closed_at, o.due_at, c.state AS redemption
 FROM orders o JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id

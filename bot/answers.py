@@ -61,7 +61,7 @@ def _card(settings: Settings, open_id: str, route: dict[str, Any], reply: Reply)
     key = reply.card_key or f"once.{route['message_id']}"
     return {
         "kind": "card", "card_key": key[:TRACK_CHARACTERS_MAX], "track_id": track_id(key, open_id), "is_for_all": not reply.buttons,
-        "is_tap": route.get("said") == "card",
+        "is_over": reply.is_over, "is_tap": route.get("said") == "card",
         "title": reply.title or "企服券", "text": reply.text,
         "url": (go_url(settings.public_url, reply.page) if reply.page else None) or "",
         "buttons": [{"title": each.title, "action": each.action} for each in reply.buttons],

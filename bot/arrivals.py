@@ -23,6 +23,7 @@ EVENTS = frozenset({
     "subscribe_msg_sent_event", "user_enter_tempsession", "user_authorization_revoke",
 })
 ACTION_CHARACTERS_MAX, VALUES_MAX = 512, 20
+FILE_CODE_CHARACTERS_MAX, FILE_NAME_CHARACTERS_MAX = 1_000, 200
 
 
 def of_wechat(platform: Platform, app_id: str, fields: dict[str, Any], now: datetime) -> Arrived | None:
@@ -44,7 +45,14 @@ def of_wechat(platform: Platform, app_id: str, fields: dict[str, Any], now: date
         text, said = word(fields, "Content") if kind == "text" else word(fields, "Recognition"), Said.TEXT
         message_id = word(fields, "MsgId")
         key = f"message|{message_id}" if message_id.strip("0") else f"{_event_key(open_id, kind, fields)}|{text}"
+        if kind == "image" and (media_id := word(fields, "MediaId")):
+            return _saying(platform, app_id, open_id, key, said=Said.FILE, text="", at=at, file=_file(media_id, ""))
     return _saying(platform, app_id, open_id, key, said=said, text=text, at=at)
+
+
+def _file(code: str, name: str) -> dict[str, str]:
+    """What fetches a file, and what it is called; a picture has no name."""
+    return {"code": code[:FILE_CODE_CHARACTERS_MAX], "name": _clean(name)[:FILE_NAME_CHARACTERS_MAX]}
 
 
 def _event_key(open_id: str, event: str, fields: dict[str, Any]) -> str:
@@ -97,12 +105,22 @@ def of_robot(app_id: str, fields: dict[str, Any], now: datetime) -> Arrived:
         raise OutsiderError
     if not STAFF_ID.fullmatch(staff_id):
         raise MalformedPushError
+    file = _robot_file(fields)
     return _saying(
-        Platform.DINGTALK, app_id, staff_id, f"message|{message_id}", said=Said.TEXT, text=_robot_text(fields).strip(),
-        at=_second(word(fields, "createAt"), now, 0.001), in_group=word(fields, "conversationType") != "1",
+        Platform.DINGTALK, app_id, staff_id, f"message|{message_id}", said=Said.FILE if file else Said.TEXT,
+        text=_robot_text(fields).strip(), at=_second(word(fields, "createAt"), now, 0.001), **({"file": file} if file else {}),
+        in_group=word(fields, "conversationType") != "1",
         session_webhook=word(fields, "sessionWebhook")[:1_000],
         session_until=_until(word(fields, "sessionWebhookExpiredTime")),
     )
+
+
+def _robot_file(fields: dict[str, Any]) -> dict[str, str] | None:
+    content = fields.get("content")
+    if word(fields, "msgtype") not in {"picture", "file"} or not isinstance(content, dict):
+        return None
+    code = word(content, "downloadCode")
+    return _file(code, word(content, "fileName")) if code else None
 
 
 def _robot_text(fields: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from bot.channels import Channels
 from bot.deep_links import DeepLinks
 from bot.dingtalk_stream import Stream
 from bot.events import Events
+from bot.files import Files
 from bot.gateways import Gateways
 from bot.inbound import Inbound
 from bot.menus import Tagger
@@ -39,4 +40,5 @@ def works(
 def make_worker(settings: Settings, clock: Clock, ports: Ports, gateways: Gateways, converse: Converse) -> Worker:
     binding = BindingTalk(gateways.oa, settings.wechat_appid)
     channels = Channels(settings, gateways.oa, gateways.wechat, gateways.dingtalk_api)
-    return Worker(settings, clock, ports, channels, Events(binding), binding, Tagger(gateways.oa), converse)
+    files = Files(gateways.oa, gateways.wechat, gateways.dingtalk_api, settings.dingtalk_robot_code)
+    return Worker(settings, clock, ports, channels, Events(binding), binding, files, Tagger(gateways.oa), converse)

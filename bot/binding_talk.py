@@ -34,39 +34,37 @@ class BindingTalk:
     def __init__(self, oa: WeChat, mini_program_appid: str) -> None:
         self._oa, self._appid = oa, mini_program_appid
 
-    async def answer(self, ctx: Context, saying: Saying, speaker: Speaker | None) -> list[Reply] | None:
+    async def look_up(self, saying: Saying, speaker: Speaker | None) -> str | None:
+        """Ask WeChat who this is, where it may know. Outside of any transaction."""
+        if speaker is not None or saying.platform is not Platform.WECHAT_OA or _code(saying, speaker):
+            return None
+        return await self.union_id(saying.open_id)
+
+    async def answer(self, ctx: Context, saying: Saying, speaker: Speaker | None, union_id: str | None) -> list[Reply] | None:
         """None: it is not about the binding. Somebody whom WeChat knows from our mini-program is bound on the way."""
-        text = unicodedata.normalize("NFKC", saying.text).strip()
-        if saying.kind is Said.TEXT and speaker is not None and text in UNBIND:
+        if saying.kind is Said.TEXT and speaker is not None and _plain(saying) in UNBIND:
             await bindings.unbind(ctx, speaker.identity_id)
             return [UNBOUND]
-        code = CODE.fullmatch(text) if saying.kind is Said.TEXT else None
-        if code is not None and (speaker is None or text.startswith("绑定")):
-            return [await self._said_code(ctx, saying, code[1])]
-        if speaker is None and saying.platform is Platform.WECHAT_OA:
-            await self.recognise(ctx, saying.app_id, saying.open_id)
+        user = PlatformUser(saying.app_id, saying.open_id, union_id)
+        if code := _code(saying, speaker):
+            return [await _told(bindings.bind_by_code(ctx, saying.platform, user, code))]
+        await self.recognise(ctx, user)
         return None
 
-    async def _said_code(self, ctx: Context, saying: Saying, code: str) -> Reply:
-        user = PlatformUser(saying.app_id, saying.open_id, None)
-        return await _told(bindings.bind_by_code(ctx, saying.platform, user, code))
-
-    async def scanned(self, ctx: Context, app_id: str, open_id: str, scene: str) -> Reply:
+    async def scanned(self, ctx: Context, user: PlatformUser, scene: str) -> Reply:
         """A QR code of ours was scanned by this follower."""
-        user = PlatformUser(app_id, open_id, await self._union_id(open_id))
         return await _told(bindings.bind_by_scene(ctx, Platform.WECHAT_OA, user, scene))
 
-    async def recognise(self, ctx: Context, app_id: str, open_id: str) -> BoundTo | None:
+    async def recognise(self, ctx: Context, user: PlatformUser) -> BoundTo | None:
         """Bind a follower who is, by the union id, a user of the mini-program of the same open-platform account."""
-        union_id = await self._union_id(open_id)
-        if union_id is None:
+        if user.union_id is None:
             return None
         try:
-            return await bindings.bind_by_union(ctx, PlatformUser(app_id, open_id, union_id), self._appid)
+            return await bindings.bind_by_union(ctx, user, self._appid)
         except bindings.BoundToAnother:
             return None
 
-    async def _union_id(self, open_id: str) -> str | None:
+    async def union_id(self, open_id: str) -> str | None:
         """There is one only if the account is bound to an open platform; without an answer there are the other ways."""
         try:
             found = await self._oa.user.get(open_id)
@@ -75,6 +73,17 @@ class BindingTalk:
             return None
         union_id = found.get("unionid") if isinstance(found, dict) else None
         return union_id if isinstance(union_id, str) and 0 < len(union_id) <= 128 else None
+
+
+def _plain(saying: Saying) -> str:
+    return unicodedata.normalize("NFKC", saying.text).strip()
+
+
+def _code(saying: Saying, speaker: Speaker | None) -> str | None:
+    """Six letters are a code of whoever is not bound; from others only after 绑定."""
+    text = _plain(saying)
+    code = CODE.fullmatch(text) if saying.kind is Said.TEXT else None
+    return code[1] if code is not None and (speaker is None or text.startswith("绑定")) else None
 
 
 async def _told(binding: Awaitable[BoundTo]) -> Reply:

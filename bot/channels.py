@@ -6,8 +6,9 @@ from typing import Any
 import structlog
 
 from bot.answers import Part, as_text
+from bot.cards import CARD_GONE, card_data
 from bot.dingtalk_api import DingTalkApi, is_session
-from bot.transport import PlatformError, to_json
+from bot.transport import PlatformError
 from bot.wechat import WeChat
 from handlers import bot_cards, talk_windows
 from handlers.context import Context
@@ -18,7 +19,6 @@ from settings import Settings
 log = structlog.get_logger(__name__)
 
 WINDOW_OVER = frozenset({45015, 45047})  # more than 48 hours ago; the count is used up
-CARD_GONE = frozenset({"param.cardNotExist"})
 Kept = Callable[[list[Part]], Awaitable[bool]]
 
 
@@ -85,23 +85,27 @@ class Channels:
     # --- cards --------------------------------------------------------------------------------------------------------
 
     async def _card(self, ctx: Context, taken: Taken, part: Part) -> None:
-        data = card_data(part)
-        holders = await bot_cards.holders(taken.app_id, part["card_key"])
+        data = card_data(part["title"], part["text"], part["url"], part["buttons"])
+        key, is_over = part["card_key"], part["is_over"]
+        holders = await bot_cards.holders(taken.app_id, key)
         mine = next((card for card in holders if card.open_id == taken.open_id), None)
         if part["is_for_all"]:
             for card in holders:
-                if card != mine:
-                    await self._update_other(card, data)
+                if card != mine and await self._update_other(card, data) and is_over:
+                    await bot_cards.note_shown(ctx, taken.app_id, key, card, is_over=True)
+        # Before it is there: a card that nobody remembers would keep its buttons for ever.
+        shown = mine or bot_cards.Card(taken.open_id, part["track_id"])
+        await bot_cards.note_shown(ctx, taken.app_id, key, shown, is_over=False)
         if mine is not None and await self._update(mine, data):
             if not part["is_tap"]:
                 await self._dingtalk.redeliver_card(mine.track_id, mine.open_id)
         else:
-            mine = bot_cards.Card(taken.open_id, part["track_id"])
             await self._dingtalk.deliver_card(
-                mine.track_id, self._settings.dingtalk_card_template_id, mine.open_id, data,
+                shown.track_id, self._settings.dingtalk_card_template_id, shown.open_id, data,
                 via_stream=self._settings.dingtalk_mode == "stream",
             )
-        await bot_cards.note_delivered(ctx, taken.app_id, part["card_key"], mine)
+        if is_over:
+            await bot_cards.note_shown(ctx, taken.app_id, key, shown, is_over=True)
 
     async def _update(self, card: bot_cards.Card, data: dict[str, str]) -> bool:
         """False if the platform has forgotten the card: then it is made anew."""
@@ -113,23 +117,10 @@ class Channels:
             raise
         return True
 
-    async def _update_other(self, card: bot_cards.Card, data: dict[str, str]) -> None:
-        """One card that cannot be reached must not keep the others from being brought up to date."""
+    async def _update_other(self, card: bot_cards.Card, data: dict[str, str]) -> bool:
+        """One card that cannot be reached must not keep the others from being brought up to date: the sweep tries again."""
         try:
-            await self._update(card, data)
+            return await self._update(card, data)
         except PlatformError as error:
-            if error.retryable:
-                raise
             log.warning("card_not_updated", code=error.code, message=error.message)
-
-
-def card_data(part: Part) -> dict[str, str]:
-    """The variables of the card template: strings only, lists as JSON. Without buttons the matter is settled."""
-    return {
-        "title": part["title"], "text": part["text"], "url": part["url"], "buttons": to_json_list(part["buttons"]),
-        "state": "open" if part["buttons"] else "settled",
-    }
-
-
-def to_json_list(buttons: list[dict[str, str]]) -> str:
-    return "[" + ",".join(to_json(button).decode() for button in buttons) + "]"
+            return False

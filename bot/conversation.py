@@ -12,7 +12,7 @@ from bot.slots import holds_secret, tokens
 from bot.talk import Button, Reply, Said, Saying
 from bot.topics import approving
 from bot.wording import phrases, spelled, squeezed
-from handlers import dialogues
+from handlers import dialogues, help_requests
 from handlers.context import Context
 from handlers.dialogues import Dialogue
 from handlers.refusals import Kind, Refusal
@@ -46,6 +46,8 @@ async def converse(ctx: Context, saying: Saying) -> list[Reply]:
 
 
 def _typed(saying: Saying) -> list[str]:
+    if saying.kind is Said.FILE:  # a number and a name
+        return []
     return [*([saying.text] if saying.kind is Said.TEXT else []), *saying.values.values()]
 
 
@@ -72,11 +74,34 @@ async def _card(ctx: Context, saying: Saying) -> list[Reply]:
     return [Reply(say("general.stale"), private=True)]
 
 
+async def _file(ctx: Context, saying: Saying) -> list[Reply]:
+    """A file is a result of a service: of the order that is being finished, or of one that is asked for."""
+    intent, dialogue = intents()["finish"], await dialogues.find_dialogue(ctx)
+    if dialogue is not None and not _alive(dialogue, saying):
+        dialogue = None
+    if dialogue is not None and dialogue.intent == intent.name:
+        talk, left = _talk(ctx, saying, intent, dialogue), None
+    else:
+        talk, left = Talk(ctx, saying, intent), dialogue
+        dialogue = None
+    if not saying.values:  # in a group nothing is fetched
+        return await _run(talk, None)
+    talk.known["attachment_id"] = int(saying.values["attachment_id"])
+    talk.private["file"] = saying.values["name"]
+    if left is not None:
+        await dialogues.finish_dialogue(ctx, saying.message_id)
+    replies = await _run(talk, dialogue)
+    return replies if left is None else [*replies, Reply(say("general.left", title=intents()[left.intent].title))]
+
+
 async def _text(ctx: Context, saying: Saying) -> list[Reply]:
     dialogue = await dialogues.find_dialogue(ctx)
-    if dialogue is not None and _alive(dialogue, saying):
-        return await _in_dialogue(ctx, saying, dialogue)
-    return await _anew(ctx, saying)
+    if dialogue is None or not _alive(dialogue, saying):
+        await help_requests.remember_line(ctx, saying.text)
+        return await _anew(ctx, saying)
+    if dialogue.step not in PRIVATE:
+        await help_requests.remember_line(ctx, saying.text)
+    return await _in_dialogue(ctx, saying, dialogue)
 
 
 async def _anew(ctx: Context, saying: Saying) -> list[Reply]:
@@ -88,7 +113,7 @@ async def _anew(ctx: Context, saying: Saying) -> list[Reply]:
     return await _begin(ctx, saying, match)
 
 
-_HEARD = {Said.MENU: _menu, Said.CARD: _card, Said.TEXT: _text}
+_HEARD = {Said.MENU: _menu, Said.CARD: _card, Said.TEXT: _text, Said.FILE: _file}
 
 
 # --- in a conversation of several steps ---------------------------------------------------------------------------------------

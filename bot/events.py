@@ -10,13 +10,14 @@ from handlers import bindings, notice_consents, talk_windows
 from handlers.context import Context
 from handlers.deliveries import report_result
 from handlers.inbound import Taken
-from handlers.ports import Outcome, SendResult
+from handlers.ports import Outcome, PlatformUser, SendResult
 from handlers.speakers import speaker_of
 from handlers.talk_windows import Opened
 from models.accounts import Platform
 from models.notices import Channel
 
 SCENE_OF_SUBSCRIBE = "qrscene_"  # before the scene when the scan also followed us; a SCAN has the scene alone
+CAME = frozenset({"subscribe", "scan"})
 WELCOME_BACK = Reply("欢迎回来。可以直接说您要办理的事项，例如「我的券」「我的订单」。")
 
 
@@ -28,16 +29,23 @@ class Events:
     def __init__(self, binding: BindingTalk) -> None:
         self._binding = binding
 
-    async def handle(self, ctx: Context, taken: Taken) -> Sequence[Reply]:
+    async def look_up(self, taken: Taken, payload: dict[str, Any]) -> str | None:
+        """The union id of somebody who came and whom it may tell us. Outside of any transaction."""
+        if payload["event"] not in CAME:
+            return None
+        is_binding = _scene(payload).startswith(bindings.SCENE_PREFIX)
+        is_known = await speaker_of(Platform.WECHAT_OA, taken.app_id, taken.open_id) is not None
+        return await self._binding.union_id(taken.open_id) if is_binding or not is_known else None
+
+    async def handle(self, ctx: Context, taken: Taken, payload: dict[str, Any], union_id: str | None) -> Sequence[Reply]:
         """What is answered to it; nothing to most. Raises NotYetError."""
-        payload = taken.payload or {}
         event, fields = payload["event"], payload["fields"]
         at = datetime.fromtimestamp(payload["at"], UTC)
         chat = (taken.platform, taken.app_id, taken.open_id)
         match event:
-            case "subscribe" | "scan":
+            case came if came in CAME:
                 await talk_windows.open_window(ctx, *chat, Opened.TAP, at)
-                return [await self._came(ctx, taken, fields["EventKey"].removeprefix(SCENE_OF_SUBSCRIBE))]
+                return [await self._came(ctx, PlatformUser(taken.app_id, taken.open_id, union_id), _scene(payload))]
             case "user_enter_tempsession":
                 await talk_windows.open_window(ctx, *chat, Opened.ENTER, at)
             case "unsubscribe" | "user_leave_org":
@@ -58,13 +66,13 @@ class Events:
                 await notice_consents.note_refused(ctx, taken.app_id, taken.open_id, refused)
         return ()
 
-    async def _came(self, ctx: Context, taken: Taken, scene: str) -> Reply:
-        await bindings.note_returned(ctx, taken.platform, taken.app_id, taken.open_id)
+    async def _came(self, ctx: Context, user: PlatformUser, scene: str) -> Reply:
+        await bindings.note_returned(ctx, Platform.WECHAT_OA, user.app_id, user.open_id)
         if scene.startswith(bindings.SCENE_PREFIX):
-            return await self._binding.scanned(ctx, taken.app_id, taken.open_id, scene)
-        if await speaker_of(Platform.WECHAT_OA, taken.app_id, taken.open_id) is not None:
+            return await self._binding.scanned(ctx, user, scene)
+        if await speaker_of(Platform.WECHAT_OA, user.app_id, user.open_id) is not None:
             return WELCOME_BACK
-        bound = await self._binding.recognise(ctx, taken.app_id, taken.open_id)
+        bound = await self._binding.recognise(ctx, user)
         return bound_reply(bound) if bound is not None else HOW_TO
 
     async def _finished(self, ctx: Context, taken: Taken, fields: dict[str, Any]) -> None:
@@ -75,3 +83,7 @@ class Events:
         known = await report_result(ctx, Channel.WECHAT_OA_TEMPLATE, fields["MsgID"], result)
         if not known and not taken.is_last_try:
             raise NotYetError
+
+
+def _scene(payload: dict[str, Any]) -> str:
+    return str(payload["fields"]["EventKey"]).removeprefix(SCENE_OF_SUBSCRIBE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis import asyncio as aioredis
 
+from bot.cards import DingTalkCards
 from bot.console import ConsoleSender
 from bot.dingtalk import DingTalk
 from bot.dingtalk_api import DingTalkApi
@@ -17,7 +18,7 @@ from bot.sms import Account, TencentSms
 from bot.transport import Transport
 from bot.wechat import WeChat
 from bot.wechat_gateway import WeChatCodes, WeChatContentCheck, WeChatLogin, WeChatSubscribeSender
-from handlers.ports import Codes, ContentCheck, Login, Recaller, Scenes, Sender
+from handlers.ports import Cards, Codes, ContentCheck, Login, Recaller, Scenes, Sender
 from settings import Mode, Settings
 
 # The same three versions under the names of messages and under those of codes.
@@ -39,6 +40,7 @@ class Gateways:
     recallers: dict[str, Recaller]
     content_check: ContentCheck
     scenes: Scenes
+    cards: Cards
 
 
 @asynccontextmanager
@@ -85,6 +87,7 @@ def assemble(
         recallers={"dingtalk_notice": notices},
         content_check=WeChatContentCheck(wechat),
         scenes=WeChatScenes(oa),
+        cards=DingTalkCards(dingtalk_api, settings.public_url),
     )
 
 

@@ -26,6 +26,8 @@ PAGES: Mapping[str, str] = {
     "order_frozen": "pages/orders/show",
     "risk_proposed": "pages/risks/show",
     "filing_revoked": "pages/index/index",
+    "filing_named": "pages/index/index",
+    "filing_objection_result": "pages/index/index",
     "appeal_result": "pages/appeals/show",
     "redemption_result": "pages/redemptions/show",
     "payout_result": "pages/redemptions/show",

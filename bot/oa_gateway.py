@@ -10,18 +10,19 @@ from bot.links import page_for
 from bot.templates import TEMPLATES, fill
 from bot.transport import PlatformError
 from bot.wechat import WeChat
-from bot.wechat_gateway import APP_REFUSED
+from bot.wechat_gateway import Says
 from handlers.ports import Message, Outcome, SceneCode, SendResult
 
 log = structlog.get_logger(__name__)
 
-# Does not follow us (any more), has blocked us, template messages switched off: normal, the next channel has it.
-NO_CONSENT = frozenset({43004, 43019, 43101})
-REFUSED = frozenset({43116, 40003, 40037, 47003, 45168})
-OUR_FAULT = frozenset({40037, 47003})
-SENT_ALREADY = 40241  # "duplicate in 60 seconds": the first of the two is on its way
-# Too often to this person; busy, which bursts of some hundred a second bring about; the app itself is refused.
-RETRY_SECONDS: Mapping[int | str, float] = {43117: 10, -1: 2, 45011: 60, 45009: 3600, **dict.fromkeys(APP_REFUSED, 60)}
+SAYS = Says(
+    # Does not follow us (any more), has blocked us, template messages switched off: normal, the next channel has it.
+    no_consent=frozenset({43004, 43019, 43101}),
+    refused=frozenset({43116, 40003, 40037, 47003, 45168}), our_fault=frozenset({40037, 47003}),
+    # Too often to this person; busy, which bursts of some hundred a second bring about.
+    retry_seconds={43117: 10, -1: 2, 45011: 60, 45009: 3600},
+    sent_already=frozenset({40241}),  # "duplicate in 60 seconds": the first of the two is on its way
+)
 SHOW_QR = "https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket="
 
 
@@ -49,27 +50,12 @@ class WeChatTemplateSender:
         try:
             answer = await self._client.send_template(body)
         except PlatformError as error:
-            return outcome_of(error, message.kind)
+            return SAYS.outcome_of(error, message.kind)
         return SendResult(Outcome.ACCEPTED, provider_id=str(answer["msgid"]))
 
     async def receipt(self, provider_id: str) -> SendResult:
         """Nothing can be asked: the result comes by itself, as TEMPLATESENDJOBFINISH (bot/events.py)."""
         return SendResult(Outcome.RETRY, provider_id=provider_id)
-
-
-def outcome_of(error: PlatformError, kind: str) -> SendResult:
-    if error.code in NO_CONSENT:
-        log.debug("no_consent", kind=kind)
-        return SendResult(Outcome.NO_CONSENT, error=str(error))
-    if error.code == SENT_ALREADY:
-        return SendResult(Outcome.DELIVERED, error=str(error))
-    if error.code in REFUSED:
-        report = log.error if error.code in OUR_FAULT else log.warning
-        report("message_refused", kind=kind, code=error.code, message=error.message)
-        return SendResult(Outcome.REFUSED, error=str(error))
-    if error.code in APP_REFUSED or not error.retryable:
-        log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
-    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))
 
 
 class WeChatScenes:

@@ -11,6 +11,7 @@ class Said(StrEnum):
     TEXT = "text"    # somebody wrote; `text`
     MENU = "menu"    # a menu entry or a shortcut was tapped; `text` is its key
     CARD = "card"    # a button of an interactive card; `text` is the action's token, `values` what was typed beside it
+    FILE = "file"    # a picture or a file, taken in already: `values` has `attachment_id` and its `name`
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Reply:
     """One answer. Plain text, unescaped: the channel escapes and splits it. `page` is a mini-program page with its query.
 
     `card_key`: an interactive card of this key is made, or the one with the key is brought up to date, for everybody who has it.
-    `private`: in a group, only for who asked.
+    `is_over`: the card says already what became of its matter. `private`: in a group, only for who asked.
     """
 
     text: str
@@ -53,4 +54,5 @@ class Reply:
     page: str = ""
     buttons: tuple[Button, ...] = ()
     card_key: str = ""
+    is_over: bool = False
     private: bool = False

@@ -23,6 +23,8 @@
     order_frozen          订单核实通知      order_number, service, progress, time
     risk_proposed         订单核查提醒      order_number, service, time, hint
     filing_revoked        备案撤销通知      subject, reason, time
+    filing_named          交易备案告知      institution, amount, time (异议截止), hint
+    filing_objection_result  备案异议结果通知  institution, finding (异议成立|异议不成立|无须处理), time, reason
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
     redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
     payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
@@ -57,6 +59,7 @@ from typing import Any
 from bot.values import FORMATTERS, HAN
 
 RESULTS = ("审核通过", "退回补正", "审核拒绝")
+FINDINGS = ("异议成立", "异议不成立", "无须处理")
 STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
 DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
@@ -112,6 +115,10 @@ def cases() -> Iterator[Template]:
     yield template("institution_standing", "入库状态通知", ("入库状态 phrase standing", STANDINGS), "时间 time time",
                    "原因说明 thing reason", "温馨提示 thing hint")
     yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
+    yield template("filing_named", "交易备案告知", "备案机构 thing institution", "交易金额 amount amount", "异议截止 time time",
+                   "温馨提示 thing hint")
+    yield template("filing_objection_result", "备案异议结果通知", "备案机构 thing institution", ("核实结果 phrase finding", FINDINGS),
+                   "时间 time time", "说明 thing reason")
     yield template("appeal_result", "申诉结果通知", "申诉事项 thing subject", ("申诉结果 phrase outcome", OUTCOMES), "时间 time time",
                    "说明 thing reason")
     yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -13,6 +14,9 @@ import orjson
 from yarl import URL
 
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
+DOWNLOAD_SECONDS = 20.0  # 20 MB over a slow line; a worker has thirty for a message
+WORDS = frozenset({"application/json", "text/plain", "text/html"})  # no file that we ask for is one of these
+REFUSAL_CHUNKS_MAX = 4
 ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
 WEBSOCKET_HEARTBEAT_SECONDS = 20.0
 WEBSOCKET_BYTES_MAX = 256 * 1024  # the largest frame carries a message of 64 kB
@@ -48,6 +52,37 @@ class Answer:
 
     status: int
     body: dict[str, Any] | bytes
+
+
+class Download:
+    """A file, or, where the platform has none to give, its answer in words (`refusal`)."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    @property
+    def is_gone(self) -> bool:
+        """An address that was signed for a while, and is over."""
+        return self._response.status in {403, 404, 410}
+
+    @property
+    def is_file(self) -> bool:
+        return self._response.status == 200 and self._response.content_type not in WORDS
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        failure: PlatformError
+        try:
+            async for chunk in self._response.content.iter_chunked(1 << 16):
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = as_failure(error)
+        else:
+            return
+        raise failure
+
+    async def refusal(self) -> Answer:
+        raw = b"".join([chunk async for chunk in self.chunks()][:REFUSAL_CHUNKS_MAX])
+        return understand(self._response.status, self._response.content_type, raw, frozenset())
 
 
 def scrub(text: str, secrets: frozenset[str] = frozenset()) -> str:
@@ -96,6 +131,22 @@ class Transport:
         else:
             return understand(status, content_type, raw, secrets_in(params, body) if status >= 500 else frozenset())
         # Outside of the except block, so that the error does not carry aiohttp's, whose text is the URL with its token.
+        raise failure
+
+    @asynccontextmanager
+    async def download(self, url: str, params: Mapping[str, str] | None = None) -> AsyncIterator["Download"]:
+        """What is at `url`, as it comes in: never as a whole in memory. Raises PlatformError, in `chunks` too."""
+        assert self._session is not None, "used outside of its `async with`"
+        failure: PlatformError
+        try:
+            async with self._session.get(
+                address(url, tuple(params.items())) if params else url, allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS, sock_read=self.timeout_seconds),
+            ) as response:
+                yield Download(response)
+                return
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = as_failure(error)
         raise failure
 
     def websocket(self, url: str) -> Any:

@@ -5,7 +5,8 @@ timeouts. Its API methods end in `client.get/post`, and those return here what t
 coroutine. So `await client.wxa.send_subscribe_message(...)` works, with our token, deadline and errors.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from redis import asyncio as aioredis
@@ -85,6 +86,23 @@ class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> Awaitable[Any]:
         return self._with_token("POST", f"{self._base_url}{path}", {}, body)
+
+    @asynccontextmanager
+    async def media(self, media_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of a picture that somebody sent; the platform has it for three days. A failure is JSON with the same status."""
+        url = f"{self._base_url}/cgi-bin/media/get"
+        for is_last in (False, True):
+            token = await self.tokens.get()
+            async with self._transport.download(url, {"access_token": token, "media_id": media_id}) as found:
+                if found.is_file:
+                    yield found.chunks()
+                    return
+                answer = await found.refusal()
+            body = _object(answer.body)
+            if is_last or body.get("errcode") not in TOKEN_REFUSED:
+                check_errcode(body, BUSY | TOKEN_REFUSED)
+                raise PlatformError("malformed", "no file in the answer", retryable=True)
+            await self.tokens.refused(token)
 
     async def code2session(self, code: str) -> dict[str, Any]:
         """{"openid", "session_key", "unionid"?}. The session key stays with the caller and goes to no phone."""

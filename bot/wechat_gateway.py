@@ -1,6 +1,7 @@
 """WeChat as `handlers.ports` wants it: log-in, messages to those who agreed to get one, and the check of texts."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -23,15 +24,45 @@ from handlers.ports import (
 log = structlog.get_logger(__name__)
 
 CODE_REFUSED = frozenset({40029, 40163, 40226})  # unknown or expired, used, a user at risk
-NO_CONSENT = 43101
-# Banned template, openid, template id, page, sensitive word, a value: the same message fails again tomorrow.
-REFUSED = frozenset({43107, 40003, 40037, 41030, 45168, 47003})
-OUR_FAULT = frozenset({40037, 41030, 47003})
 # The app itself is refused: its id, secret, token or address, frozen, without this right. People repair that, and the
 # messages should still go out.
 APP_REFUSED = TOKEN_REFUSED | {40013, 40125, 40164, 40243, 41002, 41004, 48001, 50004, 50007, 89503, 89506, 89507}
-# Waits below half a minute are about one person; from there on the whole channel rests.
-RETRY_SECONDS: Mapping[int | str, float] = {43108: 1, 45011: 60, 45009: 3600, **dict.fromkeys(APP_REFUSED, 60)}
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """What the codes of one of WeChat's two kinds of messages mean for a message.
+
+    Waits (`retry_seconds`) below half a minute are about one person; from there on the whole channel rests.
+    """
+
+    no_consent: frozenset[int]
+    refused: frozenset[int]
+    our_fault: frozenset[int]
+    retry_seconds: Mapping[int | str, float]
+    sent_already: frozenset[int] = frozenset()
+
+    def outcome_of(self, error: PlatformError, kind: str) -> SendResult:
+        if error.code in self.no_consent:
+            log.debug("no_consent", kind=kind)  # everyday life, not an incident
+            return SendResult(Outcome.NO_CONSENT, error=str(error))
+        if error.code in self.sent_already:
+            return SendResult(Outcome.DELIVERED, error=str(error))
+        if error.code in self.refused:
+            report = log.error if error.code in self.our_fault else log.warning
+            report("message_refused", kind=kind, code=error.code, message=error.message)
+            return SendResult(Outcome.REFUSED, error=str(error))
+        if error.code in APP_REFUSED or not error.retryable:
+            log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
+        wait = 60 if error.code in APP_REFUSED else self.retry_seconds.get(error.code, 0)
+        return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=wait)
+
+
+# Refused: banned template, openid, template id, page, sensitive word, a value. The same message fails again tomorrow.
+SAYS = Says(
+    frozenset({43101}), frozenset({43107, 40003, 40037, 41030, 45168, 47003}), frozenset({40037, 41030, 47003}),
+    {43108: 1, 45011: 60, 45009: 3600},
+)
 
 
 class WeChatLogin:
@@ -118,26 +149,13 @@ class WeChatSubscribeSender:
         try:
             answer = await self._client.send_subscribe(body)
         except PlatformError as error:
-            return outcome_of(error, message.kind)
+            return SAYS.outcome_of(error, message.kind)
         msgid = answer.get("msgid")  # not documented, but newer answers carry it
         return SendResult(Outcome.DELIVERED, provider_id=None if msgid is None else str(msgid))
 
     async def receipt(self, provider_id: str) -> SendResult:
         """There are none to ask for: what was taken counts as delivered."""
         return SendResult(Outcome.DELIVERED, provider_id=provider_id)
-
-
-def outcome_of(error: PlatformError, kind: str) -> SendResult:
-    if error.code == NO_CONSENT:
-        log.debug("no_consent", kind=kind)  # everyday life, not an incident
-        return SendResult(Outcome.NO_CONSENT, error=str(error))
-    if error.code in REFUSED:
-        report = log.error if error.code in OUR_FAULT else log.warning
-        report("message_refused", kind=kind, code=error.code, message=error.message)
-        return SendResult(Outcome.REFUSED, error=str(error))
-    if error.code in APP_REFUSED or not error.retryable:
-        log.error("platform_refuses_us", kind=kind, code=error.code, message=error.message)
-    return SendResult(Outcome.RETRY, error=str(error), retry_after_seconds=RETRY_SECONDS.get(error.code, 0))
 
 
 TEXT_CHARACTERS_MAX = 2500

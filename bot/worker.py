@@ -1,7 +1,8 @@
 """From a kept push to its answer: who says it, what it means, what goes back (docs/decisions/0180).
 
-Any number of processes work side by side. What was said is forgotten as soon as it has been understood; from then on only the
-sending is repeated, so that a platform which is away never makes a conversation happen twice.
+Any number of processes work side by side. What is done for a message, its answer, and that the message is forgotten are one
+transaction (docs/decisions/0211); from then on only the sending is repeated. So neither a platform which is away nor a process that
+is killed makes a conversation happen twice.
 """
 
 import asyncio
@@ -16,13 +17,14 @@ from bot.answers import Part, parts_of
 from bot.binding_talk import BindingTalk
 from bot.channels import Channels
 from bot.events import Events, NotYetError
+from bot.files import ONLY_TEXT, Files, SentFile
 from bot.menus import Tagger
 from bot.talk import Reply, Said, Saying
 from bot.transport import PlatformError
 from clock import Clock
 from handlers import inbound, talk_windows
 from handlers.context import SYSTEM, Context
-from handlers.inbound import Taken
+from handlers.inbound import LeaseLostError, Taken
 from handlers.ports import Ports
 from handlers.refusals import Busy, Refusal
 from handlers.speakers import Speaker, actor_of, speaker_of
@@ -34,7 +36,6 @@ from settings import Settings
 log = structlog.get_logger(__name__)
 
 WORK_SECONDS = 30  # half of the lease
-ONLY_TEXT = Reply("暂时只能看懂文字。请直接输入您要办理的事项，例如「我的券」「我的订单」。")
 GAVE_UP = Reply("抱歉，刚才的消息没有处理成功，请稍后重新发送。")
 Converse = Callable[[Context, Saying], Awaitable[list[Reply]]]
 
@@ -43,11 +44,12 @@ class Worker:
     """`turn` does what is due now; `run` does so until it is told to stop."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, ports: Ports, channels: Channels, events: Events, binding: BindingTalk, tagger: Tagger,
-        converse: Converse,
+        self, settings: Settings, clock: Clock, ports: Ports, channels: Channels, events: Events, binding: BindingTalk, files: Files,
+        tagger: Tagger, converse: Converse,
     ) -> None:
         self._settings, self._clock, self._ports = settings, clock, ports
-        self._channels, self._events, self._binding, self._tagger, self._converse = channels, events, binding, tagger, converse
+        self._channels, self._events, self._binding, self._files, self._tagger = channels, events, binding, files, tagger
+        self._converse = converse
 
     def _context(self, name: str) -> Context:
         return Context(SYSTEM, self._clock.now(), self._settings, self._ports, name)
@@ -85,6 +87,8 @@ class Worker:
             async with asyncio.timeout(WORK_SECONDS):
                 await self._work(ctx, taken)
             await inbound.finish(ctx, taken)
+        except LeaseLostError:
+            return  # somebody else has the message by now, and nothing was done here
         except NotYetError:
             await self._put_off(ctx, taken, "not yet")
         except (Busy, TimeoutError) as error:
@@ -109,13 +113,8 @@ class Worker:
         answer = taken.answer
         if answer is None:
             assert taken.payload is not None, "neither what was said nor its answer is there"
-            if taken.kind is InboundKind.EVENT:
-                replies, person_id = await self._events.handle(ctx, taken), None
-            else:
-                replies, person_id = await self._understand(ctx, taken, taken.payload)
-            answer = self._answer(taken, replies, person_id)
-            if not answer["parts"] or not await inbound.keep_answer(ctx, taken, answer):
-                return
+            handle = self._tell_of if taken.kind is InboundKind.EVENT else self._understand
+            answer = await handle(ctx, taken, taken.payload)
 
         async def keep(left: list[Part]) -> bool:
             return await inbound.keep_answer(ctx, taken, {**answer, "parts": left})
@@ -130,7 +129,15 @@ class Worker:
         parts = parts_of(self._settings, Platform(taken.platform), taken.open_id, {"message_id": "", **route}, replies) if replies else []
         return {"parts": parts, "route": route, "person_id": person_id}
 
-    async def _understand(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> tuple[list[Reply], int | None]:
+    async def _tell_of(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> dict[str, Any]:
+        union_id = await self._events.look_up(taken, payload)
+
+        async def make() -> dict[str, Any]:
+            return self._answer(taken, await self._events.handle(ctx, taken, payload, union_id), None)
+
+        return await inbound.answer_once(ctx, taken, make)
+
+    async def _understand(self, ctx: Context, taken: Taken, payload: dict[str, Any]) -> dict[str, Any]:
         said, at = Said(payload["said"]), datetime.fromtimestamp(payload["at"], UTC)
         if taken.platform != Platform.DINGTALK:
             opened = Opened.TAP if said is Said.MENU else Opened.MESSAGE
@@ -139,27 +146,48 @@ class Worker:
             Platform(taken.platform), taken.app_id, taken.open_id, said, payload["text"], payload["message_id"], at,
             bool(payload.get("in_group")), payload.get("values") or {},
         )
-        if not saying.text.strip():
-            return [ONLY_TEXT], None
         speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
-        if (replies := await self._binding.answer(ctx, saying, speaker)) is not None:
+        union_id = await self._binding.look_up(saying, speaker)
+        heard: Saying | Reply = saying
+        if said is Said.FILE and speaker is not None:
+            heard = await self._files.take_in(await self._as(ctx, speaker), saying, SentFile(**payload["file"]))
+
+        async def make() -> dict[str, Any]:
+            if isinstance(heard, Reply):
+                return self._answer(taken, [heard], speaker.person_id if speaker else None)
+            replies, person_id = await self._replies(ctx, heard, speaker, union_id)
+            return self._answer(taken, replies, person_id)
+
+        answer = await inbound.answer_once(ctx, taken, make)
+        speaker = await speaker_of(saying.platform, saying.app_id, saying.open_id)
+        if speaker is not None and answer["person_id"] is not None:
+            # 切换身份 may just have been said: the menu follows.
+            await self._tagger.follow(saying.platform, saying.open_id, speaker, await actor_of(speaker.identity_id))
+        return answer
+
+    async def _replies(
+        self, ctx: Context, saying: Saying, speaker: Speaker | None, union_id: str | None,
+    ) -> tuple[list[Reply], int | None]:
+        """What is answered, and to which person if it is about their affairs."""
+        if not saying.text.strip() and saying.kind is not Said.FILE:
+            return [ONLY_TEXT], None
+        if (replies := await self._binding.answer(ctx, saying, speaker, union_id)) is not None:
             return replies, None
         speaker = speaker or await speaker_of(saying.platform, saying.app_id, saying.open_id)
         if speaker is None:
             return [self._binding.how_to], None
         return await self._talk(ctx, saying, speaker), speaker.person_id
 
+    async def _as(self, ctx: Context, speaker: Speaker) -> Context:
+        return Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
+
     async def _talk(self, ctx: Context, saying: Saying, speaker: Speaker) -> list[Reply]:
-        ctx = Context(await actor_of(speaker.identity_id), ctx.now, ctx.settings, ctx.ports, ctx.request_id)
         try:
-            replies = await self._converse(ctx, saying)
+            return await self._converse(await self._as(ctx, speaker), saying)
         except Busy:
             raise
         except Refusal as refusal:
-            replies = [Reply(f"{refusal.title}。", private=True)]
-        # 切换身份 may just have been said: the menu follows.
-        await self._tagger.follow(saying.platform, saying.open_id, speaker, await actor_of(speaker.identity_id))
-        return replies
+            return [Reply(f"{refusal.title}。", private=True)]
 
 
 async def _nobody(_: list[Part]) -> bool:

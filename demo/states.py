@@ -10,7 +10,7 @@ from models.states import Graph
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
     "consultant": "服务顾问", "demand": "需求", "demand_response": "需求对接", "delivery": "消息投递",
-    "filing": "备案",
+    "filing": "备案", "filing_objection": "备案异议",
     "content_check": "内容审核",
     "invitation": "顾问邀请",
     "inbound_message": "平台推送",
@@ -31,9 +31,10 @@ LABELS: dict[str, dict[str, str]] = {
         "draft": "暂存", "in_review": "审核中", "returned": "退回补正", "approved": "备案通过", "rejected": "审核拒绝",
         "withdrawn": "已撤回", "revoked": "已撤销",
     },
-    "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过"},
+    "filing_objection": {"open": "待核实", "upheld": "异议成立", "dismissed": "异议不成立", "lapsed": "无须处理"},
+    "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过", "withdrawn": "已撤回"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
-    "demand": {"open": "待接单", "taken": "对接中", "closed": "已关闭"},
+    "demand": {"held": "待审", "open": "待接单", "taken": "对接中", "closed": "已关闭"},
     "demand_response": {
         "notified": "新需求", "viewed": "已查看", "passed": "无意向", "taken": "已接单", "contacted": "已联系", "signed": "已签约",
         "declined": "未达成合作", "no_contact": "联系不上", "converted_to_order": "已转订单",

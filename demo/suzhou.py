@@ -106,7 +106,8 @@ class SuzhouWalk(SuzhouStart):
             "contact": {"name": "周强", "phone": CONTACT_PHONE}, **more,
         })
         self.demands[key or target] = posted["id"]
-        self.say(f"企业针对{to}提交需求《{posted['title']}》：{posted['state']}")
+        passed = await self.enterprise.until(f"/demands/{posted['id']}", lambda demand: demand["state"] == "open")
+        self.say(f"企业针对{to}提交需求《{posted['title']}》：{posted['state']}，内容审核通过后 {passed['state']}")
 
     async def _answer(self) -> None:
         self.chapter("四 对接服务需求：机构处理")
@@ -115,7 +116,8 @@ class SuzhouWalk(SuzhouStart):
         await self._talk(self.institution, "institution", "signed", "已签订常年法律顾问合同")
         await self._talk(self.institution, "open", "no_contact", "多次致电未接通")
         await self._talk(self.lawyer, "consultant", None, "")
-        answered = await self.enterprise.get(f"/demands/{self.demands['institution']}")
+        answered = await self.enterprise.until(
+            f"/demands/{self.demands['institution']}", lambda demand: any(each["remark"] for each in demand["answers"]))
         told = "、".join(f"{each['institution']} {each['state']}（{each['remark']}）" for each in answered["answers"])
         self.say(f"企业看到的答复：{told}")
 

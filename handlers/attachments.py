@@ -118,6 +118,7 @@ WHERE f.id = $5 AND f.state = 'stored' AND (
     LEFT JOIN consultants c ON c.id = d.consultant_id AND c.state = 'active'
     WHERE n.attachment_id = f.id AND r.institution_id = $4 AND r.viewed_at IS NOT NULL
       AND ($1::text IS DISTINCT FROM 'consultant' OR c.membership_id = $6)
+      AND NOT EXISTS (SELECT 1 FROM content_checks k WHERE k.subject = 'demand' AND k.subject_id = d.id AND k.state <> 'passed')
   )
   OR EXISTS (
     SELECT 1 FROM filing_files g JOIN filings w ON w.id = g.filing_id JOIN consultants c ON c.id = w.consultant_id

@@ -16,8 +16,10 @@ from models.approvals import ApplicationKind, ApprovalKind, ApprovalState
 VERSION_BYTES = 6
 
 # Money, unfreezing and what needs more than a yes: with the case open before one's eyes, not by a tap (rule 7). An appeal may unfreeze,
-# a dispute and a payment move vouchers, a redemption moves money, an approved amount is a sum.
-NEEDS_APP = frozenset({ApprovalKind.PAYMENT, ApprovalKind.REDEMPTION, ApprovalKind.DISPUTE, ApprovalKind.APPEAL})
+# a dispute and a payment move vouchers, a redemption moves money, an approved amount is a sum, an objection takes away what counts.
+NEEDS_APP = frozenset({
+    ApprovalKind.PAYMENT, ApprovalKind.REDEMPTION, ApprovalKind.DISPUTE, ApprovalKind.APPEAL, ApprovalKind.OBJECTION,
+})
 FORMS_WITH_SUMS = frozenset({ApplicationKind.APPROVED_AMOUNT})
 
 

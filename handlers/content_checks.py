@@ -34,22 +34,30 @@ PER_MINUTE_MAX = 3_500  # of WeChat's 4,000: the rest is for a second deployment
 RISKY_REASON = "内容安全检测未通过"
 
 Settled = Callable[[Transaction, int, CheckState], Awaitable[None]]
+Refused = Callable[[Transaction, Any, str], Awaitable[None]]
 
 
 async def _nothing_more(_tx: Transaction, _subject_id: int, _state: CheckState) -> None:
     return None
 
 
+async def _tell_author(tx: Transaction, check: Any, title: str) -> None:
+    tx.announce("text_hidden", "content_check", check.id, person_id=check.person_id, title=title, reason=check.reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A kind of text. `parties`: SQL for the organisations that it is about ($1: subject_id); none of their people decides.
 
-    settled: called in the transaction in which the text is passed or hidden, also when that is the one which wrote it.
+    settled: called in the transaction in which the text is passed or hidden, also when that is the one which wrote it. Where it
+    changes rows of its feature, whoever decides locks them first: approvals.LOCKED_BEFORE["content_check"].
+    refused: tells who wrote it that it was hidden, with the row of the check and the title.
     """
 
     title: str
     parties: str
     settled: Settled = _nothing_more
+    refused: Refused = _tell_author
 
 
 SUBJECTS: dict[str, Subject] = {}
@@ -59,7 +67,7 @@ SHOWN = "k.state AS check_state, k.reason AS check_reason"
 JOIN = "LEFT JOIN content_checks k ON k.subject = '{subject}' AND k.subject_id = {id}"
 
 
-def text_of(text: str, found: Any, *, author: bool) -> tuple[str, str]:
+def text_of(text: str, found: Any, *, author: bool) -> tuple[str, CheckState]:
     """(text, state) for a reader: anybody but the author gets no word of it before it has passed. `found`: a row with SHOWN."""
     state = found.check_state or CheckState.PASSED
     waiting = state in (CheckState.PENDING, CheckState.IN_REVIEW)
@@ -71,7 +79,6 @@ INSERT INTO content_checks (subject, subject_id, text, identity_id, person_id, o
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7) RETURNING *
 """
 LOCK_OF = "SELECT * FROM content_checks WHERE subject = $1 AND subject_id = $2 FOR UPDATE"
-LOCK = "SELECT * FROM content_checks WHERE id = $1 FOR UPDATE"
 OPEN_ID = "SELECT platform, open_id FROM identities WHERE id = $1"
 # The tries and the lease are written before anybody is asked: a worker that dies has used one up, and no two ask at once.
 CLAIM = """
@@ -128,6 +135,16 @@ async def _changed(tx: Transaction, check: Any, text: str) -> Any:
     return await move(tx, CHECK_GRAPH, check, CheckState.PENDING, **fresh)
 
 
+async def withdraw(tx: Transaction, subject: str, subject_id: int) -> None:
+    """Nobody needs the text any more: neither the platform nor a human judges it, and nobody reads it. The subject must be locked."""
+    found = await tx.row(LOCK_OF, subject, subject_id)
+    if found is None or found.state not in (CheckState.PENDING, CheckState.IN_REVIEW):
+        return
+    if found.state == CheckState.IN_REVIEW:
+        await approvals.withdraw_approval(tx, "content_check", found.id)
+    await move(tx, CHECK_GRAPH, found, CheckState.WITHDRAWN, next_at=None, decided_at=tx.ctx.now)
+
+
 async def check_due(ctx: Context, limit: int = 50) -> int:
     """Sweep: ask the platform about what waits, a batch at once. Returns how many it asked about."""
     async with transaction(ctx) as tx:
@@ -147,7 +164,8 @@ async def _claim(tx: Transaction, limit: int) -> list[Any]:
 async def take_verdict(ctx: Context, asked: Any, verdict: Verdict) -> None:
     """What follows from a verdict, unless the text has changed or somebody else has settled it. `asked`: a row of CLAIM."""
     async with transaction(ctx) as tx:
-        check = await tx.row(LOCK, asked.id)
+        await approvals.lock_subject(tx, "content_check", asked.id)
+        check = await tx.row("SELECT * FROM content_checks WHERE id = $1", asked.id)
         if check.state != CheckState.PENDING or check.asked_at != asked.asked_at:
             return
         said = {"suggest": verdict.suggest, "label": verdict.label, "trace_id": verdict.trace_id}
@@ -166,9 +184,7 @@ async def _settle(tx: Transaction, check: Any, to: CheckState, **changes: Any) -
     subject = SUBJECTS[check.subject]
     await subject.settled(tx, check.subject_id, to)
     if to is CheckState.HIDDEN:
-        tx.announce(
-            "text_hidden", "content_check", check.id, person_id=check.person_id, title=subject.title, reason=settled.reason
-        )
+        await subject.refused(tx, settled, subject.title)
     return to
 
 

@@ -5,8 +5,19 @@ DEMANDS = {
       SELECT d.id FROM demands d
       LEFT JOIN demand_responses r ON r.demand_id = d.id AND r.institution_id = d.institution_id AND r.is_chosen
       LEFT JOIN consultants c ON c.id = d.consultant_id LEFT JOIN products p ON p.id = d.product_id
-      WHERE d.institution_id IS NOT NULL
-        AND (r.id IS NULL OR c.institution_id <> d.institution_id OR p.organisation_id <> d.institution_id)""",
+      WHERE d.institution_id IS NOT NULL AND d.released_at IS NOT NULL
+        AND (r.id IS NULL OR c.institution_id <> d.institution_id OR p.organisation_id <> d.institution_id)
+      UNION ALL SELECT d.id FROM demands d JOIN consultants c ON c.id = d.consultant_id
+      WHERE d.state <> 'closed' AND c.state <> 'active'""",
+    "demands_are_known_when_their_words_have_passed": """
+      SELECT d.id, d.state, k.state AS words FROM demands d LEFT JOIN content_checks k ON k.subject = 'demand' AND k.subject_id = d.id
+      WHERE d.state IN ('open', 'taken') AND k.state <> 'passed'
+        OR d.state = 'held' AND coalesce(k.state, '') NOT IN ('pending', 'in_review', 'hidden')
+        OR d.state = 'closed' AND k.state IN ('pending', 'in_review')
+        OR d.released_at IS NULL AND EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = d.id)""",
+    "demands_held_wait_for_nothing_else": """
+      SELECT d.id FROM demands d WHERE d.state = 'held' AND (d.spread_at IS NOT NULL OR d.alternatives_at IS NOT NULL
+        OR EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = d.id AND r.remind_at IS NOT NULL))""",
     "demands_have_few_takers_that_were_not_chosen": """
       SELECT demand_id, count(*) FROM demand_responses WHERE place IS NOT NULL GROUP BY demand_id
       HAVING count(*) > 3 OR count(DISTINCT place) < count(*)

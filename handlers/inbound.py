@@ -5,7 +5,7 @@ dies before has told the platform nothing, which then pushes again: no first try
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 
 from handlers.context import Context
 from handlers.personal import open_sealed, seal
-from handlers.transactions import changed, transaction
+from handlers.transactions import changed, step, transaction
 from models.inbound import INBOUND_GRAPH, InboundKind, InboundState
 
 LEASE = timedelta(seconds=60)
@@ -127,6 +127,23 @@ async def claim(ctx: Context, room: int) -> list[Taken]:
 async def keep_answer(ctx: Context, taken: Taken, answer: Mapping[str, Any]) -> bool:
     """What was said is understood and forgotten: from here on only the sending is repeated. False if the lease was lost."""
     return bool(await changed(ANSWERED, taken.id, taken.attempts, _sealed(ctx, answer)))
+
+
+class LeaseLostError(Exception):
+    """This worker took so long that the message was given to another."""
+
+
+async def answer_once(ctx: Context, taken: Taken, make: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """`make` does what a message asks for and returns its answer: all of it and the keeping of the answer in one transaction.
+
+    A process that is killed has done nothing, or leaves an answer that is only to be sent. Raises Busy, LeaseLostError: then nothing
+    was done.
+    """
+    async with step():
+        answer = await make()
+        if not await keep_answer(ctx, taken, answer):
+            raise LeaseLostError
+    return answer
 
 
 async def finish(ctx: Context, taken: Taken) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from handlers.consultants.views import SpecialityView, specialities_of
 from handlers.context import Context
 from handlers.demands import AnswerFiguresView, answer_figures
 from handlers.institutions import ShopView, get_shop
@@ -25,10 +26,12 @@ KEPT_MAX = 1_000  # pages of 10 KB
 
 
 class ShopConsultantView(TypedDict):
-    """What an institution publishes of somebody who represents it."""
+    """Who represents the institution, and in what; the rest is in GET /institutions/{id}/consultants."""
 
     id: int
     display_name: str
+    title: str
+    specialities: list[SpecialityView]
 
 
 class ShopFrontView(TypedDict):
@@ -64,7 +67,10 @@ PRODUCTS = f"""
 SELECT {CARD} FROM products p JOIN organisations o ON o.id = p.organisation_id
 WHERE p.organisation_id = $1 AND p.state = 'listed' AND {OPEN_SHOP} AND p.id < $2 ORDER BY p.id DESC LIMIT $3
 """
-CONSULTANTS = f"SELECT id, display_name FROM consultants WHERE institution_id = $1 AND state = 'active' ORDER BY id LIMIT {CONSULTANTS_MAX}"
+CONSULTANTS = f"""
+SELECT id, display_name, title, specialities FROM consultants WHERE institution_id = $1 AND state = 'active' ORDER BY id
+LIMIT {CONSULTANTS_MAX}
+"""
 # What is held for a review is not taken yet.
 ORDERS = """
 SELECT state, count(*) AS orders, coalesce(sum(voucher_fen - returned_fen) FILTER (WHERE state <> 'pay_review'), 0)::bigint AS taken_fen
@@ -112,10 +118,16 @@ async def _read(ctx: Context, institution_id: int) -> ShopFrontView:
     return {
         "institution": await get_shop(ctx, institution_id),
         "products": await list_shop_products(ctx, institution_id, Page()),
-        "consultants": [{"id": each.id, "display_name": each.display_name} for each in await rows(CONSULTANTS, institution_id)],
+        "consultants": [_consultant(each) for each in await rows(CONSULTANTS, institution_id)],
         "score": await get_score(ctx, institution_id),
         "answers": await answer_figures(institution_id),
         "reviews": await list_reviews(ctx, institution_id, None, Page()),
+    }
+
+
+def _consultant(found: Any) -> ShopConsultantView:
+    return {
+        "id": found.id, "display_name": found.display_name, "title": found.title, "specialities": specialities_of(found.specialities),
     }
 
 

@@ -118,7 +118,7 @@ CONTRACTS = {
     "orders_cost_what_was_settled_last": """
       SELECT o.id, o.order_fen, c.to_fen FROM orders o
       LEFT JOIN (SELECT DISTINCT ON (order_id) order_id, to_fen FROM price_changes ORDER BY order_id, id DESC) c ON c.order_id = o.id
-      WHERE o.order_fen <> coalesce(c.to_fen, o.list_price_fen)""",
+      WHERE o.order_fen <> coalesce(c.to_fen, o.offered_fen, o.list_price_fen)""",
     "orders_paid_by_contract_cost_what_it_says": """
       SELECT o.id, o.order_fen, c.total_fen FROM orders o JOIN policies p ON p.id = o.policy_id
       LEFT JOIN (SELECT DISTINCT ON (order_id) * FROM contracts ORDER BY order_id, id DESC) c ON c.order_id = o.id
@@ -224,7 +224,7 @@ _RECORDED = {
     "consultant": "consultants", "invitation": "invitations",
     "programme": "programmes", "round": "rounds",
     "demand": "demands", "demand_response": "demand_responses",
-    "filing": "filings",
+    "filing": "filings", "filing_objection": "filing_objections",
     "content_check": "content_checks",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.

@@ -15,6 +15,14 @@ SUPERMARKET = {
     "filings_count_after_their_flags_were_seen": """
       SELECT g.id, g.filing_id FROM filing_flags g JOIN filings f ON f.id = g.filing_id
       WHERE (f.state IN ('approved', 'revoked')) <> (g.acknowledged_by_id IS NOT NULL)""",
+    "filing_objections_open_are_looked_at": """
+      SELECT j.id, j.state, f.state AS filing_state, a.open FROM filing_objections j JOIN filings f ON f.id = j.filing_id
+      FULL JOIN (SELECT subject_id, count(*) AS open FROM approvals WHERE subject = 'filing_objection' AND state = 'open'
+                 GROUP BY subject_id) a ON a.subject_id = j.id
+      WHERE coalesce(a.open, 0) <> CASE WHEN j.state = 'open' AND f.state = 'approved' THEN 1 ELSE 0 END
+        OR j.state = 'open' AND (f.state NOT IN ('in_review', 'returned', 'approved')
+          OR f.state = 'in_review' AND j.enterprise_id <> f.enterprise_id)
+        OR j.state = 'upheld' AND f.state NOT IN ('rejected', 'revoked')""",
     "filings_file_an_order_once": """
       SELECT order_id, count(*) FROM filings WHERE order_id IS NOT NULL AND state NOT IN ('rejected', 'withdrawn', 'revoked')
       GROUP BY order_id HAVING count(*) > 1""",

@@ -17,18 +17,20 @@ PAYERS = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE})
 
 RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "审核拒绝",
            "won": "中签", "lost": "未中签", "alternate": "候补"}
+GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a no has a reason
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
 ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
+FINDINGS = {"upheld": "异议成立", "dismissed": "异议不成立", "lapsed": "无须处理"}  # the filing was withdrawn, or was of somebody else
 CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
 STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
          "submitted": "已提交审核", "unlinked": "已解除关联"}
 WORDS: Mapping[str, Mapping[str, str]] = {
-    "answer": ANSWERS, "closing": CLOSINGS,
+    "answer": ANSWERS, "closing": CLOSINGS, "finding": FINDINGS,
     "step": STEPS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
@@ -68,7 +70,7 @@ TEXTS: Mapping[str, Text] = {
         "对话答复", "{answer}", "pages/index/index", "answer time hint", hint="请打开小程序查看",
     ),
     "approval_result": text(
-        "审核结果：{result}", "您提交的「{title}」{result}。[原因：{reason}。]", "pages/applications/show?id={subject_id}",
+        "审核结果：{result}", "您提交的「{title}」{result}。[{ground}：{reason}。]", "pages/applications/show?id={subject_id}",
         "subject=title result time reason",
     ),
     "approval_waiting": text(
@@ -158,12 +160,21 @@ TEXTS: Mapping[str, Text] = {
     "filing_revoked": text(
         "备案已撤销", "备案「{title}」经核实不实，已撤销并不再计分[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
     ),
+    "filing_named": text(
+        "有机构备案与贵企业的交易",
+        "「{institution}」备案了与贵企业的一笔交易：{happened_on}，{amount} 元。如不属实，请于 {object_by} 前提出异议。",
+        "pages/index/index", "institution amount time=object_by hint", hint="如不属实可提出异议",
+    ),
+    "filing_objection_result": text(
+        "备案异议：{finding}", "贵企业对「{institution}」交易备案的异议：{finding}[，说明：{reason}]。", "pages/index/index",
+        "institution finding time reason",
+    ),
     "appeal_result": text(
         "申诉结果：{outcome}", "「{title}」{outcome}。[说明：{reason}。]", "pages/appeals/show?id={subject_id}",
         "subject=title outcome time reason",
     ),
     "redemption_result": text(
-        "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。原因：{reason}]。", REDEMPTION,
+        "兑付审核结果：{result}", "订单 {number}「{service}」的兑付申请{result}，应兑付 {payable} 元[。{ground}：{reason}]。", REDEMPTION,
         ORDER_FIELDS + "result reason", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
     ),
     "payout_result": text(
@@ -253,7 +264,7 @@ OUTSIDE: Mapping[str, Text] = {
         "code minutes",
     ),
     "consultant_decided": text(
-        "服务顾问认证：{result}", "您提交的「{title}」{result}[，原因：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
+        "服务顾问认证：{result}", "您提交的「{title}」{result}[，{ground}：{reason}]。请打开邀请链接查看详情。", "", "title result reason",
     ),
 }
 
@@ -263,6 +274,8 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",
+    ("text_hidden", "demand"): DEMAND,
+    ("application_received", "help_request"): "pages/todo/index",
 }
 
 # Each key makes the messages of its kinds pointless for the same subject: what of them still waits is not sent.
@@ -277,9 +290,15 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
     "system_review_made": ("review_reminder",),
+    "demand_answered": ("demand_alternatives",),
+    "demand_handled": ("demand_posted", "demand_reminder"),
+    "demand_over": ("demand_posted", "demand_reminder", "demand_alternatives"),
 }
-# Tells nobody anything: it only makes others pointless. The case is decided or withdrawn, so its other reviewers need not look.
-SILENT = frozenset({"approval_closed"})
+# Tell nobody anything: they only make others pointless. The case is decided or withdrawn, so its other reviewers need not look; the
+# demand is over, or one institution has answered it or finds no place any more.
+SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
+# Makes pointless what its own organisation was told, and nobody else.
+OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
 ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
 # What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
@@ -322,8 +341,11 @@ def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object],
 
 
 def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]:
-    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文, and `time` is there always."""
-    facts = {"time": str(data.get("at") or created_at.isoformat())}
+    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文.
+
+    `time` is there always, and `ground`: what the reviewer's words are called.
+    """
+    facts = {"time": str(data.get("at") or created_at.isoformat()), "ground": GROUNDS.get(str(data.get("result")), "原因")}
     for name, value in data.items():
         if value is None:
             continue

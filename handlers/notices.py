@@ -13,7 +13,7 @@ import structlog
 
 from handlers.context import Context
 from handlers.notice_plans import BESIDE, Reader, plan, plan_outside, readers_of
-from handlers.notice_texts import SILENT, SUPERSEDES, TEXTS, VARIANTS, render
+from handlers.notice_texts import OF_ONE_SIDE, SILENT, SUPERSEDES, TEXTS, VARIANTS, render
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import NotFound
 from handlers.transactions import Transaction, row, rows, transaction
@@ -64,17 +64,18 @@ WITH made AS (
 )
 UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY($11)
 """
-# $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless. What is being sent goes its way; what
-# was sent is taken back where the channel can ($6), as long as it remembers: that is until `give_up_at`.
+# $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless, $7: for which organisation only. What is
+# being sent goes its way; what was sent is taken back where the channel can ($6), as long as it remembers: that is until `give_up_at`.
 SUPERSEDE = """
 WITH over AS (
   UPDATE notices n SET superseded_at = $5
-  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS now(event_id, subject, subject_id, kind)
+  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $7::bigint[]) AS now(event_id, subject, subject_id, kind, side_id)
   JOIN events past ON past.subject = now.subject AND past.subject_id = now.subject_id AND past.kind = now.kind
     AND past.id < now.event_id AND past.kind IN (
-      'approval_waiting', 'order_delivered', 'order_paid', 'order_placed', 'price_confirmed', 'price_requested', 'review_reminder'
+      'approval_waiting', 'demand_alternatives', 'demand_posted', 'demand_reminder', 'order_delivered', 'order_paid', 'order_placed',
+      'price_confirmed', 'price_requested', 'review_reminder'
     )
-  WHERE n.event_id = past.id AND n.superseded_at IS NULL
+  WHERE n.event_id = past.id AND n.superseded_at IS NULL AND (now.side_id IS NULL OR n.organisation_id = now.side_id)
   RETURNING n.id
 )
 UPDATE deliveries d SET due_at = $5,
@@ -151,10 +152,13 @@ async def _write(ctx: Context, tx: Transaction, event_ids: list[int], drafts: Se
 
 
 async def _supersede(ctx: Context, tx: Transaction, events: Iterable[Any]) -> None:
-    pairs = [(event.id, event.subject, event.subject_id, past) for event in events for past in SUPERSEDES.get(event.kind, ())]
+    pairs = [
+        (event.id, event.subject, event.subject_id, past, event.organisation_id if event.kind in OF_ONE_SIDE else None)
+        for event in events for past in SUPERSEDES.get(event.kind, ())
+    ]
     if pairs:
-        ids, subjects, subject_ids, kinds = (list(column) for column in zip(*pairs, strict=True))
-        await tx.run(SUPERSEDE, ids, subjects, subject_ids, kinds, ctx.now, list(ctx.ports.recallers))
+        ids, subjects, subject_ids, kinds, sides = (list(column) for column in zip(*pairs, strict=True))
+        await tx.run(SUPERSEDE, ids, subjects, subject_ids, kinds, ctx.now, list(ctx.ports.recallers), sides)
 
 
 # --- the inbox -------------------------------------------------------------------------------------------------------------

@@ -84,6 +84,25 @@ class Recaller(Protocol):
         """Take a message back from its reader: DELIVERED when it is gone, REFUSED when it stays, or RETRY."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettledCase:
+    """A case that is over, as everybody's card tells it. `decided_by` is masked, and None for who withdrew it."""
+
+    approval_id: int
+    title: str
+    applicant: str
+    submitted_at: datetime
+    due_at: datetime
+    state: str
+    decided_at: datetime
+    decided_by: str | None
+
+
+class Cards(Protocol):
+    async def settle(self, track_id: str, case: SettledCase) -> SendResult:
+        """Take the buttons off a card and say what became of its case: DELIVERED, REFUSED (the card is gone), or RETRY."""
+
+
 class Suggest(StrEnum):
     """What a content check advises. UNKNOWN is no verdict: the platform was away, or does not judge texts of this person now."""
 
@@ -159,3 +178,4 @@ class Ports:
     recallers: dict[str, Recaller] = field(default_factory=dict)
     content_check: ContentCheck = field(default_factory=NoContentCheck)
     scenes: Scenes | None = None
+    cards: Cards | None = None  # where a platform has interactive cards

@@ -11,6 +11,7 @@ from handlers import (
     approved_amounts,
     consultants,
     content_checks,
+    demands,
     enterprises,
     filings,
     institutions_admission,
@@ -25,6 +26,7 @@ from handlers import (
 )
 
 REGISTERED = (
-    appeals, application_views, applications, approved_amounts, consultants, content_checks, enterprises, filings,
-    institutions_admission, orders, products, qualifications, redemptions, reviews, reviews_mutual, reviews_replies, supermarkets,
+    appeals, application_views, applications, approved_amounts, consultants, content_checks, demands,
+    enterprises, filings, institutions_admission, orders, products, qualifications, redemptions, reviews, reviews_mutual,
+    reviews_replies, supermarkets,
 )

@@ -68,6 +68,13 @@ class RiskView(TypedDict):
     assessed_at: datetime | None
 
 
+class SampleView(TypedDict):
+    """抽查 of a period. `count`: all of them, `items`: the first."""
+
+    count: int
+    items: list[RiskView]
+
+
 class SignalView(TypedDict):
     kind: SignalKind
     title: str
@@ -111,6 +118,11 @@ RISKS = f"""
 {RISK} JOIN order_risks r ON r.order_id = o.id
 WHERE {REACH} AND ($4::varchar IS NULL OR r.verdict = $4) AND r.id < $5 ORDER BY r.id DESC LIMIT $6
 """
+# What is to be looked at of a period, the most doubtful first.
+SAMPLE = f"""
+{RISK.replace("SELECT o.id", "SELECT count(*) OVER () AS all_of_them, o.id", 1)} JOIN order_risks r ON r.order_id = o.id
+WHERE {REACH} AND r.verdict IN ('sample', 'freeze') AND r.assessed_at >= $4 AND r.assessed_at < $5 ORDER BY r.score DESC, r.id LIMIT $6
+"""
 ONE = f"{RISK} LEFT JOIN order_risks r ON r.order_id = o.id WHERE {REACH} AND o.id = $4"
 SIGNALS = "SELECT * FROM risk_signals WHERE order_id = $1 ORDER BY weight DESC, id LIMIT 100"
 FREEZE = """
@@ -138,6 +150,12 @@ async def list_risks(ctx: Context, verdict: Verdict | None, page: Page) -> PageV
     before = (page.key() or [NEWEST])[0]
     found = await rows(RISKS, *_reach(ctx), verdict, before, page.limit + 1)
     return page_of(found, page, _risk_view, lambda risk: [risk.id])
+
+
+async def sample_of(ctx: Context, since: datetime, before: datetime, shown: int) -> SampleView:
+    """Orders of the jurisdiction that were found worth a look in a period, the highest score first."""
+    found = await rows(SAMPLE, *_reach(ctx), since, before, shown)
+    return {"count": found[0].all_of_them if found else 0, "items": [_risk_view(risk) for risk in found]}
 
 
 async def get_risk(ctx: Context, order_id: int) -> RiskCaseView:

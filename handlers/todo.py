@@ -5,9 +5,13 @@ from typing import Any, TypedDict
 
 from handlers.approvals import REACH, reach_of
 from handlers.context import Context
+from handlers.filings.decisions import WITHIN
+from handlers.filings.writing import acting
 from handlers.regions import prefix_of
+from handlers.reviews_replies import REPLY_WITHIN
 from handlers.transactions import rows
 from models.accounts import MEMBER_ROLES, OrganisationKind, Role
+from models.demands import TAKERS_MAX
 
 SHOWN = 5  # of each kind; `count` says how many there are
 EXPIRES_WITHIN = timedelta(days=7)
@@ -55,11 +59,19 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "rework": ("退回返工的订单", ORDERS, ORDER),
     "claim_returned": ("退回修改的兑付申请", "pages/redemptions/index", "pages/redemptions/show?id={}"),
     "to_decide": ("待审事项", "pages/approvals/index", "pages/approvals/show?id={}"),
+    "to_help": ("待答复的人工咨询", "pages/todo/index", "pages/todo/index"),
     "to_pay_out": ("待划拨的兑付申请", "pages/payouts/index", "pages/payouts/index"),
     "batch_to_check": ("待复核的兑付批次", "pages/payouts/index", "pages/payouts/show?id={}"),
     "batch_to_answer": ("待登记银行回单的批次", "pages/payouts/index", "pages/payouts/show?id={}"),
     "round_to_confirm": ("待确认的预约批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_finish": ("公示期满、待发券的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "demand_to_take": ("待接单的需求", "pages/demands/index", "pages/demands/show?id={}"),
+    "demand_to_contact": ("已接单、待联系企业的需求", "pages/demands/index", "pages/demands/show?id={}"),
+    "demand_to_report": ("待登记结果的需求", "pages/demands/index", "pages/demands/show?id={}"),
+    "demand_offered": ("机构已推荐产品的需求", "pages/demands/index", "pages/demands/show?id={}"),
+    "filing_returned": ("退回补正的备案", "pages/filings/index", "pages/filings/show?id={}"),
+    "revocation_to_confirm": ("待复核的备案撤销", "pages/filings/index", "pages/filings/show?id={}"),
+    "review_to_answer": ("可以回复的评价", ORDERS, "pages/orders/review?id={}"),
     "consultant_form": ("待填写或补正的顾问资料", "pages/consultants/institution", "pages/consultants/institution"),
 }
 
@@ -83,6 +95,24 @@ UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisati
 UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at - interval '1 microsecond'
   FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
   WHERE l.organisation_id = $1 AND l.available_fen > 0 AND l.expires_at > $2 AND l.expires_at <= $3 GROUP BY t.name, l.expires_at
+UNION ALL SELECT 'demand_offered', d.id, d.title, NULL FROM demands d WHERE d.enterprise_id = $1 AND d.state = 'taken' AND EXISTS (
+  SELECT FROM demand_responses r WHERE r.demand_id = d.id AND r.offered_at IS NOT NULL AND r.outcome_at IS NULL)
+UNION ALL SELECT 'review_to_answer', o.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', e.revealed_at + $4
+  FROM enterprise_reviews e JOIN orders o ON o.id = e.order_id
+  WHERE e.enterprise_id = $1 AND NOT e.is_blind AND e.revealed_at + $4 > $2
+    AND NOT EXISTS (SELECT FROM review_replies p WHERE p.enterprise_review_id = e.id)
+"""
+# $1 the institution, $2 now, $3 the consultant who acts or null, $4 how long a review may be answered. A demand is taken by whom it
+# is addressed to, or by one of the first three; until somebody has, it waits to its last instant.
+RECEIVED = f"""
+SELECT CASE r.state WHEN 'taken' THEN 'demand_to_contact' WHEN 'contacted' THEN 'demand_to_report' ELSE 'demand_to_take' END AS kind,
+  d.id, d.title, CASE WHEN r.state IN ('notified', 'viewed') THEN d.expires_at END AS due_at
+FROM demand_responses r JOIN demands d ON d.id = r.demand_id
+WHERE r.institution_id = $1 AND d.state <> 'closed' AND ($3::bigint IS NULL OR d.consultant_id = $3)
+  AND (r.state IN ('taken', 'contacted') OR r.state IN ('notified', 'viewed') AND (d.state = 'taken' OR d.expires_at > $2) AND (
+    r.is_chosen OR (SELECT count(*) FROM demand_responses t WHERE t.demand_id = d.id AND t.place IS NOT NULL) < {TAKERS_MAX}))
+UNION ALL SELECT 'filing_returned', f.id, coalesce(f.title, f.enterprise_name), NULL FROM filings f
+  WHERE f.institution_id = $1 AND f.state = 'returned' AND ($3::bigint IS NULL OR f.consultant_id = $3)
 """
 INSTITUTION = """
 WITH mine AS MATERIALIZED (
@@ -100,9 +130,19 @@ UNION ALL SELECT 'claim_returned', r.id, o.product_name || '（尾号 ' || right
   WHERE r.institution_id = $1 AND r.state = 'returned'
 UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
+UNION ALL SELECT 'review_to_answer', o.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', v.revealed_at + $4
+  FROM (SELECT id, order_id, institution_id, coalesce(revealed_at, reviewed_at) AS revealed_at FROM reviews
+        WHERE institution_id = $1 AND NOT is_blind AND NOT is_system) v JOIN orders o ON o.id = v.order_id
+  WHERE v.revealed_at + $4 > $2 AND NOT EXISTS (SELECT FROM review_replies p WHERE p.review_id = v.id)
+UNION ALL """ + RECEIVED + """
 """
 REVIEWER = f"""
 SELECT 'to_decide' AS kind, a.id, a.title || ' #' || a.id AS title, a.due_at FROM approvals a WHERE {REACH} AND a.state = 'open'
+UNION ALL SELECT 'to_help', h.id, coalesce(o.name || ' ', '') || '#' || h.id, h.due_at
+  FROM help_requests h LEFT JOIN organisations o ON o.id = h.organisation_id
+  WHERE $1 = 'admin' AND h.answered_at IS NULL AND ($2::text IS NULL OR starts_with(h.region_code, $2))
+UNION ALL SELECT 'revocation_to_confirm', f.id, coalesce(f.title, f.enterprise_name), NULL FROM filings f
+  WHERE {WITHIN} AND f.state = 'approved' AND f.revoke_proposed_at IS NOT NULL AND f.revoke_proposed_by_id <> $4
 """
 # $1: what the region codes of the officer's programmes begin with; $2: who must not check what they made.
 PAYOUT_OFFICER = """
@@ -120,9 +160,10 @@ SELECT 'round_to_confirm' AS kind, r.id, r.name AS title, r.opens_at AS due_at F
 UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
 """
-CONSULTANT = """
+CONSULTANT = f"""
 SELECT 'consultant_form' AS kind, c.id, o.name AS title, NULL::timestamptz AS due_at FROM consultants c
-JOIN organisations o ON o.id = c.institution_id WHERE c.person_id = $1 AND c.state IN ('filling', 'returned')
+JOIN organisations o ON o.id = c.institution_id WHERE c.person_id = $4 AND c.state IN ('filling', 'returned')
+UNION ALL {RECEIVED}
 """
 # What a part says, gathered: one row for each kind, its first five in the order of their deadlines.
 GATHERED = """
@@ -141,7 +182,7 @@ FORM_TITLES = {
 
 async def list_todos(ctx: Context) -> TodosView:
     """Whoever has no organisation, or a role for which nothing waits, has nothing to do."""
-    asked = _asked(ctx)
+    asked = await _asked(ctx)
     if asked is None:
         return {"count": 0, "items": []}
     parts, args = asked
@@ -151,19 +192,19 @@ async def list_todos(ctx: Context) -> TodosView:
     return {"count": sum(item["count"] for item in items), "items": items}
 
 
-def _asked(ctx: Context) -> tuple[str, tuple[object, ...]] | None:
+async def _asked(ctx: Context) -> tuple[str, tuple[object, ...]] | None:
     """The statement of a role and its parameters."""
     actor = ctx.actor
     if actor.organisation_id is None:
         return None
     if actor.role is Role.CONSULTANT:
-        return CONSULTANT, (ctx.person_id,)
+        return CONSULTANT, (ctx.organisation_id, ctx.now, await acting(ctx), ctx.person_id)
     if actor.role in MEMBER_ROLES:
         if actor.organisation_kind is OrganisationKind.INSTITUTION:
-            return INSTITUTION, (ctx.organisation_id,)
-        return ENTERPRISE, (ctx.organisation_id, ctx.now, ctx.now + EXPIRES_WITHIN)
+            return INSTITUTION, (ctx.organisation_id, ctx.now, None, REPLY_WITHIN)
+        return ENTERPRISE, (ctx.organisation_id, ctx.now, ctx.now + EXPIRES_WITHIN, REPLY_WITHIN)
     if actor.role in {Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN}:
-        return REVIEWER, reach_of(actor)
+        return REVIEWER, (*reach_of(actor), ctx.person_id)
     if actor.role is Role.PAYOUT_OFFICER:
         return PAYOUT_OFFICER, (prefix_of(actor.region_code) if actor.region_code else "-", ctx.person_id)
     if actor.role is Role.PROGRAMME_MANAGER:

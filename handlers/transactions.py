@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
+from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
@@ -13,7 +14,7 @@ from tortoise.exceptions import DBConnectionError
 
 from handlers.context import Context, Idempotency
 from handlers.refusals import Busy
-from models.engine import DatabaseBusyError, Row, client, lend_transaction
+from models.engine import DatabaseBusyError, Row, Step, client, lend_transaction
 
 Answer = TypeVar("Answer")
 
@@ -198,6 +199,18 @@ async def transaction(ctx: Context, begin: str = "BEGIN") -> AsyncIterator[Trans
         raise Busy from error
 
 
+@asynccontextmanager
+async def step() -> AsyncIterator[None]:
+    """Use-cases, and what is read and changed between them, as one durable transaction: for a conversation, whose answer belongs to
+    what was done (docs/decisions/0211). Their locks last to its end, so it is short. No network inside. Raises Busy.
+    """
+    try:
+        async with lend_transaction(kind=Step):
+            yield
+    except BUSY_ERRORS as error:
+        raise Busy from error
+
+
 class one_statement:  # noqa: N801 - used like `transaction`; a generator would cost more than all rules of the use-case
     """For a use-case whose only change is one statement (`last`): that is a transaction by itself, without BEGIN and COMMIT.
 
@@ -210,15 +223,17 @@ class one_statement:  # noqa: N801 - used like `transaction`; a generator would 
         self._ctx = ctx
 
     async def __aenter__(self) -> Transaction:
-        self._loan = client().acquire_connection()
+        lender = client()
+        # Within a step it may fail like any other without taking the step with it.
+        self._loan = lend_transaction() if isinstance(lender, Step) else lender.acquire_connection()
         try:
             self._tx = Transaction(self._ctx, await self._loan.__aenter__())
         except BUSY_ERRORS as error:
             raise Busy from error
         return self._tx
 
-    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        await self._loan.__aexit__()
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._loan.__aexit__(kind, error, trace)
         if isinstance(error, BUSY_ERRORS):
             raise Busy from error
         assert error is not None or self._tx.is_written, "recorded, and not written with the statement (tx.last)"

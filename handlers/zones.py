@@ -39,6 +39,12 @@ FROM programmes p WHERE p.id = $1 AND p.state = 'published'
 """
 
 
+EVERY_ZONE = """
+SELECT p.id, (SELECT rules FROM policies WHERE programme_id = p.id AND state = 'confirmed' ORDER BY number DESC LIMIT 1) AS rules
+FROM programmes p WHERE p.state = 'published' ORDER BY p.id
+"""
+
+
 async def published(programme_id: int) -> Any:
     """The programme with the `rules` of its policy in force, inside a transaction or out of one. Raises NotFound."""
     found = await row(PUBLISHED, programme_id)
@@ -55,6 +61,11 @@ async def require_inside(tx: Transaction, programme_id: int, region_code: str | 
     zone = rules_of(programme).zone
     if not is_inside(zone, region_code):
         raise OutsideZone(zone=list(zone))
+
+
+async def closed_to(tx: Transaction, region_code: str | None) -> list[int]:
+    """The published programmes whose zone does not hold a company of that place."""
+    return [one.id for one in await tx.rows(EVERY_ZONE) if one.rules is not None and not is_inside(rules_of(one).zone, region_code)]
 
 
 def is_inside(zone: tuple[str, ...], region_code: str | None) -> bool:

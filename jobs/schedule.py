@@ -16,6 +16,7 @@ from handlers import (
     digests,
     draws,
     first_come,
+    help_requests,
     housekeeping,
     inbound,
     institutions_standing,
@@ -85,12 +86,11 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("demands.remind", at_once, demands.remind_unviewed),
         Entry("demands.offer_alternatives", at_once, demands.offer_alternatives),
         Entry("demands.expire", at_once, demands.expire_due),
+        Entry("demands.forget_contacts", hour, demands.forget_contacts),
         Entry("consultants.lapse_invitations", at_once, consultants.lapse_due),
         Entry("consultants.forget_codes", hour, consultants.forget_codes),
         Entry("risks.scan", minute, risk_signals.scan_orders),
         Entry("review_digests.send", minute, review_digests.send_digests),
-        Entry("dialogues.forget", hour, dialogues.forget_dialogues),
-        Entry("statement_links.forget", hour, statement_links.forget_links),
         Entry("notices.open", at_once, notices.open_events),
         Entry("deliveries.release", at_once, deliveries.release_expired),
         Entry("deliveries.ask_receipts", at_once, deliveries.ask_receipts),
@@ -103,9 +103,19 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
         Entry("sessions.forget", hour, signing_in.forget_sessions),
         Entry("personal.reseal", hour, resealing.reseal_due),
+        Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
+        *_of_chats(at_once, hour),
+    )
+
+
+def _of_chats(at_once: float, hour: float) -> tuple[Entry, ...]:
+    return (
         Entry("inbound.release", at_once, inbound.release_expired),
         Entry("inbound.forget", hour, inbound.forget_handled),
         Entry("bindings.forget", hour, bindings.forget_bindings),
+        Entry("bot_cards.settle", at_once, bot_cards.settle_cards),
         Entry("bot_cards.forget", hour, bot_cards.forget_cards),
-        Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
+        Entry("help_requests.forget_lines", 10 * 60.0, help_requests.forget_lines),
+        Entry("dialogues.forget", hour, dialogues.forget_dialogues),
+        Entry("statement_links.forget", hour, statement_links.forget_links),
     )

@@ -8,12 +8,21 @@ from pydantic import Field, StringConstraints
 from handlers import demands
 from handlers.accounts.consents import ConsentNeeded
 from handlers.context import Context
-from handlers.demands import AddresseeNotAvailable, DemandClosed, DemandTaken, NotTakenUp, OutcomeNotPossible, RelatedAddressee
+from handlers.demands import (
+    AddresseeNotAvailable,
+    DemandClosed,
+    DemandHeld,
+    DemandTaken,
+    NotTakenUp,
+    OutcomeNotPossible,
+    RelatedAddressee,
+)
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regions import RegionUnknown
+from handlers.zones import OutsideZone
 from miniapp_api.institutions import Mobile, Name
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Query, Who
@@ -106,10 +115,11 @@ class OfferBody(Body):
 
 @api.post(
     "/demands", title="提交需求", who=Who.ENTERPRISE_ACTOR, status=201, body_max_bytes=TEXT_BYTES,
-    refusals=(*CONTENT_REFUSALS, demands.TargetWrong, NotCertified, demands.TooManyDemands, AddresseeNotAvailable, RelatedAddressee),
+    refusals=(*CONTENT_REFUSALS, demands.TargetWrong, NotCertified, demands.TooManyDemands, AddresseeNotAvailable, RelatedAddressee,
+              OutsideZone),
 )
 async def post_demand(ctx: Context, body: PostDemandBody) -> demands.DemandView:
-    """向一个机构、一名顾问或一个产品提交，或按服务类型和区划公开。公开的需求最多由三家机构接单。"""
+    """向一个机构、一名顾问或一个产品提交，或按服务类型和区划公开，内容审核通过后送达。公开的需求最多由三家机构接单。"""
     contact = demands.Contact(body.contact.name, body.contact.phone)
     return await demands.post_demand(ctx, body.target, body.target_id, body.content(), contact)
 
@@ -129,7 +139,7 @@ async def get_demand(ctx: Context, demand_id: int) -> demands.DemandView:
     refusals=(*CONTENT_REFUSALS, *MINE, ChangedMeanwhile),
 )
 async def edit_demand(ctx: Context, demand_id: int, body: EditDemandBody) -> demands.DemandView:
-    """无机构接单前可以修改；已查看的机构会收到更新通知。"""
+    """无机构接单前可以修改；标题和正文重新审核，通过后已查看的机构会收到更新通知。"""
     contact = demands.Contact(body.contact.name, body.contact.phone) if body.contact else None
     return await demands.edit_demand(ctx, demand_id, body.version, body.content(), contact)
 
@@ -150,7 +160,7 @@ async def close_demand(ctx: Context, demand_id: int, body: CloseDemandBody) -> d
 
 @api.post(
     "/demands/{demand_id}/forwarding", title="转发给推荐的机构", who=Who.ENTERPRISE_ACTOR,
-    refusals=(*MINE, demands.NotAnAlternative, demands.AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee),
+    refusals=(*MINE, DemandHeld, demands.NotAnAlternative, demands.AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee, OutsideZone),
 )
 async def forward_demand(ctx: Context, demand_id: int, body: ForwardDemandBody) -> demands.DemandView:
     """四个工作日无机构接单的，平台推荐三家同类机构。"""
@@ -172,7 +182,8 @@ async def get_received_demand(ctx: Context, demand_id: int) -> demands.ReceivedV
 
 
 @api.post(
-    "/institution/demands/{demand_id}/view", title="查看需求", who=Who.INSTITUTION_OR_CONSULTANT, refusals=(NotFound, DemandClosed)
+    "/institution/demands/{demand_id}/view", title="查看需求", who=Who.INSTITUTION_OR_CONSULTANT,
+    refusals=(NotFound, DemandClosed, DemandHeld),
 )
 async def view_demand(ctx: Context, demand_id: int) -> demands.ReceivedView:
     """记录首次查看的人和时间。"""
@@ -181,7 +192,7 @@ async def view_demand(ctx: Context, demand_id: int) -> demands.ReceivedView:
 
 @api.post(
     "/institution/demands/{demand_id}/passing", title="无意向", who=Who.INSTITUTION_OR_CONSULTANT,
-    refusals=(NotFound, DemandClosed, demands.DemandAlreadyTaken, demands.DemandPassed),
+    refusals=(NotFound, DemandClosed, DemandHeld, demands.DemandAlreadyTaken, demands.DemandPassed),
 )
 async def pass_demand(ctx: Context, demand_id: int, body: PassDemandBody) -> demands.ReceivedView:
     return await demands.pass_demand(ctx, demand_id, body.remark)
@@ -189,8 +200,8 @@ async def pass_demand(ctx: Context, demand_id: int, body: PassDemandBody) -> dem
 
 @api.post(
     "/institution/demands/{demand_id}/taking", title="接单", who=Who.INSTITUTION_OR_CONSULTANT,
-    refusals=(NotFound, DemandClosed, demands.DemandAlreadyTaken, demands.DemandPassed, demands.DemandFull, RelatedAddressee,
-              InstitutionNotCertified, InstitutionSuspended),
+    refusals=(NotFound, DemandClosed, DemandHeld, demands.DemandAlreadyTaken, demands.DemandPassed, demands.DemandFull,
+              RelatedAddressee, OutsideZone, InstitutionNotCertified, InstitutionSuspended),
 )
 async def take_demand(ctx: Context, demand_id: int) -> demands.ReceivedView:
     return await demands.take_demand(ctx, demand_id)

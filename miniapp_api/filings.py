@@ -11,6 +11,7 @@ from handlers.context import Context
 from handlers.filings import EVIDENCE_MAX, FilingStateWrong, FilingWrong, OrderFiled
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
+from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
 from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.approvals import ApprovalBody, Reason
@@ -87,6 +88,13 @@ class RevocationBody(Body):
     reason: Reason
 
 
+class ObjectionBody(Body):
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500, pattern=r"^[^\x00]*$"),
+        Field(description="异议理由，供审核人员核实"),
+    ]
+
+
 # --- the institution and its consultants ------------------------------------------------------------------------------
 
 
@@ -151,6 +159,28 @@ async def submit_filing(ctx: Context, filing_id: int) -> filings.FilingView:
 )
 async def withdraw_filing(ctx: Context, filing_id: int) -> filings.FilingView:
     return await filings.withdraw_filing(ctx, filing_id)
+
+
+# --- the enterprise that is named -------------------------------------------------------------------------------------
+
+
+@api.get("/enterprise/filings", title="涉及本企业的交易备案", who=Who.ENTERPRISE)
+async def list_naming_filings(ctx: Context, query: Query) -> PageView[filings.NamingFilingView]:
+    return await filings.list_naming(ctx, query.page())
+
+
+@api.get("/enterprise/filings/{filing_id}", title="涉及本企业的交易备案详情", who=Who.ENTERPRISE)
+async def get_naming_filing(ctx: Context, filing_id: int) -> filings.NamingFilingView:
+    return await filings.get_naming(ctx, filing_id)
+
+
+@api.post(
+    "/enterprise/filings/{filing_id}/objection", title="对交易备案提出异议", who=Who.ENTERPRISE_ACTOR, status=201,
+    refusals=(NotCertified, FilingStateWrong, filings.ObjectionTooLate, filings.AlreadyObjected),
+)
+async def object_to_filing(ctx: Context, filing_id: int, body: ObjectionBody) -> filings.NamingFilingView:
+    """交易不属实的，在告知后五个工作日内说明理由。审核中的备案须核实异议后方可通过；已计分的由另一位审核人员复核。"""
+    return await filings.object_to_filing(ctx, filing_id, body.reason)
 
 
 # --- the administrator ------------------------------------------------------------------------------------------------

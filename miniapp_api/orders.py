@@ -152,9 +152,9 @@ async def list_contracts(ctx: Context, order_id: int, query: Query) -> PageView[
 
 
 @api.put("/orders/{order_id}/price", title="核定价格", who=Who.INSTITUTION_ACTOR,
-         refusals=(OrderNotFound, orders.OrderNotPriceable, orders.PriceAboveList))
+         refusals=(OrderNotFound, orders.OrderNotPriceable, orders.PriceAboveList, orders.PriceAboveOffer))
 async def settle_price(ctx: Context, order_id: int, body: PriceBody) -> OrderView:
-    """订单金额改为合同总价，不能大于产品价格；若与产品价格一致则无需核价。"""
+    """订单金额改为合同总价，不能大于产品价格，由需求转来的订单不能大于报价；若与产品价格一致则无需核价。"""
     return await orders.settle_price(ctx, order_id, body.amount_fen)
 
 

@@ -95,6 +95,7 @@ class ApprovalKind(StrEnum):
     CONSULTANT = "consultant"  # 顾问认证审核 D09
     FILING = "filing"          # 备案审核 D18, D21
     REVIEW = "review"          # 评价内容审核, where the platform's check gave no verdict
+    OBJECTION = "objection"    # 备案异议复核 of what counts already
 
 
 class ApprovalState(StrEnum):

@@ -14,6 +14,7 @@ class CheckState(StrEnum):
     IN_REVIEW = "in_review"  # 人工审核中
     PASSED = "passed"        # 已公布
     HIDDEN = "hidden"        # 未通过
+    WITHDRAWN = "withdrawn"  # 已撤回: nobody needs to know any more
 
 
 S = CheckState
@@ -21,6 +22,8 @@ CHECK_GRAPH = Graph("content_check", "content_checks", CheckState, {
     (S.PENDING, S.PASSED): "content_check.passed",
     (S.PENDING, S.HIDDEN): "content_check.hidden",
     (S.PENDING, S.IN_REVIEW): "content_check.put_to_a_human",
+    (S.PENDING, S.WITHDRAWN): "content_check.withdrawn",
+    (S.IN_REVIEW, S.WITHDRAWN): "content_check.withdrawn",
     (S.IN_REVIEW, S.PASSED): "content_check.passed",
     (S.IN_REVIEW, S.HIDDEN): "content_check.hidden",
     (S.IN_REVIEW, S.PENDING): "content_check.changed",
@@ -57,8 +60,10 @@ class ContentCheck(Table):
         indexes = (("identity_id",), ("person_id",), ("organisation_id",))
         constraints = (
             UniqueConstraint(fields=("subject", "subject_id"), name="content_checks_one_per_subject"),
-            CheckConstraint(check="state IN ('pending','in_review','passed','hidden')", name="content_checks_state_known"),
+            CheckConstraint(check="state IN ('pending','in_review','passed','hidden','withdrawn')", name="content_checks_state_known"),
             CheckConstraint(check="(state = 'pending') = (next_at IS NOT NULL)", name="content_checks_asked_while_pending"),
-            CheckConstraint(check="(state IN ('passed','hidden')) = (decided_at IS NOT NULL)", name="content_checks_decided_once"),
+            CheckConstraint(
+                check="(state IN ('passed','hidden','withdrawn')) = (decided_at IS NOT NULL)", name="content_checks_decided_once",
+            ),
             CheckConstraint(check="state <> 'hidden' OR reason IS NOT NULL", name="content_checks_hidden_with_reason"),
         )

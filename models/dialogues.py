@@ -34,6 +34,42 @@ class Dialogue(Table):
         )
 
 
+class TalkLines(Table):
+    """The last things that one identity said, scrubbed, as JSON: for half an hour, in case they ask for a human."""
+
+    identity = reference("Identity")
+    lines = Sealed()
+    said_at = moment()
+
+    class Meta:
+        table = "talk_lines"
+        indexes = (("said_at",),)
+        constraints = (UniqueConstraint(fields=("identity_id",), name="talk_lines_one_for_each_identity"),)
+
+
+class HelpRequest(Table):
+    """转人工: somebody waits for a human of their division. `lines`, what they said before, go with the answer."""
+
+    person = reference("Person")
+    organisation = reference("Organisation", null=True)
+    region_code = chars(6, null=True)  # of the organisation; null: for those who are responsible for the whole platform
+    lines = Sealed(null=True)
+    asked_at = moment()
+    due_at = moment()
+    answer = chars(480, null=True)
+    answered_by = reference("Person", null=True)
+    answered_at = moment(null=True)
+
+    class Meta:
+        table = "help_requests"
+        indexes = (("person_id",), ("organisation_id",), ("answered_by_id",), ("answered_at", "region_code"))
+        constraints = (
+            UniqueConstraint(fields=("person_id",), name="help_requests_one_open", condition="answered_at IS NULL"),
+            CheckConstraint(check="num_nonnulls(answer, answered_by_id, answered_at) IN (0, 3)", name="help_requests_answered_by_somebody"),
+            CheckConstraint(check="answered_at IS NULL OR lines IS NULL", name="help_requests_forget_words"),
+        )
+
+
 class StatementLink(Table):
     """A statement that can be fetched once by whoever holds the link. Only the SHA-256 of the token is kept."""
 

@@ -126,39 +126,46 @@ class Bound(TransactionWrapper):
         return super().acquire_connection()
 
 
+class Step(Bound):
+    """A transaction in which use-cases have theirs as savepoints: they last if it does, all together or none of them."""
+
+
 @asynccontextmanager
-async def lend_transaction(begin: str = "BEGIN") -> "AsyncIterator[asyncpg.Connection]":
+async def lend_transaction(begin: str = "BEGIN", kind: type[Bound] = Bound) -> "AsyncIterator[asyncpg.Connection]":
     """A connection in a transaction, seen by Tortoise's models too. Commits at the end, rolls back on any exception.
 
     begin: "BEGIN", or a script of it and a lock: one round trip for both, and what is read next is read behind the lock.
-    A connection whose BEGIN, COMMIT or ROLLBACK was cancelled is terminated rather than handed to the next request.
+    kind: Step for one that others may happen in. A connection whose BEGIN, COMMIT or ROLLBACK was cancelled is terminated
+    rather than handed to the next request.
     """
     # Not `get_connections()`: it imports its module at each call.
     connections = require_context().connections
     parent: Any = connections.get(ALIAS)
-    if isinstance(parent, TransactionWrapper):
-        raise RuntimeError("transactions do not nest: one use-case, one durable transaction")  # noqa: TRY004 - no type is wrong
+    within = isinstance(parent, Step)
+    if (within and kind is Step) or (isinstance(parent, TransactionWrapper) and not within):
+        raise RuntimeError("transactions do not nest: one use-case, one durable transaction")
+    owner = parent._parent if within else parent  # noqa: SLF001 - Tortoise's, which has no other name for it
     async with parent.acquire_connection() as connection:
         token = None
         try:
-            await connection.execute(begin)
-            token = connections.set(ALIAS, Bound(parent, connection))
+            await connection.execute(begin.replace("BEGIN", "SAVEPOINT use_case", 1) if within else begin)
+            token = connections.set(ALIAS, kind(owner, connection))
             yield connection
-            await connection.execute("COMMIT")
+            await connection.execute("RELEASE SAVEPOINT use_case" if within else "COMMIT")
         except BaseException:
-            await _abandon(connection)
+            await _abandon(connection, "ROLLBACK TO SAVEPOINT use_case" if within else "ROLLBACK")
             raise
         finally:
             if token is not None:
                 connections.reset(token)
 
 
-async def _abandon(connection: asyncpg.Connection) -> None:
+async def _abandon(connection: asyncpg.Connection, rollback: str) -> None:
     if connection.is_closed():
         return
     try:
         async with asyncio.timeout(1):
-            await connection.execute("ROLLBACK")
+            await connection.execute(rollback)
     except BaseException:
         connection.terminate()
         raise

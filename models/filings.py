@@ -40,6 +40,7 @@ class FlagKind(StrEnum):
     SAME_AMOUNT_AND_DATE = "same_amount_and_date"  # 同日同金额已备案
     SAME_EVIDENCE = "same_evidence"                # 证明材料与其他备案相同
     SAME_ACTIVITY = "same_activity"                # 同日同名活动已备案
+    OBJECTED = "objected"                          # 企业提出异议
 
 
 F = FilingState
@@ -57,10 +58,27 @@ FILING_GRAPH = Graph("filing", "filings", FilingState, {
 })
 
 
+class ObjectionState(StrEnum):
+    OPEN = "open"            # 待核实
+    UPHELD = "upheld"        # 异议成立: the filing does not count
+    DISMISSED = "dismissed"  # 异议不成立
+    LAPSED = "lapsed"        # 无须处理: the filing was withdrawn, or names somebody else by now
+
+
+J = ObjectionState
+OBJECTION_GRAPH = Graph("filing_objection", "filing_objections", ObjectionState, {
+    (J.OPEN, J.UPHELD): "filing_objection.upheld",
+    (J.OPEN, J.DISMISSED): "filing_objection.dismissed",
+    (J.OPEN, J.LAPSED): "filing_objection.lapsed",
+    (J.UPHELD, J.OPEN): "filing_objection.reopened",  # with its filing, when an appeal was right (F10)
+})
+
+
 class Filing(Table):
     """`enterprise_code` names the other side whether or not it is on the platform; `enterprise` is who has it, if somebody has.
 
-    A revocation is proposed by one official and made by another; until then the filing counts.
+    A revocation is proposed by one official and made by another; until then the filing counts. `object_by`: until when its
+    enterprise may object; null while nobody was told.
     """
 
     kind = chars(16)
@@ -88,6 +106,7 @@ class Filing(Table):
     created_at = moment()
     updated_at = moment()
     submitted_at = moment(null=True)
+    object_by = moment(null=True)
     decided_at = moment(null=True)
     reason = chars(500, null=True)
     revoke_reason = chars(500, null=True)
@@ -119,6 +138,7 @@ class Filing(Table):
             ),
             CheckConstraint(check="amount_fen IS NULL OR amount_fen > 0", name="filings_amount_positive"),
             CheckConstraint(check="participants IS NULL OR participants > 0", name="filings_participants_positive"),
+            CheckConstraint(check="object_by IS NULL OR enterprise_id IS NOT NULL", name="filings_objected_to_by_somebody"),
             CheckConstraint(check="part IS NULL OR part IN ('host','organiser','supporter')", name="filings_part_known"),
             CheckConstraint(check="state NOT IN ('returned','rejected') OR reason IS NOT NULL", name="filings_refused_with_reason"),
             CheckConstraint(
@@ -162,3 +182,29 @@ class FilingFlag(Table):
         table = "filing_flags"
         unique_together = (("filing_id", "kind"),)
         indexes = (("acknowledged_by_id",),)
+
+
+class FilingObjection(Table):
+    """The enterprise that a filing names says that it was not so (异议). `answer`: what the official said who decided."""
+
+    filing = reference("Filing")
+    enterprise = reference("Organisation")
+    reason = chars(500)
+    state = state(ObjectionState)
+    objected_by = reference("Person")
+    objected_at = moment()
+    decided_by = reference("Person", null=True)
+    decided_at = moment(null=True)
+    answer = chars(500, null=True)
+
+    class Meta:
+        table = "filing_objections"
+        indexes = (("filing_id",), ("enterprise_id",), ("objected_by_id",), ("decided_by_id",))
+        constraints = (
+            UniqueConstraint(fields=("filing_id", "enterprise_id"), name="filing_objections_once", condition="state <> 'lapsed'"),
+            CheckConstraint(check="state IN ('open','upheld','dismissed','lapsed')", name="filing_objections_state_known"),
+            CheckConstraint(check="(state = 'open') = (decided_at IS NULL)", name="filing_objections_decided_once"),
+            CheckConstraint(
+                check="(state IN ('upheld','dismissed')) = (decided_by_id IS NOT NULL)", name="filing_objections_decided_by_somebody",
+            ),
+        )

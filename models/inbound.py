@@ -5,7 +5,7 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
-from models.fields import Sealed, Table, chars, moment, state
+from models.fields import Sealed, Table, chars, moment, reference, state
 from models.states import Graph
 
 
@@ -95,9 +95,15 @@ class BotCard(Table):
     card_key = chars(100)
     track_id = chars(100)
     delivered_at = moment()
+    approval = reference("Approval", null=True)  # the case it is about, if it is about one
+    due_at = moment(null=True)  # not before then is it asked whether the case is over; null: the card says so already
+    attempts = fields.SmallIntField(default=0)
 
     class Meta:
         table = "bot_cards"
         unique_together = (("app_id", "card_key", "open_id"),)
-        indexes = (("delivered_at",),)
-        constraints = (UniqueConstraint(fields=("track_id",), name="bot_cards_track_once"),)
+        indexes = (("delivered_at",), ("approval_id",))
+        constraints = (
+            UniqueConstraint(fields=("track_id",), name="bot_cards_track_once"),
+            CheckConstraint(check="due_at IS NULL OR approval_id IS NOT NULL", name="bot_cards_wait_for_a_case"),
+        )

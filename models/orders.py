@@ -85,6 +85,7 @@ class Order(Table):
     use_year = fields.SmallIntField(null=True)
     use_nth = fields.SmallIntField(null=True)  # the n-th use of this product in that year: UNIQUE keeps the yearly cap (E28)
     demand = reference("Demand", null=True)  # the demand that it came from (D16)
+    offered_fen = fen(null=True)             # what the institution offered on that demand: the order never costs more
     placed_by = reference("Person")
     placed_at = moment()
     paid_at = moment(null=True)
@@ -121,6 +122,7 @@ class Order(Table):
                 name="orders_price_chain",
             ),
             CheckConstraint(check="voucher_fen <= max_voucher_fen", name="orders_within_deduction"),
+            CheckConstraint(check="order_fen <= offered_fen", name="orders_within_the_offer"),
             CheckConstraint(check="state <> 'pay_review' OR voucher_fen > 0", name="orders_in_review_hold_something"),
             CheckConstraint(
                 check="state <> 'pay_rejected' OR (voucher_fen = 0 AND remark IS NOT NULL)", name="orders_refused_show_nothing_paid"

@@ -5,6 +5,7 @@ so does a column whose name looks personal.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -67,6 +68,8 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("identities", "union_id", Kept.PLAIN, "识别同一平台下多个应用的同一用户", Basis.CONTRACT, _CLOSED, 0),
     PersonalColumn("dialogues", "private", Kept.SEALED, "办理中的会话里的个人信息（如受邀顾问的姓名、手机号）", Basis.CONSENT,
                    "会话结束", 1),
+    PersonalColumn("talk_lines", "lines", Kept.SEALED, "转人工时让工作人员了解刚才的对话（号码已隐去）", Basis.CONTRACT, "说话半小时后", 1),
+    PersonalColumn("help_requests", "lines", Kept.SEALED, "工作人员答复人工咨询，答复后即删除", Basis.CONTRACT, "咨询答复", 0),
     _application("contact_name", "审核中与申报单位联系"),
     _application("contact_phone", "审核中与申报单位联系"),
     _application("contact_email", "向申报单位发送审核结论"),
@@ -105,3 +108,8 @@ REGISTRY: tuple[PersonalColumn, ...] = (
     PersonalColumn("payout_lines", "bank_account", Kept.SEALED, "向机构划拨兑付资金（个体户的账户可能是个人账户）", Basis.DUTY, _SETTLED,
                    _ARCHIVE_DAYS),
 )
+
+
+def kept_for(table: str, column: str) -> timedelta:
+    """How long after the end that its entry names; for the sweep that deletes it."""
+    return next(timedelta(days=entry.days) for entry in REGISTRY if (entry.table, entry.column) == (table, column))

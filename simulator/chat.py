@@ -1,5 +1,6 @@
 """The hands of somebody in a chat: follow, scan, say, tap. JSON, under /control/chat/<phone>."""
 
+import base64
 import dataclasses
 from typing import Any
 
@@ -21,7 +22,7 @@ class Chat:
 
     def add_to(self, app: web.Application) -> None:
         prefix = "/chat/{id}"
-        for name in ("say", "tap-menu", "tap-card", "follow", "unfollow", "scan", "enter", "event", "bind"):
+        for name in ("say", "send-file", "tap-menu", "tap-card", "follow", "unfollow", "scan", "enter", "event", "bind"):
             app.router.add_post(f"{prefix}/{name}", getattr(self, name.replace("-", "_")))
         app.router.add_get(prefix, self.show)
 
@@ -54,6 +55,16 @@ class Chat:
             return pushed(await self._wechat.say(phone, text))
         others = [self._world.phones[each] for each in body.pop("group", ()) if each in self._world.phones]
         return pushed(await self._talk.say(phone, text, others, **body))
+
+    async def send_file(self, request: web.Request) -> web.Response:
+        """{content: base64, name?}: WeChat knows pictures only, DingTalk files too."""
+        phone, body = self._phone(request), await read(request)
+        content = base64.b64decode(str(body.get("content", "")))
+        if phone.platform == "wechat_oa":
+            return pushed(await self._wechat.account.send_picture(phone, content))
+        if phone.platform == "wechat":
+            return pushed(await self._wechat.send_picture(phone, content))
+        return pushed(await self._talk.send_file(phone, content, str(body.get("name", ""))))
 
     async def tap_menu(self, request: web.Request) -> web.Response:
         """{key}"""

@@ -49,6 +49,8 @@ class Talk:
         app.router.add_put("/v1.0/card/instances", self.update)
         app.router.add_post("/v1.0/card/callbacks/register", self.register)
         app.router.add_post("/v1.0/gateway/connections/open", self.open)
+        app.router.add_post("/v1.0/robot/messageFiles/download", self.file_address)
+        app.router.add_get("/files/{key}", self.file)
         app.router.add_get("/connect", self.streams.connect)
 
     # --- what the project calls ---------------------------------------------------------------------------------------
@@ -61,6 +63,23 @@ class Talk:
         if not isinstance(subscriptions, list) or not subscriptions:
             raise NewApiError(400, "invalidParameter.subscriptions", "subscriptions不能为空")
         return new_answer(self.streams.issue(request, subscriptions))
+
+    async def file_address(self, request: web.Request) -> web.Response:
+        """A signed address of the storage, which is asked without a token."""
+        self._gate.check_new(request)
+        body = await read_new(request)
+        if body.get("robotCode") != self._appkey:
+            raise NewApiError(400, "robot.notExist", "机器人不存在")
+        if self._world.file(body.get("downloadCode"), "dingtalk") is None:
+            raise NewApiError(400, "downloadCode.invalid", "downloadCode有误或已过期")
+        root = str(request.url.origin()) + request.path.removesuffix("/v1.0/robot/messageFiles/download")
+        return new_answer({"downloadUrl": f"{root}/files/{body['downloadCode']}?Signature={secrets.token_hex(8)}"})
+
+    async def file(self, request: web.Request) -> web.Response:
+        found = self._world.file(request.match_info["key"], "dingtalk")
+        if found is None:
+            raise web.HTTPForbidden
+        return web.Response(body=found.content, content_type="application/octet-stream")
 
     async def register(self, request: web.Request) -> web.Response:
         self._gate.check_new(request)
@@ -139,7 +158,7 @@ class Talk:
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
-    async def say(self, phone: Phone, text: str, group: list[Phone], **more: Any) -> Pushed:
+    async def say(self, phone: Phone, text: str, group: list[Phone], /, **more: Any) -> Pushed:
         """To the robot alone, or in a group where the others read along."""
         self._world.deliver(phone, "said", "", [("", text)], "", {})
         now = int(self._world.clock.timestamp() * 1_000)
@@ -154,6 +173,13 @@ class Talk:
             "robotCode": self._appkey, "msgtype": "text", "text": {"content": f" {text} " if group else text}, **more,
         }
         return await self._push(phone, "CALLBACK", BOT_TOPIC, fields)
+
+    async def send_file(self, phone: Phone, content: bytes, name: str) -> Pushed:
+        """A file has a name, a picture has none."""
+        code = self._world.keep_file(phone, content)
+        kind = {"fileName": name, "spaceId": "1", "fileId": "1"} if name else {"pictureDownloadCode": code}
+        fields = {"msgtype": "file" if name else "picture", "content": {"downloadCode": code, **kind}, "text": None}
+        return await self.say(phone, f"［{name or '图片'}］", [], **fields)
 
     async def tap(self, phone: Phone, track_id: str, action: str, params: dict[str, str]) -> Pushed | None:
         """A button of a card that this phone shows; None if it shows no such card."""

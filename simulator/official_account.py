@@ -276,6 +276,10 @@ class OfficialAccount:
         message = {"MsgType": "text", "Content": text, "MsgId": 24_000_000_000_000_000 + secrets.randbelow(10**15)}
         return await self.push_fields(phone, message)
 
+    async def send_picture(self, phone: Phone, content: bytes) -> Pushed:
+        open_window(phone, "message", self.world.clock.timestamp())
+        return await self.push_fields(phone, picture_fields(self.world, phone, content))
+
     async def tap_menu(self, phone: Phone, key: str) -> Pushed:
         open_window(phone, "tap", self.world.clock.timestamp())
         name = next((each["name"] for column in self.menu_of(phone) for each in column["sub_button"] if each["key"] == key), key)
@@ -327,3 +331,10 @@ def check_menu(buttons: object) -> list[dict[str, Any]]:
             if each.get("type") != "click" or not 1 <= len(str(each.get("key", "")).encode()) <= 128:
                 raise WeChatError(40019, "invalid button key size")
     return list(buttons)
+
+
+def picture_fields(world: World, phone: Phone, content: bytes) -> dict[str, Any]:
+    world.deliver(phone, "said", "", [("", "［图片］")], "", {})
+    media_id = world.keep_file(phone, content)
+    number = 24_000_000_000_000_000 + secrets.randbelow(10**15)
+    return {"MsgType": "image", "PicUrl": f"http://mmbiz.qpic.cn/{media_id[:8]}", "MediaId": media_id, "MsgId": number}

@@ -10,6 +10,7 @@ from simulator.clock import Clock
 
 Platform = Literal["wechat", "wechat_oa", "dingtalk", "email", "sms"]
 CodeKind = Literal["login", "phone"]
+FILE_SECONDS = 3 * 86_400
 CODE_SECONDS = 300  # both platforms: a code lives five minutes
 
 
@@ -115,6 +116,15 @@ class Tally:
         return count if known == window else 0
 
 
+@dataclass(frozen=True)
+class SentFile:
+    """What somebody sent in a chat, kept for three days under the id by which it can be fetched."""
+
+    phone: Phone
+    content: bytes
+    expires_at: float
+
+
 class World:
     """Everything that `POST /control/reset` forgets, and the clock, which it leaves alone."""
 
@@ -128,6 +138,7 @@ class World:
         self.tally = Tally()
         self.limits = Limits()
         self.last_number = 0
+        self.files: dict[str, SentFile] = {}
 
     def number(self) -> int:
         self.last_number += 1
@@ -162,6 +173,16 @@ class World:
         code = secrets.token_hex(16)
         self.codes[code] = Code(phone, kind, phone.last_used + CODE_SECONDS, extra=extra)
         return code
+
+    def keep_file(self, phone: Phone, content: bytes) -> str:
+        key = secrets.token_urlsafe(32)
+        self.files[key] = SentFile(phone, content, self.clock.timestamp() + FILE_SECONDS)
+        return key
+
+    def file(self, key: object, platform: str) -> SentFile | None:
+        """None: never there, over, or sent to another app."""
+        found = self.files.get(key) if isinstance(key, str) else None
+        return found if found and found.phone.platform == platform and self.clock.timestamp() < found.expires_at else None
 
     def code(self, key: object, platform: Platform, kind: CodeKind) -> Code | None:
         code = self.codes.get(key) if isinstance(key, str) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.official_account import OfficialAccount, open_window, service_text
+from simulator.official_account import OfficialAccount, open_window, picture_fields, service_text
 from simulator.pushing import Pushed, Pusher
 from simulator.state import Phone, World
 from simulator.wechat_errors import WeChatError, answer, as_wechat
@@ -52,6 +52,7 @@ class WeChat:
         app.router.add_post("/wxa/generate_urllink", self.url_link)
         app.router.add_post("/wxa/generatescheme", self.url_scheme)
         app.router.add_post("/cgi-bin/message/custom/send", self.send_service)
+        app.router.add_get("/cgi-bin/media/get", self.media)
         self.account.add_to(app)
         app.router.add_post("/wxa/msg_sec_check", self.check_text)
         return app
@@ -176,6 +177,22 @@ class WeChat:
         open_window(phone, "message", self._world.clock.timestamp())
         self._world.deliver(phone, "said", "", [("", text)], "", {})
         return await self.push(phone, {"MsgType": "text", "Content": text, "MsgId": 24_000_000_000_000_000 + secrets.randbelow(10**15)})
+
+    async def send_picture(self, phone: Phone, content: bytes) -> Pushed:
+        open_window(phone, "message", self._world.clock.timestamp())
+        return await self.push(phone, picture_fields(self._world, phone, content))
+
+    async def media(self, request: web.Request) -> web.Response:
+        """The bytes; or, with the same status, JSON in which only the errcode tells. To the app that it was sent to, and to no other."""
+        token, platform = request.query.get("access_token"), "wechat"
+        tokens: Tokens = self.tokens
+        if self.account.tokens.knows(token):
+            platform, tokens = "wechat_oa", self.account.tokens
+        tokens.check(token)
+        found = self._world.file(request.query.get("media_id"), platform)
+        if found is None:
+            raise WeChatError(40007, "invalid media_id")
+        return web.Response(body=found.content, content_type="image/jpeg", headers={"Content-Disposition": 'attachment; filename="p.jpg"'})
 
     async def enter(self, phone: Phone) -> Pushed:
         open_window(phone, "enter", self._world.clock.timestamp())

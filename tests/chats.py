@@ -193,7 +193,7 @@ async def open_chats(
             "dingtalk_oapi_base_url": str(platform.make_url("/oapi")),
         }))
         async with open_gateways(ours, redis_url) as gateways:
-            ports = Ports(gateways.logins, gateways.senders, MemoryStorage(), scenes=gateways.scenes)
+            ports = Ports(gateways.logins, gateways.senders, MemoryStorage(), scenes=gateways.scenes, cards=gateways.cards)
             app = create_app(
                 settings=ours, clock=clock, ports=ports, apis=APIS, redis_url=None, strict_refusals=True, policies=UNLIMITED,
             )

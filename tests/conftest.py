@@ -23,6 +23,7 @@ from settings import ROOT, Settings
 from tests.books import Books
 from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - fixtures of all tests
 from tests.fakes import Clock, ports
+from tests.referee import Referee
 from tests.shapes import shape
 from tests.world import World
 
@@ -139,6 +140,11 @@ async def world(database: asyncpg.Connection, clock: Clock, settings: Settings) 
     )
     async with TestClient(TestServer(app)) as client:
         yield World(client, database, clock, settings, gateways)
+
+
+@pytest.fixture
+def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
+    return Referee(world.owner, monkeypatch)
 
 
 @pytest.fixture

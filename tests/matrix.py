@@ -163,6 +163,7 @@ async def one_of_each(world: World, shop: Shop, callers: dict[str, Caller]) -> T
     await _reviews(world, shop, callers, found)
     await _appeal(world, member, found)
     await _demand(world, shop, found)
+    await _help_request(world, shop, found)
     await _payout(world, shop, member, found)
     await _lottery(world, shop, callers, found)
     await _supermarket(world, shop, member, found)
@@ -210,6 +211,16 @@ async def _appeal(world: World, member: dict[str, Member], found: Things) -> Non
     found.add("appeal", {f"stranger_{role}" for role in STAFF}, appeal_id=body["id"])
 
 
+async def _help_request(world: World, shop: Shop, found: Things) -> None:
+    """Of the buyer, in the division of this scene's administrator."""
+    request = await world.value(
+        "INSERT INTO help_requests (person_id, organisation_id, region_code, asked_at, due_at)"
+        " SELECT $1, id, region_code, $3, $3 FROM organisations WHERE id = $2 RETURNING id",
+        shop.buyer.person_id, shop.buyer.organisation_id, world.clock.now(),
+    )
+    found.add("help request", {"admin"}, request_id=request)
+
+
 async def _demand(world: World, shop: Shop, found: Things) -> None:
     """Of the buyer to the seller, who has taken it up."""
     demand = await Market(shop).taken()
@@ -253,6 +264,13 @@ async def _supermarket(world: World, shop: Shop, member: dict[str, Member], foun
     assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
     found.add("own filing", SELLERS, filing_id=filing["id"])
     found.add("filed", {"admin"}, filing_id=filing["id"])
+    named = body | {"enterprise_code": valid("91370103MG0000001"), "enterprise_name": "企业"}
+    await world.owner.execute(
+        "UPDATE organisations SET credit_code = $2 WHERE id = $1", shop.buyer.organisation_id, named["enterprise_code"])
+    status, filing = await world.post("/institution/transaction-filings", named, by=seller)
+    assert status == 201, filing
+    assert (await world.put(f"/institution/filings/{filing['id']}/submission", by=seller))[0] == 200
+    found.add("naming filing", BUYERS, filing_id=filing["id"])
     status, activity = await world.post("/institution/activity-filings", ACTIVITY, by=seller)
     assert status == 201, activity
     found.add("own activity", SELLERS, filing_id=activity["id"])
@@ -303,12 +321,14 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/demands/\{demand_id\}", ("posted demand",)),
     (r"/payout-batches/\{batch_id\}", ("payout batch",)),
     (r"/approvals/\{approval_id\}", ("approval",)),
+    (r"/help-requests/\{request_id\}", ("help request",)),
     (r"/attachments/\{attachment_id\}", ("attachment", "submitted attachment")),
     (r"/pictures/\{picture_id\}", ("private picture",)),
     (r"/institution/products/\{product_id\}", ("own product",)),
     (r"/institution/regular-products/\{product_id\}", ("regular product",)),
     (r"/institution/activity-filings/\{filing_id\}", ("own activity",)),
     (r"/institution/(filings|transaction-filings)/\{filing_id\}", ("own filing",)),
+    (r"/enterprise/filings/\{filing_id\}", ("naming filing",)),
     (r"/filings/\{filing_id\}", ("filed",)),
     (r"/standard-products/\{standard_id\}", ("standard product",)),
     (r"(GET|POST) /programmes/\{programme_id\}/standard-products", ("no supermarket",)),

@@ -1,6 +1,5 @@
 """Races around an invitation: exact in twenty rounds, and lost as soon as the locks are taken away (docs/locking.md)."""
 
-import itertools
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
@@ -11,12 +10,10 @@ from handlers.consultants import InvitationUsed
 from handlers.refusals import NotFound
 from models.accounts import OrganisationKind
 from tests.consulting import OTHER_PHONE, Consulting, open_consulting
-from tests.races import without
-from tests.referee import COMMIT, Contender, Referee
-from tests.test_races import UNGUARDED_MOVE, Race, referee, staged  # noqa: F401 - a fixture
+from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection
+from tests.referee import Contender, Referee
 from tests.world import Member, World
 
-ROUNDS, CONTROL_ROUNDS = 20, 3
 READS_BY_TOKEN = "handlers.consultants.answering.lock_by_token"
 UNLOCKED = ("handlers.consultants.inviting.LOCK_CONSULTANT", " FOR UPDATE", "")
 
@@ -98,27 +95,12 @@ RACES = {"accepted twice": AcceptTwice, "unlink against accept": UnlinkAgainstAc
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_the_race_is_exact_in_every_round(world: World, referee: Referee, name: str) -> None:  # noqa: F811 - the fixture
-    race = await staged(RACES[name], world, referee)
-    schedules = list(itertools.product((race.reads, (COMMIT,), ()), (1, -1), (False, True)))
-    for number in range(ROUNDS):
-        hold, direction, in_turn = schedules[number % len(schedules)]
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject)[::direction], hold=hold, in_turn=in_turn)
-        await race.exact(subject, outcomes[::direction])
+async def test_the_race_is_exact_in_every_round(world: World, referee: Referee, name: str) -> None:
+    await exact_in_every_round(RACES[name], world, referee)
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_without_its_locks_the_race_is_lost_in_every_round(
-    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str  # noqa: F811 - the fixtures
+async def test_without_its_protection_the_race_is_lost_in_every_round(
+    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    kind = RACES[name]
-    for dotted, old, new in kind.off:
-        without(monkeypatch, dotted, old, new)
-    race = await staged(kind, world, referee)
-    for _ in range(CONTROL_ROUNDS):
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject), hold=kind.reads, in_turn=True)
-        await race.bug(subject, outcomes)
-        with pytest.raises(AssertionError):
-            await race.exact(subject, outcomes)
+    await lost_without_protection(RACES[name], world, referee, ruins, monkeypatch)

@@ -115,7 +115,6 @@ async def reviewer(world: World) -> Speaker:
     await speaker.say(f"我要回避 #{cases[2]} 与申请单位有利害关系")
     await speaker.say(f"通过 #{cases[2]}")
     await speaker.say("报表")
-    await speaker.say("抽查 本月")
     return speaker
 
 

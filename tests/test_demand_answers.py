@@ -95,7 +95,8 @@ async def test_taking_it_up_shows_the_contact_and_each_look_is_in_the_audit_trai
 async def test_taking_up_without_a_look_is_a_look_too(market, world):
     await market.taken()
     moves = await world.owner.fetch("SELECT action FROM audit_entries WHERE subject IN ('demand', 'demand_response') ORDER BY id")
-    assert [row["action"] for row in moves] == ["demand.posted", "demand_response.viewed", "demand_response.taken", "demand.taken"]
+    assert [row["action"] for row in moves] == [
+        "demand.posted", "demand.released", "demand_response.viewed", "demand_response.taken", "demand.taken"]
 
 
 async def test_three_institutions_take_an_open_demand_up_and_no_fourth(market, world):
@@ -241,7 +242,10 @@ async def test_an_offer_becomes_an_ordinary_order_that_names_the_demand(market, 
     answer = (await market.mine(demand))["answers"][0]
     assert (answer["offer"]["product"], answer["order_ids"]) == ("年度财务审计", [])
     status, order = await market.shop.place(demand_id=demand)
-    assert (status, order["demand_id"], order["order_fen"]) == (201, demand, 400_000)
+    assert (status, order["demand_id"], order["list_price_fen"], order["offered_fen"], order["order_fen"]) == (
+        201, demand, 400_000, 380_000, 380_000)
+    told = await world.value("SELECT (data->>'price_fen')::int FROM events WHERE kind = 'order_placed'")
+    assert (told, order["max_voucher_fen"]) == (380_000, 200_000)
     answer = (await market.mine(demand))["answers"][0]
     assert (answer["state"], answer["order_ids"]) == ("converted_to_order", [order["id"]])
     assert await world.value("SELECT facts->>'outcome' FROM score_events") == "converted_to_order"
@@ -290,6 +294,33 @@ async def test_only_an_own_listed_product_with_a_price_is_offered_and_not_above_
     assert (await market.offer(demand, price_fen=0))[0] == 422
     assert await market.unchanged() == before
     assert (await market.offer(demand, price_fen=400_000))[0] == 200
+
+
+async def test_what_was_offered_binds_the_order_whatever_is_settled_or_offered_later(world):
+    market = await open_market(world, pricing="contract", price_confirm="always")
+    demand = await market.taken()
+    await market.offer(demand)
+    status, order = await market.shop.place(demand_id=demand)
+    assert (status, order["state"], order["order_fen"]) == (201, "awaiting_price", 380_000)
+    await market.offer(demand, price_fen=400_000)
+    before = await market.unchanged()
+    for fen in (380_001, 400_000):
+        status, body = await world.put(f"/orders/{order['id']}/price", {"amount_fen": fen}, by=market.seller)
+        assert (status, body["code"], body["data"]) == (422, "price_above_offer", {"limit_fen": 380_000})
+    assert await market.unchanged() == before
+    for fen in (360_000, 380_000):
+        status, settled = await world.put(f"/orders/{order['id']}/price", {"amount_fen": fen}, by=market.seller)
+        assert (status, settled["order_fen"]) == (200, fen)
+    status, body = await world.put(f"/orders/{order['id']}/price", {"amount_fen": 400_001}, by=market.seller)
+    assert (status, body["code"]) == (422, "price_above_list")
+
+
+async def test_a_list_price_that_has_fallen_below_the_offer_is_what_the_order_costs(market, world):
+    demand = await market.taken()
+    await market.offer(demand)
+    await world.owner.execute("UPDATE products SET price_fen = 300000 WHERE id = $1", market.shop.product_id)
+    status, order = await market.shop.place(demand_id=demand)
+    assert (status, order["list_price_fen"], order["offered_fen"], order["order_fen"]) == (201, 300_000, 300_000, 300_000)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------------------

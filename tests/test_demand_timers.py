@@ -4,10 +4,12 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from handlers.demands import expire_due, offer_alternatives, remind_unviewed
+from handlers.demands import expire_due, forget_contacts, offer_alternatives, remind_unviewed
 from handlers.demands.rules import OPEN_FOR
 from handlers.notices import open_events
 from handlers.working_days import SHANGHAI
+from models.personal import kept_for
+from settings import ROOT
 from tests.market import Market, open_market
 from tests.world import World
 
@@ -105,3 +107,24 @@ async def test_the_places_of_an_open_demand_are_given_away_for_thirty_days_only(
     status, body = await market.act(rival, demand, "taking")
     assert (status, body["code"], body["data"]) == (409, "demand_closed", {"reason": "expired"})
     assert (await market.mine(demand))["state"] == "taken"
+
+
+async def test_the_contact_is_forgotten_as_long_after_the_closing_as_was_promised(market, world):
+    alive, closed = await market.posted(), await market.taken()
+    settled = {"institution_id": market.seller.organisation_id}
+    assert (await world.post(f"/demands/{closed}/closing", settled, by=market.buyer))[0] == 200
+    days = kept_for("demands", "contact_phone")
+    assert (days.days, kept_for("demands", "contact_name")) == (180, days)
+    assert "自需求关闭之日起保存一百八十天" in (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    forgotten = []
+    for advance in (days.total_seconds() * 1_000_000 - 1, 1, 1):
+        world.clock.advance(microseconds=advance)
+        forgotten.append(await world.sweep(forget_contacts))
+        mine = await market.mine(closed)
+        assert (mine["contact_name"], mine["contact_phone"]) == ((None, None) if sum(forgotten) else ("李**", "138****2345"))
+        status, _ = await world.get(f"/institution/demands/{closed}/contact", by=market.seller)
+        assert status == (403 if sum(forgotten) else 200)
+    assert forgotten == [0, 1, 0]
+    kept = await world.owner.fetch("SELECT id FROM demands WHERE contact_name IS NOT NULL OR contact_phone IS NOT NULL")
+    assert [row["id"] for row in kept] == [alive]
+    assert await world.value("SELECT subject_id FROM audit_entries WHERE action = 'demand.contact_forgotten'") == closed

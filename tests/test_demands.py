@@ -457,7 +457,8 @@ async def test_an_ended_consultant_can_do_nothing_more_even_if_nobody_reassigned
     demand = await market.posted(target="consultant", target_id=consultant_id)
     await world.owner.execute("UPDATE consultants SET state = 'ended', membership_id = NULL, ended_at = $2 WHERE id = $1",
                               consultant_id, world.clock.now())
-    expect_broken("consultants_active_hold_the_membership_of_their_institution")  # the membership is there as if nothing had ended
+    # The membership is there as if nothing had ended, and the demand was handed over to nobody.
+    expect_broken("consultants_active_hold_the_membership_of_their_institution", "demands_are_known_to_whom_they_are_addressed")
     before = await market.unchanged()
     for noun in ("view", "taking", "passing", "contacting"):
         assert (await market.act(consultant, demand, noun))[0] == 404

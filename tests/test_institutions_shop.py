@@ -29,13 +29,15 @@ async def front(shop: Shop) -> Any:
 
 
 async def test_everybody_sees_products_consultants_score_and_reviews_at_once(shop):
-    await shop.world.consultant(shop.seller)
+    consultant, _ = await shop.world.consultant(shop.seller)
+    await shop.world.owner.execute("UPDATE consultants SET title = '高级审计师', specialities = '[\"audit\"]'")
     await shop.ok(shop.buyer, await shop.completed(), "review", REVIEW)
     await shop.world.sweep(count_events)
     page = await front(shop)
     assert page["institution"]["id"] == shop.seller.organisation_id
     assert [(each["id"], each["price_fen"]) for each in page["products"]["items"]] == [(shop.product_id, 400_000)]
-    assert [each["display_name"] for each in page["consultants"]] == ["张顾问"]
+    assert page["consultants"] == [{
+        "id": consultant, "display_name": "张顾问", "title": "高级审计师", "specialities": [{"code": "audit", "title": "审计服务"}]}]
     assert [(each["text"], each["platform_text"]) for each in page["reviews"]["items"]] == [("专业、及时", None)]
     _, score = await shop.world.get(f"/institutions/{shop.seller.organisation_id}/score")
     assert (page["score"], score["total_hundredths"], score["good"]) == (score, 3_000 + 120, 1)

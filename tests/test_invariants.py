@@ -160,6 +160,10 @@ BREAKS = {
     "filings_approved_count_once": "UPDATE score_events SET revoked_at = happened_at WHERE subject = 'filing'",
     "filings_in_review_have_one_open_approval": "DELETE FROM approvals WHERE subject = 'filing' AND state = 'open'",
     "filings_count_after_their_flags_were_seen": "UPDATE filing_flags SET acknowledged_by_id = NULL",
+    "filing_objections_open_are_looked_at": (
+        "INSERT INTO filing_objections (filing_id, enterprise_id, reason, state, objected_by_id, objected_at)"
+        " SELECT id, institution_id, '', 'open', filed_by_id, created_at FROM filings WHERE state = 'approved' LIMIT 1"
+    ),
     "filings_file_an_order_once": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
     "filings_of_an_order_say_what_it_says": "UPDATE filings SET order_id = (SELECT min(id) FROM orders)",
     "filings_were_revoked_by_a_second_person": "UPDATE filings SET revoked_at = updated_at WHERE state = 'approved'",
@@ -214,6 +218,8 @@ BREAKS = {
     "orders_are_all_recorded": "UPDATE orders SET state = 'accepted'",
     "states_are_what_was_recorded": "UPDATE rounds SET state = 'publicity'",
     "demands_are_known_to_whom_they_are_addressed": "UPDATE demand_responses SET is_chosen = false",
+    "demands_are_known_when_their_words_have_passed": "UPDATE demands SET released_at = NULL",
+    "demands_held_wait_for_nothing_else": "UPDATE demands SET state = 'held', alternatives_at = posted_at",
     "demands_have_few_takers_that_were_not_chosen": "UPDATE demand_responses SET place = 1, is_chosen = false",
     "demands_taken_have_a_taker": "UPDATE demands SET taken_at = NULL",
     "demands_settled_were_taken_by_that_institution": "UPDATE demands SET settled_with_id = enterprise_id",

@@ -199,7 +199,8 @@ async def decided(world: World, owner: Member, decision: str, reason: str | None
     approval = await submitted_certification(world, owner)
     await world.owner.execute("UPDATE applications SET contact_email = $1", seal(world.settings, email))
     await world.owner.execute("UPDATE events SET opened_at = now()")
-    status, answer = await world.post(f"/approvals/{approval}/{decision}", {"reason": reason} if reason else None, by=reviewer)
+    said = {"remark" if decision == "approval" else "reason": reason} if reason else None
+    status, answer = await world.post(f"/approvals/{approval}/{decision}", said, by=reviewer)
     assert status == 200, answer
     await world.sweep(open_events)
     while await world.sweep(deliver_due):
@@ -207,7 +208,8 @@ async def decided(world: World, owner: Member, decision: str, reason: str | None
 
 
 @pytest.mark.parametrize(("decision", "reason", "said"), [
-    ("approval", None, "审核通过。"), ("return", "请补交执照", "退回补正。原因：请补交执照。"),
+    ("approval", None, "审核通过。"), ("approval", "请及时年检", "审核通过。说明：请及时年检。"),
+    ("return", "请补交执照", "退回补正。原因：请补交执照。"),
     ("rejection", "不符合条件", "审核拒绝。原因：不符合条件。"),
 ])
 async def test_the_conclusion_goes_once_to_the_mailbox_that_the_application_gives(world, mail, decision, reason, said):

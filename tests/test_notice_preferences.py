@@ -162,7 +162,7 @@ def test_every_kind_is_in_the_group_that_its_reader_expects():
     found: dict[str, set[str]] = {}
     for kind in TEXTS:
         found.setdefault(group_of(kind), set()).add(kind)
-    assert {"order_frozen", "risk_proposed", "appeal_result"} <= found[Group.RISKS]
+    assert {"order_frozen", "risk_proposed", "appeal_result", "filing_named", "filing_objection_result"} <= found[Group.RISKS]
     assert {"redemption_result", "payout_result"} <= found[Group.REDEMPTIONS]
     assert {"review_reminder", "system_review_made"} <= found[Group.REVIEWS]
     assert {"order_paid", "price_requested", "payment_rejected"} <= found[Group.ORDERS]

@@ -69,6 +69,8 @@ def test_a_clause_without_its_fact_is_left_out_and_codes_become_words():
     approved = render("approval_result", "application", 1, {"title": "企业认证", "result": "approved", "reason": None}, at)
     assert (returned.title, returned.body) == ("审核结果：退回补正", "您提交的「企业认证」退回补正。原因：证照不清晰。")
     assert approved.body == "您提交的「企业认证」审核通过。"
+    remarked = render("approval_result", "application", 1, {"title": "企业认证", "result": "approved", "reason": "请及时年检"}, at)
+    assert remarked.body == "您提交的「企业认证」审核通过。说明：请及时年检。"
     assert approved.fields == {"subject": "企业认证", "result": "审核通过", "time": at.isoformat(), "reason": ""}
     closed = render("order_closed", "order", 1, {"number": "1", "service": "审计", "reason": "timeout"}, at)
     assert closed.body == "订单 1「审计」已关闭，原因：超时未支付。"

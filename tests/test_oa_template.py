@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.oa_gateway import outcome_of
+from bot.oa_gateway import SAYS
 from bot.transport import PlatformError
 from handlers.deliveries import deliver_due
 from handlers.notices import open_events
@@ -107,7 +107,7 @@ async def test_who_does_not_follow_any_more_has_the_next_channel(chats, follower
     (-1, Outcome.RETRY), (45009, Outcome.RETRY), (48001, Outcome.RETRY), ("timeout", Outcome.RETRY),
 ])
 def test_each_answer_of_the_platform_has_its_class(code, outcome):
-    assert outcome_of(PlatformError(code, "x", retryable=True), "bot_answer").outcome is outcome
+    assert SAYS.outcome_of(PlatformError(code, "x", retryable=True), "bot_answer").outcome is outcome
 
 
 async def test_a_message_that_is_sent_again_after_a_lost_answer_arrives_once(chats, follower):

@@ -117,6 +117,7 @@ def test_what_changes_something_is_for_the_roles_that_the_api_lets_in(name):
         "accept": "accept_order", "decline": "decline_order", "finish": "deliver_order", "post_demand": "post_demand",
         "take_demand": "take_demand", "pass_demand": "pass_demand", "contact_demand": "contact_made", "payouts": "list_batches",
         "invite_consultant": "invite_consultant", "end_consultant": "unlink_consultant", "export_batch": "take_bank_file",
+        "spot_check": "list_risks",
     }
     who: Permission = next(each.who for api in APIS for each in api.operations if each.name == routes[name])
     assert {str(role) for role in who.roles} == intents()[name].roles
@@ -203,10 +204,17 @@ def test_a_sentence_keeps_its_places_in_every_spelling():
 # --- the answers ------------------------------------------------------------------------------------------------------------------
 
 
+# Whatever says a text of answers.toml.
+SPEAKING = [
+    *sorted((ROOT / "bot" / "topics").glob("*.py")),
+    *(ROOT / "bot" / f"{name}.py" for name in ("conversation", "answering", "cards", "files")),
+]
+
+
 def calls() -> dict[str, set[str]]:
     """text -> the facts that the code gives it, by reading `say(...)`, `tell(...)` and names that end in them."""
     found: dict[str, set[str]] = {}
-    for path in (*sorted((ROOT / "bot" / "topics").glob("*.py")), ROOT / "bot" / "conversation.py", ROOT / "bot" / "answering.py"):
+    for path in SPEAKING:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[a-z_]+\.[a-z_]+", node.value):
@@ -225,8 +233,7 @@ KEYWORDS = re.compile(r"(\w+)=")
 
 
 def test_every_place_of_a_text_is_a_fact_that_some_code_gives():
-    code = "".join((ROOT / "bot" / name).read_text(encoding="utf-8") for name in ("conversation.py", "answering.py"))
-    code += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot" / "topics").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in SPEAKING)
     given = set(KEYWORDS.findall(code)) | set(re.findall(r'"(\w+)": ', code))
     for section, texts in phrases("answers").items():
         for name, text in texts.items():

@@ -6,8 +6,6 @@ Money and tickets are protected in depth. A control takes off every layer that w
 import itertools
 import json
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any, ClassVar
 
 import asyncpg
@@ -15,73 +13,20 @@ import pytest
 
 from handlers import approvals, draws, orders, reservations, reviews, wallet
 from handlers.approvals import Decision
-from handlers.context import Context
 from handlers.draw_rules import draw_source
 from handlers.orders import AGREEMENT_VERSION
 from handlers.refusals import Busy, Refusal
 from handlers.reservation_rules import AlreadyReserved, RoundNotOpen
 from models.accounts import Role
 from models.reviews import Grade
-from tests.races import without
-from tests.referee import COMMIT, Contender, Referee, without_constraint
+from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection
+from tests.referee import Contender, Referee
 from tests.shop import Shop, open_shop
-from tests.world import JINAN, Member, Programme, World
+from tests.world import Member, Programme, World
 
-ROUNDS, CONTROL_ROUNDS = 50, 3
 FEN = 200_000
 SOURCE = "上证综合指数收盘点位"
 UNLOCKED_ORDER = ("handlers.orders.views.LOCK_OWN", " FOR UPDATE OF o", "")
-UNGUARDED_MOVE = ("handlers.moves.MOVE", " AND state = $2", " AND $2::text IS NOT NULL")
-
-
-@pytest.fixture
-def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
-    return Referee(world.owner, monkeypatch)
-
-
-class Race:
-    """`reads`: where contenders stand after reading. `off`: statements and constraints that protect, and what takes them away."""
-
-    reads: ClassVar[tuple[str, ...]] = ()
-    off: ClassVar[tuple[tuple[str, str, str], ...]] = ()
-    constraints: ClassVar[tuple[tuple[str, str], ...]] = ()
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def ctx(self, by: Member | None = None, **ahead: float) -> Context:
-        context = self.world.context(by)
-        if by is not None and by.role not in {Role.OWNER, Role.HANDLER, Role.FINANCE}:
-            context = replace(context, actor=replace(context.actor, region_code=JINAN))
-        return context.at(context.now + timedelta(**ahead))
-
-    async def stage(self) -> None:
-        raise NotImplementedError
-
-    async def subject(self) -> Any:
-        """What this round is about."""
-        raise NotImplementedError
-
-    def contenders(self, subject: Any) -> list[Contender]:
-        raise NotImplementedError
-
-    async def exact(self, subject: Any, outcomes: list[Any]) -> None:
-        """Assert the only outcomes that may be."""
-        raise NotImplementedError
-
-    async def bug(self, subject: Any, outcomes: list[Any]) -> None:
-        """Assert what happens without protection."""
-        raise NotImplementedError
-
-    def one_wins(self, outcomes: list[Any], refusal: type[Refusal]) -> int:
-        """Index of the one that succeeded; the other got exactly this refusal."""
-        lost = [number for number, outcome in enumerate(outcomes) if type(outcome) is refusal]
-        won = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException)]
-        assert (len(won), len(lost)) == (1, len(outcomes) - 1), outcomes
-        return won[0]
-
-    def both_win(self, outcomes: list[Any]) -> None:
-        assert not [outcome for outcome in outcomes if isinstance(outcome, BaseException)], outcomes
 
 
 class OrderRace(Race):
@@ -606,40 +551,13 @@ RACES = {
 }
 
 
-async def staged(kind: type[Race], world: World, referee: Referee) -> Race:
-    race = kind(world)
-    for point in kind.reads:
-        referee.hold_after(point)
-    await race.stage()
-    return race
-
-
 @pytest.mark.parametrize("name", RACES)
 async def test_the_race_is_exact_in_every_round(world: World, referee: Referee, name: str) -> None:
-    """Held after reading, held before the commit, and free; begun from either side, together and one after the other."""
-    race = await staged(RACES[name], world, referee)
-    schedules = list(itertools.product((race.reads, (COMMIT,), ()), (1, -1), (False, True)))
-    for number in range(ROUNDS):
-        hold, direction, in_turn = schedules[number % len(schedules)]
-        subject = await race.subject()
-        contenders = race.contenders(subject)
-        outcomes = await referee.race(*contenders[::direction], hold=hold, in_turn=in_turn)
-        await race.exact(subject, outcomes[::direction])
+    await exact_in_every_round(RACES[name], world, referee, rounds=50)
 
 
 @pytest.mark.parametrize("name", RACES)
 async def test_without_its_protection_the_race_is_lost_in_every_round(
     world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    kind = RACES[name]
-    for dotted, old, new in kind.off:
-        without(monkeypatch, dotted, old, new)
-    for table, constraint in kind.constraints:
-        await ruins.enter_async_context(without_constraint(world.owner, table, constraint))
-    race = await staged(kind, world, referee)
-    for _ in range(CONTROL_ROUNDS):
-        subject = await race.subject()
-        outcomes = await referee.race(*race.contenders(subject), hold=kind.reads, in_turn=True)
-        await race.bug(subject, outcomes)
-        with pytest.raises(AssertionError):
-            await race.exact(subject, outcomes)
+    await lost_without_protection(RACES[name], world, referee, ruins, monkeypatch)

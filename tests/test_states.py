@@ -16,13 +16,14 @@ TERMINAL = {
     "application": {"withdrawn"},  # a right appeal leads out of a rejection (F10)
     "appeal": {"upheld", "overturned"},
     "filing": {"withdrawn", "revoked"},  # a right appeal leads out of a rejection (F10)
+    "filing_objection": {"dismissed", "lapsed"},  # a right appeal against the rejection reopens what was upheld
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again
     "delivery": {"no_consent", "failed", "dead", "superseded", "recalled"},  # what was delivered may be taken back
     "demand": {"closed"}, "demand_response": {"passed", "declined", "converted_to_order"},
     "invitation": {"accepted", "declined", "revoked", "expired"},
-    "content_check": set(),  # a newer text is checked anew
+    "content_check": {"withdrawn"},  # of the others a newer text is checked anew
     "inbound_message": {"done", "failed"},
     "membership": {"ended"},
     "order": {"completed", "closed"},
@@ -39,7 +40,8 @@ FIRST = {
     "payout_line": {"pending"}, "approval": {"open"}, "attachment": {"uploading"}, "delivery": {"planned"},
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
-    "round": {"draft"}, "consultant": {"added"}, "demand": {"open"}, "demand_response": {"notified"}, "filing": {"draft"},
+    "round": {"draft"}, "consultant": {"added"}, "demand": {"held"}, "demand_response": {"notified"}, "filing": {"draft"},
+    "filing_objection": {"open"},
     "invitation": {"live"},
     "content_check": {"pending"},
     "inbound_message": {"received"},

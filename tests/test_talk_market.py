@@ -27,7 +27,7 @@ async def test_a_demand_is_posted_in_steps_and_the_contact_is_sealed_meanwhile(w
     said = await everything_said(world)
     assert PHONE not in said and "张三丰" not in said
     assert await world.value("SELECT count(*) FROM demands") == 0
-    assert "「2026年度财务审计」已发布" in await speaker.say("确认")
+    assert "「2026年度财务审计」已提交，内容审核通过后即通知机构" in await speaker.say("确认")
     row = await world.one("SELECT title, text, category, target FROM demands")
     assert tuple(row) == ("2026年度财务审计", "需要在六月前出具审计报告", "audit", "open")
     assert "2026年度财务审计：征集中" in await speaker.say("我的需求")

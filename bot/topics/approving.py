@@ -1,24 +1,22 @@
 """待审, 通过, 退回, 驳回, 回避: by cards and by text, under the eight rules of section 5.5."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 from bot import actions
 from bot.answering import Talk, answers, day, masked_company, say
+from bot.cards import CASE_PAGE, outcome
 from bot.intents import intents
 from bot.slots import case_of, tokens
 from bot.talk import Button, Reply, Said
 from bot.wording import spelled
 from handlers import chat_approvals, recusals
 from handlers.approvals import REASON_MAX, AlreadyDecided, Decision
+from handlers.bot_cards import key_of
 from handlers.chat_approvals import CaseChanged, ChatCaseView
-from handlers.wallet import SHANGHAI
 
 Answering = Callable[[Talk], Awaitable[list[Reply]]]
 CARDS = 3
-DONE = {"approved": "通过", "returned": "退回补正", "rejected": "驳回", "withdrawn": "撤回"}
 BUTTONS = {Decision.APPROVE: "通过", Decision.RETURN: "退回补正", Decision.REJECT: "驳回"}
-PAGE = "pages/approvals/show?id={}"
 
 
 # --- cards ----------------------------------------------------------------------------------------------------------------------
@@ -41,8 +39,9 @@ def card(talk: Talk, case: ChatCaseView) -> Reply:
         outcome=outcome(str(approval["state"]), approval["decided_by"], approval["decided_at"]) if approval["state"] != "open" else "",
     )
     may = approval["state"] == "open" and not case["needs_app"]
-    return Reply(text, title=say("approving.title", number=approval["id"]), page=PAGE.format(approval["id"]),
-                 buttons=_buttons(talk, case) if may else (), card_key=f"approval:{approval['id']}")
+    return Reply(text, title=say("approving.title", number=approval["id"]), page=CASE_PAGE.format(approval["id"]),
+                 buttons=_buttons(talk, case) if may else (), card_key=key_of(approval["id"]),
+                 is_over=approval["state"] != "open")
 
 
 def _buttons(talk: Talk, case: ChatCaseView) -> tuple[Button, ...]:
@@ -51,13 +50,6 @@ def _buttons(talk: Talk, case: ChatCaseView) -> tuple[Button, ...]:
         Button(title, f"a.{actions.mint(talk.ctx, number, decision, case['version'])}", f"{title} #{number}")
         for decision, title in BUTTONS.items()
     )
-
-
-def outcome(state: str, by: str | None, at: datetime | str | None) -> str:
-    """已由 李* 10:31 驳回."""
-    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    clock = f"{moment.astimezone(SHANGHAI):%H:%M}" if moment else ""
-    return say("approving.outcome", by=by or "", at=clock, done=DONE[state])
 
 
 async def _refreshed(talk: Talk, number: int, key: str) -> list[Reply]:
@@ -129,7 +121,7 @@ async def _decide(talk: Talk, decision: Decision) -> list[Reply]:
     except CaseChanged:
         return await _refreshed(talk, number, "approving.changed")
     except chat_approvals.DecisionNeedsApp as refusal:
-        return [Reply(say("approving.needs_app", number=number, title=refusal.title), page=PAGE.format(number), private=True)]
+        return [Reply(say("approving.needs_app", number=number, title=refusal.title), page=CASE_PAGE.format(number), private=True)]
     return _told(talk, decided["id"], outcome(decided["state"], decided["decided_by"], decided["decided_at"]),
                  card(talk, await chat_approvals.chat_case(talk.ctx, number)))
 
@@ -138,7 +130,7 @@ def _told(talk: Talk, number: int, told: str, updated: Reply) -> list[Reply]:
     """Everybody's card says it; who typed is answered besides."""
     if talk.saying.kind is Said.CARD:
         return [updated]
-    return [Reply(say("approving.done", number=number, outcome=told), page=PAGE.format(number)), updated]
+    return [Reply(say("approving.done", number=number, outcome=told), page=CASE_PAGE.format(number)), updated]
 
 
 async def _number(talk: Talk) -> int | list[Reply]:

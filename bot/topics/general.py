@@ -3,12 +3,16 @@
 from bot.answering import Talk, answers, day, say
 from bot.conversation_help import examples
 from bot.talk import Reply
-from handlers import rounds, todo
+from handlers import help_requests, rounds, todo
 from handlers.paging import Page
 from handlers.rounds import RoundView
+from handlers.wallet import SHANGHAI
+from handlers.working_days import is_working_day
 from models.reservations import Allocation
 
 SHOWN = 5
+OPENS, CLOSES = 9, 17  # the hotline's hours on working days, Asia/Shanghai
+HELPED = frozenset({"nobody", "enterprise", "institution", "consultant"})
 ROUND_STATES = {"announced": "即将开放", "open": "预约中", "closed": "预约已截止", "committed": "待摇号", "drawn": "待公示",
                 "publicity": "公示中", "final": "已发券", "voided": "已作废"}
 
@@ -20,7 +24,13 @@ async def show_help(talk: Talk) -> list[Reply]:
 
 @answers("human")
 async def human(talk: Talk) -> list[Reply]:
-    return talk.tell("general.human")
+    """The hotline; and for whom offices are there, a place in the queue of their division. In a group the hotline alone."""
+    here = talk.ctx.now.astimezone(SHANGHAI)
+    closed = not (is_working_day(here.date()) and OPENS <= here.hour < CLOSES)
+    if talk.saying.in_group or talk.group not in HELPED:
+        return talk.tell("general.human", closed=closed)
+    asked = await talk.once(help_requests.ask_for_help)
+    return talk.tell("general.human", closed=closed, number=asked["id"], due=day(asked["due_at"]), waiting=not asked["is_new"])
 
 
 @answers("announcements")

@@ -247,17 +247,19 @@ async def decline(talk: Talk) -> list[Reply]:
 
 @answers("finish")
 async def finish(talk: Talk) -> list[Reply]:
-    """What was done, in words; files are bound to the handover on the page of the order."""
+    """What was done, in words, and with it the last file that was sent here; more of them are bound on the page of the order."""
     order = await pick(talk, "deliver")
     if isinstance(order, list):
         return order
-    summary = words_said(talk, "summary")
+    summary, file = words_said(talk, "summary"), talk.private.get("file", "")
     if not summary:
-        return talk.ask("summary", say("orders.what_done", number=tail(order["number"])), page=PAGE.format(order["id"]))
+        asked = say("orders.what_done", number=tail(order["number"]), service=order["product_name"], file=file)
+        return talk.ask("summary", asked, page=PAGE.format(order["id"]))
     if len(summary) > TEXT_MAX:
         return _too_long(talk, "summary")
     talk.known["summary"] = summary
     if not talk.confirmed:
-        return talk.confirm(say("orders.confirm_finish", number=tail(order["number"]), service=order["product_name"], summary=summary))
-    done: Any = await talk.once(orders.deliver_order, order["id"], summary)
-    return talk.tell("orders.delivered", number=tail(done["number"]), page=PAGE.format(done["id"]))
+        return talk.confirm(say("orders.confirm_finish", number=tail(order["number"]), service=order["product_name"], summary=summary,
+                                file=file))
+    done: Any = await talk.once(orders.deliver_order, order["id"], summary, talk.known.get("attachment_id"))
+    return talk.tell("orders.delivered", number=tail(done["number"]), file=file, page=PAGE.format(done["id"]))

@@ -1,13 +1,15 @@
-"""报表, 本月兑付, 预算还剩, 导出批次: numbers for officials. Nothing of money is decided here."""
+"""报表, 抽查, 本月兑付, 预算还剩, 导出批次: numbers for officials. Nothing of money is decided here."""
 
 from datetime import datetime, time
 
-from bot.answering import Talk, answers, day, say, yuan
+from bot.answering import Talk, answers, day, say, tail, yuan
 from bot.slots import Month, month_of
 from bot.talk import Reply
-from handlers import budgets, todo
+from handlers import budgets, risks, todo
 from handlers.wallet import SHANGHAI
+from models.risks import Verdict
 
+SHOWN = 10
 BATCH_STATES = {"draft": "待复核", "confirmed": "已复核，待银行回单", "settled": "已办结", "cancelled": "已撤销"}
 
 
@@ -42,15 +44,38 @@ async def _money(talk: Talk) -> list[Reply]:
 @answers("payouts")
 async def payouts(talk: Talk) -> list[Reply]:
     """Of one month, this one unless another is named: batches and what was paid out."""
-    month = month_of(list(talk.found), talk.today) or Month(talk.today.year, talk.today.month)
-    since, before = (datetime.combine(day_, time.min, SHANGHAI) for day_ in (month.first, month.after))
+    month, since, before = _month(talk)
     found = await budgets.report_payouts(talk.ctx, since, before)
     return talk.tell(
-        "reports.payouts", month=f"{month.year}年{month.month}月", paid=yuan(found["paid_fen"]), count=str(found["paid"]),
+        "reports.payouts", month=month, paid=yuan(found["paid_fen"]), count=str(found["paid"]),
         waiting=str(found["waiting"]), waiting_sum=yuan(found["waiting_fen"]),
         batches="\n".join(say("reports.batch", number=one["number"], state=BATCH_STATES[one["state"]], count=one["lines"],
                               total=yuan(one["total_fen"])) for one in found["batches"]),
     )
+
+
+def _month(talk: Talk) -> tuple[str, datetime, datetime]:
+    """The month that is named, or this one: what it is called, its first instant, and that of the next."""
+    month = month_of(list(talk.found), talk.today) or Month(talk.today.year, talk.today.month)
+    since, before = (datetime.combine(day_, time.min, SHANGHAI) for day_ in (month.first, month.after))
+    return f"{month.year}年{month.month}月", since, before
+
+
+@answers("spot_check")
+async def spot_check(talk: Talk) -> list[Reply]:
+    """抽查 本月: the orders that the signals propose, the most doubtful first; their facts are on the page (F03)."""
+    month, since, before = _month(talk)
+    found = await risks.sample_of(talk.ctx, since, before, SHOWN)
+    if not found["count"]:
+        return talk.tell("reports.no_sample", month=month)
+    lines = [
+        say("reports.sampled", number=tail(one["number"]), service=one["product_name"], enterprise=one["enterprise"],
+            institution=one["institution"], voucher=yuan(one["voucher_fen"]), score=str(one["score"]),
+            proposed=one["verdict"] is Verdict.FREEZE, frozen=one["is_frozen"])
+        for one in found["items"]
+    ]
+    more = found["count"] - len(lines)
+    return talk.tell("reports.sample", month=month, count=found["count"], lines="\n".join(lines), more=more or "")
 
 
 @answers("export_batch")

@@ -7,13 +7,17 @@ from handlers.context import Context
 from handlers.demands.posting import ask_institution, refuse_unless_open
 from handlers.demands.rules import (
     ALTERNATIVES_WORKING_DAYS,
+    CERTIFIED,
     RELATED,
     REMIND_WORKING_DAYS,
     SERVES,
+    WITHIN_REACH,
     AddresseeNotAvailable,
+    closed_to,
     facts,
     lock_posted,
     refuse_related,
+    require_within_reach,
 )
 from handlers.demands.views import DemandView, demand_view
 from handlers.refusals import Kind, Refusal
@@ -39,7 +43,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 # Of the same province. First who sits in the district, then in its city; among them by the share of good reviews, then by the share
 # of demands they took up of those addressed to them, both smoothed, so that one good review is not more than a hundred. Then by id.
 ALTERNATIVES = f"""
-WITH related AS MATERIALIZED ({RELATED})
+WITH related AS MATERIALIZED ({RELATED}), certified AS NOT MATERIALIZED ({CERTIFIED})
 INSERT INTO demand_alternatives (demand_id, institution_id, rank, offered_at)
 SELECT $3::bigint, id, row_number() OVER (ORDER BY here DESC, near DESC, liked DESC, answers DESC, id), $6::timestamptz
 FROM (
@@ -53,6 +57,7 @@ FROM (
     AND NOT EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = $3::bigint AND r.institution_id = o.id
                     AND (r.is_chosen OR r.state = 'passed'))
     AND NOT EXISTS (SELECT 1 FROM demand_alternatives t WHERE t.demand_id = $3::bigint AND t.institution_id = o.id)
+    AND ({WITHIN_REACH.format(closed="$7")})
   ORDER BY here DESC, near DESC, liked DESC, answers DESC, o.id LIMIT $5::int
 ) ranked
 RETURNING institution_id, rank
@@ -77,7 +82,8 @@ async def offer_alternatives(ctx: Context, limit: int = 50) -> int:
         for demand in due:
             await tx.run("UPDATE demands SET alternatives_at = NULL WHERE id = $1", demand.id)
             found = await tx.rows(
-                ALTERNATIVES, demand.enterprise_id, demand.category, demand.id, demand.region_code, OFFERED, ctx.now
+                ALTERNATIVES, demand.enterprise_id, demand.category, demand.id, demand.region_code, OFFERED, ctx.now,
+                await closed_to(tx, demand.enterprise_id),
             )
             ranked = [one.institution_id for one in sorted(found, key=lambda one: one.rank)]
             tx.record("demand.alternatives_offered", "demand", demand.id, institutions=ranked)
@@ -91,7 +97,8 @@ async def offer_alternatives(ctx: Context, limit: int = 50) -> int:
 async def forward_demand(ctx: Context, demand_id: int, institution_ids: Sequence[int]) -> DemandView:
     """一键转发 to institutions that were offered; whom it was addressed to before keeps it. Four new working days begin.
 
-    Raises NotFound, DemandTaken, DemandClosed, NotAnAlternative, AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee.
+    Raises NotFound, DemandTaken, DemandClosed, DemandHeld, NotAnAlternative, AlreadyForwarded, AddresseeNotAvailable, RelatedAddressee,
+    OutsideZone.
     """
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
@@ -114,6 +121,7 @@ async def _forward(ctx: Context, tx: Transaction, demand: Any, institution_id: i
     if not alternative.is_open:
         raise AddresseeNotAvailable
     await refuse_related(tx, ctx.organisation_id, institution_id)
+    await require_within_reach(tx, ctx.organisation_id, institution_id)
     await tx.run("UPDATE demand_alternatives SET forwarded_at = $2 WHERE id = $1", alternative.id, ctx.now)
     due_at = due_after(ctx.now, REMIND_WORKING_DAYS)
     known = await tx.row(ADDRESS, demand.id, institution_id, ctx.now, due_at)

@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from handlers import institutions, scores
+from handlers import content_checks, institutions, scores
 from handlers.context import Context
-from handlers.demands.rules import DemandClosed, lock_received, refuse_related
+from handlers.demands.rules import DemandClosed, DemandHeld, lock_received, refuse_related, require_within_reach
 from handlers.demands.views import ReceivedView, received_view
 from handlers.moves import move
 from handlers.personal import open_sealed
@@ -48,7 +48,7 @@ class OutcomeByOrder(Refusal):
 
 
 class ContactNotVisible(Refusal):
-    """Before it is taken up, after 未达成合作, and when it was closed with somebody else."""
+    """Before it is taken up, after 未达成合作, when it was closed with somebody else, and when it has been forgotten."""
 
     kind, code, title = Kind.FORBIDDEN, "contact_not_visible", "接单后且在对接期间方可查看联系方式"
 
@@ -71,6 +71,12 @@ R = ResponseState
 UNTAKEN = frozenset({R.NOTIFIED, R.VIEWED, R.PASSED})
 TALKING = frozenset({R.TAKEN, R.CONTACTED, R.NO_CONTACT, R.SIGNED, R.CONVERTED})
 COUNTED = frozenset({R.SIGNED, R.DECLINED, R.CONVERTED})
+# The third has taken the last place: what the others were told asks for nothing that they could do.
+NO_PLACE_LEFT = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'demand_handled', institution_id, 'demand', demand_id, '{}', $2 FROM demand_responses
+WHERE demand_id = $1 AND NOT is_chosen AND state IN ('notified', 'viewed')
+"""
 FREE_PLACE = """
 SELECT min(n)::smallint FROM generate_series(1, $2::int) n
 WHERE NOT EXISTS (SELECT 1 FROM demand_responses WHERE demand_id = $1 AND place = n)
@@ -78,36 +84,42 @@ WHERE NOT EXISTS (SELECT 1 FROM demand_responses WHERE demand_id = $1 AND place 
 
 
 async def view_demand(ctx: Context, demand_id: int) -> ReceivedView:
-    """查看需求: the first look is recorded, who and when; again is no error. Raises NotFound, DemandClosed before a first look."""
+    """查看需求: the first look is recorded, who and when; again is no error.
+
+    Raises NotFound; DemandClosed, DemandHeld before a first look.
+    """
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
         if response.state == R.NOTIFIED:
-            _refuse_closed(ctx, demand)
+            _refuse_unless_alive(ctx, demand)
             await _looked_at(ctx, tx, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 
 async def pass_demand(ctx: Context, demand_id: int, remark: str | None) -> ReceivedView:
-    """无意向. Raises NotFound, DemandClosed, DemandAlreadyTaken, DemandPassed."""
+    """无意向. Raises NotFound, DemandClosed, DemandHeld, DemandAlreadyTaken, DemandPassed."""
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
-        _refuse_closed(ctx, demand)
+        _refuse_unless_alive(ctx, demand)
         response = await _undecided(ctx, tx, response)
         await move(tx, RESPONSE_GRAPH, response, R.PASSED, remark=remark)
+        await content_checks.ask(tx, "demand_response", response.id, remark or "")
+        _handled(tx, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
 
 async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
     """接单: whom the enterprise chose always, of the others the first three. From now on the contact may be seen.
 
-    Raises NotFound, DemandClosed, DemandFull, DemandAlreadyTaken, DemandPassed, RelatedAddressee, InstitutionSuspended,
-    InstitutionNotCertified.
+    Raises NotFound, DemandClosed, DemandHeld, DemandFull, DemandAlreadyTaken, DemandPassed, RelatedAddressee,
+    OutsideZone, InstitutionSuspended, InstitutionNotCertified.
     """
     async with transaction(ctx) as tx:
         await institutions.require_open_shop(tx, ctx.organisation_id)
         demand, response = await lock_received(ctx, tx, demand_id)
-        _refuse_closed(ctx, demand)
+        _refuse_unless_alive(ctx, demand)
         await refuse_related(tx, demand.enterprise_id, ctx.organisation_id)
+        await require_within_reach(tx, demand.enterprise_id, ctx.organisation_id)
         response = await _undecided(ctx, tx, response)
         place = None if response.is_chosen else await _free_place(tx, demand_id)
         await move(tx, RESPONSE_GRAPH, response, R.TAKEN, taken_at=ctx.now, taken_by_id=ctx.person_id, place=place)
@@ -115,6 +127,8 @@ async def take_demand(ctx: Context, demand_id: int) -> ReceivedView:
             await move(tx, DEMAND_GRAPH, demand, DemandState.TAKEN, taken_at=ctx.now, updated_at=ctx.now, alternatives_at=None)
         if place == TAKERS_MAX:
             await tx.run("UPDATE demands SET spread_at = NULL WHERE id = $1", demand_id)
+            await tx.run(NO_PLACE_LEFT, demand_id, ctx.now)
+        _handled(tx, response)
         await tell_enterprise(tx, demand, response, "taken")
         return tx.reply(await received_view(ctx, tx, demand_id))
 
@@ -124,7 +138,7 @@ async def reveal_contact(ctx: Context, demand_id: int) -> ContactView:
     async with transaction(ctx) as tx:
         demand, response = await lock_received(ctx, tx, demand_id)
         elsewhere = demand.close_reason == CloseReason.GIVEN_UP or demand.settled_with_id not in (None, ctx.organisation_id)
-        if response.state not in TALKING or elsewhere:
+        if response.state not in TALKING or elsewhere or demand.contact_name is None:
             raise ContactNotVisible
         tx.record("demand.contact_revealed", "demand", demand_id, response_id=response.id)
         return {
@@ -154,6 +168,7 @@ async def record_outcome(ctx: Context, demand_id: int, outcome: Outcome, remark:
         response = await move(
             tx, RESPONSE_GRAPH, response, R(outcome), note={"remark": remark}, outcome_at=ctx.now, remark=remark
         )
+        await content_checks.ask(tx, "demand_response", response.id, remark or "")
         await count_answer(tx, demand, response)
         return tx.reply(await received_view(ctx, tx, demand_id))
 
@@ -180,12 +195,19 @@ async def tell_enterprise(tx: Transaction, demand: Any, response: Any, answer: s
     )
 
 
-def _refuse_closed(ctx: Context, demand: Any) -> None:
-    """Also in the moment before the sweep closes it. Raises DemandClosed."""
+def _handled(tx: Transaction, response: Any) -> None:
+    """Whatever asked this institution for an answer has it."""
+    tx.announce("demand_handled", "demand", response.demand_id, organisation_id=response.institution_id)
+
+
+def _refuse_unless_alive(ctx: Context, demand: Any) -> None:
+    """Also in the moment before the sweep closes it. Raises DemandClosed, DemandHeld."""
     if demand.state == DemandState.CLOSED:
         raise DemandClosed(reason=demand.close_reason)
     if demand.expires_at <= ctx.now:
         raise DemandClosed(reason=CloseReason.EXPIRED)
+    if demand.state == DemandState.HELD:
+        raise DemandHeld
 
 
 async def _looked_at(ctx: Context, tx: Transaction, response: Any) -> Any:

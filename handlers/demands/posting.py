@@ -1,4 +1,7 @@
-"""An enterprise posts a demand, changes it while nobody has taken it up, withdraws it, and says how it ended (D14, D15)."""
+"""An enterprise posts a demand, changes it while nobody has taken it up, withdraws it, and says how it ended (D14, D15).
+
+No institution hears of it before its words have passed: checking.py.
+"""
 
 import re
 import unicodedata
@@ -7,18 +10,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from handlers import content_checks
 from handlers.accounts.consents import require_consent
 from handlers.context import Context
 from handlers.demands.rules import (
-    ALTERNATIVES_WORKING_DAYS,
     OPEN_FOR,
     REMIND_WORKING_DAYS,
     AddresseeNotAvailable,
     DemandClosed,
+    DemandHeld,
     DemandTaken,
     facts,
     lock_posted,
     refuse_related,
+    require_within_reach,
     tell_institutions,
 )
 from handlers.demands.views import DemandView, demand_view
@@ -99,8 +104,8 @@ class Addressee:
 
 INSERT = """
 INSERT INTO demands (enterprise_id, target, institution_id, consultant_id, product_id, title, text, category, region_code, budget_fen,
-  wanted_by, contact_name, contact_phone, state, version, posted_by_id, posted_at, updated_at, expires_at, spread_at, alternatives_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open', 1, $14, $15, $15, $16, $17, $18) RETURNING *
+  wanted_by, contact_name, contact_phone, state, version, posted_by_id, posted_at, updated_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'held', 1, $14, $15, $15, $16) RETURNING *
 """
 ANSWERABLE = """
 INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at, remind_at)
@@ -109,7 +114,7 @@ VALUES ($1, $2, 'notified', true, $3, $4)
 EDIT = """
 UPDATE demands SET title = $2, text = $3, category = $4, region_code = $5, budget_fen = $6, wanted_by = $7,
   contact_name = coalesce($8, contact_name), contact_phone = coalesce($9, contact_phone), version = version + 1, updated_at = $10,
-  spread_at = CASE WHEN target = 'open' THEN $10 ELSE spread_at END
+  spread_at = CASE WHEN target = 'open' AND state = 'open' THEN $10 ELSE spread_at END
 WHERE id = $1 RETURNING *
 """
 # Whom each kind of target means: an institution that is open for trade, in its own name or behind a consultant or product.
@@ -122,6 +127,8 @@ OPEN_SHOP = """
 SELECT o.id FROM organisations o JOIN ({}) meant ON meant.institution_id = o.id
 WHERE o.kind = 'institution' AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL FOR SHARE OF o
 """
+# Behind its organisation, as docs/locking.md has it: whoever ends the link waits, and then finds the demand to hand it over.
+LOCK_CONSULTANT = "SELECT id FROM consultants WHERE id = $1 AND institution_id = $2 AND state = 'active' FOR SHARE"
 OWN_FILES = """
 SELECT count(*) FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = 'demand' AND state = 'stored'
 """
@@ -135,9 +142,9 @@ async def post_demand(
 ) -> DemandView:
     """提交需求 to an institution, a consultant or a product's institution, or openly by category and district.
 
-    Whom it is addressed to hears of it with the commit; of an open one the sweep of spreading.py tells, in waves.
-    Raises TargetWrong, NotCertified, TooManyDemands, AddresseeNotAvailable, RelatedAddressee, ConsentNeeded, RegionUnknown, NotFound
-    for a file, and CONTENT_REFUSALS.
+    Once its words have passed, whom it is addressed to hears of it; of an open one the sweep of spreading.py tells, in waves.
+    Raises TargetWrong, NotCertified, TooManyDemands, AddresseeNotAvailable, RelatedAddressee, OutsideZone, ConsentNeeded,
+    RegionUnknown, NotFound for a file, and CONTENT_REFUSALS.
     """
     if (target is DemandTarget.OPEN) is not (target_id is None):
         raise TargetWrong
@@ -150,13 +157,11 @@ async def post_demand(
         demand = await tx.row(
             INSERT, ctx.organisation_id, target, addressee.institution_id, addressee.consultant_id, addressee.product_id,
             content.title, content.text, content.category, content.region_code, content.budget_fen, content.wanted_by,
-            *_sealed(ctx, contact), ctx.person_id, ctx.now, ctx.now + OPEN_FOR, ctx.now if target is DemandTarget.OPEN else None,
-            due_after(ctx.now, ALTERNATIVES_WORKING_DAYS),
+            *_sealed(ctx, contact), ctx.person_id, ctx.now, ctx.now + OPEN_FOR,
         )
         await _keep_files(ctx, tx, demand.id, content.attachment_ids)
         tx.record("demand.posted", "demand", demand.id, after=demand.state, target=target)
-        if addressee.institution_id is not None:
-            await ask_institution(tx, demand, addressee.institution_id)
+        await _have_checked(tx, demand)
         return tx.reply(await demand_view(ctx, tx, demand.id), 201)
 
 
@@ -187,18 +192,19 @@ async def ask_institution(tx: Transaction, demand: Any, institution_id: int) -> 
 async def edit_demand(ctx: Context, demand_id: int, version: int, content: Content, contact: Contact | None) -> DemandView:
     """修改需求 while nobody has taken it up; whoever knows it hears that it changed. Without `contact` the old one stays.
 
-    An open one may now concern others: they are told too. Raises NotFound, DemandTaken, DemandClosed, ChangedMeanwhile,
-    ConsentNeeded, RegionUnknown and CONTENT_REFUSALS.
+    Other words are checked, and meanwhile it waits. An open one may now concern others: they are told too. Raises NotFound,
+    DemandTaken, DemandClosed, ChangedMeanwhile, ConsentNeeded, RegionUnknown and CONTENT_REFUSALS.
     """
     refuse_content(ctx, content)
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        refuse_unless_open(demand)
+        refuse_unless_untaken(demand)
         if demand.version != version:
             raise ChangedMeanwhile
         if contact:
             await require_consent(tx)
         await require_region(tx, content.region_code)
+        has_other_words = (demand.title, demand.text) != (content.title, content.text)
         demand = await tx.row(
             EDIT, demand_id, content.title, content.text, content.category, content.region_code, content.budget_fen, content.wanted_by,
             *(_sealed(ctx, contact) if contact else (None, None)), ctx.now,
@@ -206,7 +212,10 @@ async def edit_demand(ctx: Context, demand_id: int, version: int, content: Conte
         await tx.run("DELETE FROM demand_files WHERE demand_id = $1", demand_id)
         await _keep_files(ctx, tx, demand_id, content.attachment_ids)
         tx.record("demand.edited", "demand", demand_id, version=demand.version)
-        await tell_institutions(tx, "demand_posted", demand, reason="changed")
+        if has_other_words:
+            await _have_checked(tx, await _hold(tx, demand))
+        elif demand.state == DemandState.OPEN:
+            await tell_institutions(tx, "demand_posted", demand, reason="changed")
         return tx.reply(await demand_view(ctx, tx, demand_id))
 
 
@@ -214,7 +223,7 @@ async def withdraw_demand(ctx: Context, demand_id: int) -> DemandView:
     """撤回需求 while nobody has taken it up. Raises NotFound, DemandTaken, DemandClosed."""
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        refuse_unless_open(demand)
+        refuse_unless_untaken(demand)
         await close(tx, demand, CloseReason.WITHDRAWN)
         return tx.reply(await demand_view(ctx, tx, demand_id))
 
@@ -226,7 +235,7 @@ async def close_demand(ctx: Context, demand_id: int, institution_id: int | None)
     """
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        if demand.state == DemandState.OPEN:
+        if demand.state in (DemandState.HELD, DemandState.OPEN):
             raise DemandNotTaken
         if demand.state == DemandState.CLOSED:
             raise DemandClosed(reason=demand.close_reason)
@@ -241,6 +250,13 @@ async def close_demand(ctx: Context, demand_id: int, institution_id: int | None)
 
 
 def refuse_unless_open(demand: Any) -> None:
+    """Raises DemandTaken, DemandClosed, DemandHeld."""
+    refuse_unless_untaken(demand)
+    if demand.state == DemandState.HELD:
+        raise DemandHeld
+
+
+def refuse_unless_untaken(demand: Any) -> None:
     """Raises DemandTaken, DemandClosed."""
     if demand.state == DemandState.TAKEN:
         raise DemandTaken
@@ -249,16 +265,34 @@ def refuse_unless_open(demand: Any) -> None:
 
 
 async def close(tx: Transaction, demand: Any, reason: CloseReason, **changes: object) -> None:
-    """End of a locked demand: nobody hears of it any more, and its institutions hear that it is over."""
+    """End of a locked demand: nobody hears of it any more or judges its words, and its institutions hear that it is over.
+
+    What anybody was asked to do about it is pointless, also for those who only had the notice.
+    """
     closed = await move(
         tx, DEMAND_GRAPH, demand, DemandState.CLOSED, note={"reason": reason}, close_reason=reason, closed_at=tx.ctx.now,
         updated_at=tx.ctx.now, spread_at=None, alternatives_at=None, **changes,
     )
     await tx.run(NO_MORE_REMINDERS, demand.id)
+    await content_checks.withdraw(tx, "demand", demand.id)
     await tell_institutions(tx, "demand_closed", closed, closing=reason)
+    tx.announce("demand_over", "demand", demand.id)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------------------
+
+
+async def _have_checked(tx: Transaction, demand: Any) -> None:
+    """Of a held demand: where there is nothing to check it is released at once."""
+    await content_checks.ask(tx, "demand", demand.id, f"{demand.title}\n{demand.text}")
+
+
+async def _hold(tx: Transaction, demand: Any) -> Any:
+    """While its new words are checked, nobody is told of it, asked for an answer or offered others."""
+    if demand.state == DemandState.HELD:
+        return demand
+    await tx.run(NO_MORE_REMINDERS, demand.id)
+    return await move(tx, DEMAND_GRAPH, demand, DemandState.HELD, spread_at=None, alternatives_at=None)
 
 
 async def _lock_poster(ctx: Context, tx: Transaction) -> None:
@@ -271,13 +305,19 @@ async def _lock_poster(ctx: Context, tx: Transaction) -> None:
 
 
 async def _addressee(ctx: Context, tx: Transaction, target: DemandTarget, target_id: int | None) -> Addressee:
-    """The institution is locked against a suspension in the same moment. Raises AddresseeNotAvailable, RelatedAddressee."""
+    """The institution is locked against a suspension in the same moment, the consultant against the end of the link.
+
+    Raises AddresseeNotAvailable, RelatedAddressee, OutsideZone.
+    """
     if target is DemandTarget.OPEN:
         return Addressee()
     institution_id = await tx.value(OPEN_SHOP.format(FOUND[target]), target_id)
     if institution_id is None:
         raise AddresseeNotAvailable
+    if target is DemandTarget.CONSULTANT and await tx.value(LOCK_CONSULTANT, target_id, institution_id) is None:
+        raise AddresseeNotAvailable
     await refuse_related(tx, ctx.organisation_id, institution_id)
+    await require_within_reach(tx, ctx.organisation_id, institution_id)
     return Addressee(
         institution_id, target_id if target is DemandTarget.CONSULTANT else None, target_id if target is DemandTarget.PRODUCT else None
     )

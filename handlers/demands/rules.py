@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+from handlers import zones
 from handlers.context import Context
 from handlers.refusals import Kind, NotFound, Refusal
+from handlers.supermarkets import supermarket_of
 from handlers.transactions import Transaction
 from models.accounts import Role
 from models.categories import CATEGORIES
@@ -21,6 +23,12 @@ class DemandClosed(Refusal):
 
 class DemandTaken(Refusal):
     kind, code, title = Kind.CONFLICT, "demand_taken", "该需求已有机构接单"
+
+
+class DemandHeld(Refusal):
+    """The enterprise has changed its words, which have not passed."""
+
+    kind, code, title = Kind.CONFLICT, "demand_held", "企业修改了该需求，内容审核通过后方可办理"
 
 
 class AddresseeNotAvailable(Refusal):
@@ -48,6 +56,19 @@ o.kind = 'institution' AND o.certified_at IS NOT NULL AND o.suspended_at IS NULL
   OR EXISTS (SELECT 1 FROM institution_scopes s WHERE s.organisation_id = o.id AND s.category = $2)
 )
 """
+# Institutions `o` that the enterprise may turn to, though it lies outside the zones of the programmes {closed} (D02): whoever another
+# programme has admitted, or no supermarket, or one that is open to it, is there for enterprises of everywhere.
+WITHIN_REACH = """
+NOT EXISTS (SELECT 1 FROM certified c WHERE c.organisation_id = o.id AND c.programme_id = ANY({closed}::bigint[]))
+  OR EXISTS (SELECT 1 FROM certified c WHERE c.organisation_id = o.id AND NOT c.programme_id = ANY({closed}::bigint[]))
+"""
+CERTIFIED = """
+SELECT a.organisation_id, CASE a.kind WHEN 'supermarket_certification' THEN a.programme_id ELSE 0 END AS programme_id FROM applications a
+WHERE a.kind IN ('supermarket_certification', 'institution_admission') AND EXISTS (
+  SELECT 1 FROM approvals v WHERE v.subject = 'application' AND v.subject_id = a.id AND v.state = 'approved')
+"""
+REACHED = f"WITH certified AS NOT MATERIALIZED ({CERTIFIED}) SELECT {WITHIN_REACH.format(closed='$2')} FROM organisations o WHERE o.id = $1"
+PLACE = "SELECT region_code FROM organisations WHERE id = $1"
 # One by one: the demand is locked before its answers, so that the places of an open one are counted one after the other.
 LOCK_POSTED = "SELECT * FROM demands WHERE id = $1 AND enterprise_id = $2 FOR NO KEY UPDATE"
 LOCK_RECEIVED = """
@@ -69,6 +90,12 @@ SELECT $2, r.institution_id, c.person_id, 'demand', d.id, $3::jsonb, $4
 FROM demands d JOIN demand_responses r ON r.demand_id = d.id
 LEFT JOIN consultants c ON c.id = d.consultant_id AND c.institution_id = r.institution_id AND c.state = 'active'
 WHERE d.id = $1 AND r.state <> 'passed' AND (r.is_chosen OR r.state <> 'notified')
+"""
+# An institution that knows a demand reads this in the place of a title that has not passed.
+UNCHECKED = "（内容未公布）"
+KNOWN = """
+SELECT name, NOT EXISTS (SELECT 1 FROM content_checks WHERE subject = 'demand' AND subject_id = $2 AND state <> 'passed') AS is_passed
+FROM organisations WHERE id = $1
 """
 
 
@@ -100,6 +127,19 @@ async def refuse_related(tx: Transaction, enterprise_id: int, institution_id: in
         raise RelatedAddressee
 
 
+async def closed_to(tx: Transaction, enterprise_id: int) -> list[int]:
+    """The programmes whose zone does not hold the enterprise: what WITHIN_REACH wants to know."""
+    return await zones.closed_to(tx, await tx.value(PLACE, enterprise_id))
+
+
+async def require_within_reach(tx: Transaction, enterprise_id: int, institution_id: int) -> None:
+    """区外企业 are no enterprise users of a supermarket: they ask nobody there, and nobody there answers them (D02). Raises OutsideZone."""
+    closed = await closed_to(tx, enterprise_id)
+    if closed and not await tx.value(REACHED, institution_id, closed):
+        supermarket = await supermarket_of(tx, institution_id)
+        await zones.require_inside(tx, supermarket.id, await tx.value(PLACE, enterprise_id))
+
+
 async def tell_institutions(tx: Transaction, kind: str, demand: Any, **data: object) -> None:
     """Whoever was chosen, or has looked and not passed; a consultant with their institution."""
     await tx.run(TELL, demand.id, kind, await facts(tx, demand) | data, tx.ctx.now)
@@ -111,9 +151,10 @@ def mask_company(name: str) -> str:
 
 
 async def facts(tx: Transaction, demand: Any) -> dict[str, Any]:
-    """What a notice says of a demand. Who asks stays masked until somebody takes it up."""
-    name = await tx.value("SELECT name FROM organisations WHERE id = $1", demand.enterprise_id)
+    """What a notice says of a demand to institutions. Who asks stays masked until somebody takes it up; so do words that did not pass."""
+    known = await tx.row(KNOWN, demand.enterprise_id, demand.id)
     return {
-        "title": demand.title, "category": CATEGORIES[demand.category], "enterprise": mask_company(name),
+        "title": demand.title if known.is_passed else UNCHECKED, "category": CATEGORIES[demand.category],
+        "enterprise": mask_company(known.name),
         "reply_by": demand.expires_at.isoformat(),
     }

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from handlers.context import Context
-from handlers.demands.rules import RELATED, SERVES, facts
+from handlers.demands.rules import CERTIFIED, RELATED, SERVES, WITHIN_REACH, closed_to, facts
 from handlers.regions import prefix_of
 from handlers.transactions import Transaction, transaction
 from models.demands import TAKERS_MAX
@@ -18,10 +18,11 @@ SELECT * FROM demands WHERE spread_at <= $1 ORDER BY spread_at, id LIMIT $2 FOR 
 # $3 the demand, $4 what the institutions' codes begin with. The order is by lot and the same whenever it is asked: no institution
 # is always among the first, and a wave begins where the one before ended.
 SPREAD = f"""
-WITH related AS MATERIALIZED ({RELATED}), chosen AS (
+WITH related AS MATERIALIZED ({RELATED}), certified AS NOT MATERIALIZED ({CERTIFIED}), chosen AS (
   SELECT o.id FROM organisations o
   WHERE starts_with(o.region_code, $4::text) AND {SERVES} AND NOT EXISTS (SELECT 1 FROM related WHERE related.id = o.id)
     AND NOT EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = $3::bigint AND r.institution_id = o.id)
+    AND ({WITHIN_REACH.format(closed="$8")})
   ORDER BY md5($3::bigint::text || ':' || o.id), o.id LIMIT $5::int
 ), made AS (
   INSERT INTO demand_responses (demand_id, institution_id, state, is_chosen, notified_at)
@@ -51,5 +52,6 @@ async def _wave(ctx: Context, tx: Transaction, demand: Any) -> int:
     if demand.expires_at <= ctx.now or await tx.value(PLACES_TAKEN, demand.id) >= TAKERS_MAX:
         return 0
     return await tx.run(
-        SPREAD, demand.enterprise_id, demand.category, demand.id, prefix_of(demand.region_code), WAVE, ctx.now, await facts(tx, demand)
+        SPREAD, demand.enterprise_id, demand.category, demand.id, prefix_of(demand.region_code), WAVE, ctx.now, await facts(tx, demand),
+        await closed_to(tx, demand.enterprise_id),
     )

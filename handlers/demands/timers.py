@@ -1,10 +1,11 @@
-"""What happens to a demand by itself: an institution that has not looked is reminded, and after thirty days it is over (D15)."""
+"""What happens to a demand by itself: reminders, the end after thirty days, and that its contact is forgotten later (D15)."""
 
 from handlers.context import Context
 from handlers.demands.posting import close
 from handlers.transactions import transaction
 from models.categories import CATEGORIES
 from models.demands import CloseReason
+from models.personal import kept_for
 
 # `reply_by` of the first notice is over; what is said now is that it is overdue.
 REMIND = """
@@ -21,7 +22,13 @@ FROM due JOIN demands d ON d.id = due.demand_id
 LEFT JOIN consultants c ON c.id = d.consultant_id AND c.institution_id = due.institution_id AND c.state = 'active'
 """
 LOCK_DUE = """
-SELECT * FROM demands WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+SELECT * FROM demands WHERE state IN ('held', 'open') AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+"""
+FORGET_CONTACTS = """
+UPDATE demands SET contact_name = NULL, contact_phone = NULL WHERE id IN (
+  SELECT id FROM demands WHERE state = 'closed' AND contact_name IS NOT NULL AND closed_at <= $1
+  ORDER BY closed_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING id
 """
 
 
@@ -32,7 +39,7 @@ async def remind_unviewed(ctx: Context, limit: int = 500) -> int:
 
 
 async def expire_due(ctx: Context, limit: int = 200) -> int:
-    """Thirty days without a taker: closed, and both sides hear of it. Returns how many."""
+    """Thirty days without a taker, or without words that pass: closed, and both sides hear of it. Returns how many."""
     async with transaction(ctx) as tx:
         due = await tx.rows(LOCK_DUE, ctx.now, limit)
         for demand in due:
@@ -41,3 +48,12 @@ async def expire_due(ctx: Context, limit: int = 200) -> int:
                 "demand_closed", "demand", demand.id, organisation_id=demand.enterprise_id, title=demand.title, closing=CloseReason.EXPIRED
             )
         return len(due)
+
+
+async def forget_contacts(ctx: Context, limit: int = 500) -> int:
+    """Name and phone of who asked, as long after the closing as models/personal.py says (PIPL 19). Returns how many demands."""
+    async with transaction(ctx) as tx:
+        forgotten = await tx.rows(FORGET_CONTACTS, ctx.now - kept_for("demands", "contact_phone"), limit)
+        for demand in forgotten:
+            tx.record("demand.contact_forgotten", "demand", demand.id)
+        return len(forgotten)

@@ -1,4 +1,4 @@
-"""备案: transactions and public-benefit activities, filed, looked at for what is odd, reviewed, counted, revoked (D17, D18, D21)."""
+"""备案: filed, looked at for what is odd, reviewed, counted, objected to, revoked (D17, D18, D21)."""
 
 from handlers.filings.decisions import (
     AlreadyProposed,
@@ -11,6 +11,14 @@ from handlers.filings.decisions import (
     list_filed,
     open_filed,
     propose_revocation,
+)
+from handlers.filings.objecting import (
+    AlreadyObjected,
+    NamingFilingView,
+    ObjectionTooLate,
+    get_naming,
+    list_naming,
+    object_to_filing,
 )
 from handlers.filings.views import FiledCaseView, FilingView
 from handlers.filings.writing import (
@@ -31,8 +39,9 @@ from handlers.filings.writing import (
 )
 
 __all__ = [
-    "EVIDENCE_MAX", "ActivityForm", "AlreadyProposed", "CreditsView", "FiledCaseView", "FilingStateWrong", "FilingView", "FilingWrong",
-    "NotProposed", "OrderFiled", "TransactionForm", "approve_filing", "confirm_revocation", "credits_of", "draft_activity",
-    "draft_transaction", "drop_revocation", "edit_activity", "edit_transaction", "get_filing", "list_filed", "list_filings",
-    "open_filed", "propose_revocation", "submit_filing", "withdraw_filing",
+    "EVIDENCE_MAX", "ActivityForm", "AlreadyObjected", "AlreadyProposed", "CreditsView", "FiledCaseView", "FilingStateWrong",
+    "FilingView", "FilingWrong", "NamingFilingView", "NotProposed", "ObjectionTooLate", "OrderFiled", "TransactionForm",
+    "approve_filing", "confirm_revocation", "credits_of", "draft_activity", "draft_transaction", "drop_revocation", "edit_activity",
+    "edit_transaction", "get_filing", "get_naming", "list_filed", "list_filings", "list_naming", "object_to_filing", "open_filed",
+    "propose_revocation", "submit_filing", "withdraw_filing",
 ]

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from handlers import appeal_decisions, approvals, scores
 from handlers.approvals import REACH, Decision, DecisionIncomplete, OwnCase, reach_of
 from handlers.context import Context
-from handlers.filings import flags
+from handlers.filings import flags, objections
 from handlers.filings.views import SHOWN, FiledCaseView, FilingView, flag_view, flags_of, view, view_of
 from handlers.filings.writing import REVIEW_WORKING_DAYS, TITLES, FilingStateWrong, acting, link_enterprise
 from handlers.moves import move
@@ -18,9 +18,10 @@ from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.risks import PARTY
 from handlers.transactions import Transaction, row, rows, transaction
 from models.approvals import ApprovalKind
-from models.filings import FILING_GRAPH, FilingKind, FilingState, FlagKind
+from models.filings import FILING_GRAPH, FilingKind, FilingState, FlagKind, ObjectionState
 from models.scores import ScoreKind
 
+FOUND = {Decision.APPROVE: ObjectionState.DISMISSED, Decision.REJECT: ObjectionState.UPHELD}
 COUNTS = {FilingKind.TRANSACTION: ScoreKind.TRANSACTION_FILED, FilingKind.ACTIVITY: ScoreKind.ACTIVITY_FILED}
 
 
@@ -91,6 +92,10 @@ async def decide_filing(
     decided = await move(tx, FILING_GRAPH, filing, FilingState(decision), reason=reason, decided_at=ctx.now, updated_at=ctx.now)
     if decision is Decision.APPROVE:
         await _count(tx, decided)
+        if filing.object_by is None:  # the enterprise has come to the platform since: it may still say that it was not so
+            await objections.tell_named(tx, decided)
+    if decision in FOUND:
+        await objections.settle(tx, decided, FOUND[decision], reason)
     await _tell(tx, decided, "approval_result", title=approval.title, result=decision.value, reason=reason)
     return kept
 
@@ -130,10 +135,10 @@ async def _tell(tx: Transaction, filing: Any, kind: str, **facts: Any) -> None:
 
 
 async def _facts(ctx: Context, approval: Any) -> dict[str, Any]:
-    return dict(await _case(ctx, approval.subject_id))
+    return dict(await case_of(ctx, approval.subject_id))
 
 
-async def _case(ctx: Context, filing_id: int) -> FiledCaseView:
+async def case_of(ctx: Context, filing_id: int) -> FiledCaseView:
     return {"filing": await view_of(ctx, filing_id), "flags": await flags_of(filing_id)}
 
 
@@ -143,6 +148,7 @@ async def reopen(tx: Transaction, was: Any) -> int | None:
     if filing.state != FilingState.REJECTED:
         return None
     await move(tx, FILING_GRAPH, filing, FilingState.IN_REVIEW, reason=None, decided_at=None, updated_at=tx.ctx.now)
+    await objections.reopen_upheld(tx, filing.id)
     return REVIEW_WORKING_DAYS
 
 
@@ -176,14 +182,19 @@ async def confirm_revocation(ctx: Context, filing_id: int) -> FilingView:
         filing = await _lock_proposed(ctx, tx, filing_id)
         if filing.revoke_proposed_by_id == ctx.person_id:
             raise SecondPersonNeeded
-        revoked = await move(
-            tx, FILING_GRAPH, filing, FilingState.REVOKED, note={"reason": filing.revoke_reason}, revoked_by_id=ctx.person_id,
-            revoked_at=ctx.now, updated_at=ctx.now,
-        )
-        await scores.revoke(tx, COUNTS[FilingKind(filing.kind)], "filing", filing.id)
-        subject = filing.enterprise_name or filing.title
-        await _tell(tx, revoked, "filing_revoked", title=subject, reason=filing.revoke_reason)
+        await revoke(tx, filing, filing.revoke_reason)
+        await objections.settle(tx, filing, ObjectionState.UPHELD, filing.revoke_reason)
         return tx.reply(await view_of(ctx, filing.id))
+
+
+async def revoke(tx: Transaction, filing: Any, reason: str, **changes: object) -> None:
+    """A locked filing counts no more, from this commit; its institution and consultant hear why."""
+    revoked = await move(
+        tx, FILING_GRAPH, filing, FilingState.REVOKED, note={"reason": reason}, revoked_by_id=tx.ctx.person_id, revoked_at=tx.ctx.now,
+        updated_at=tx.ctx.now, **changes,
+    )
+    await scores.revoke(tx, COUNTS[FilingKind(filing.kind)], "filing", filing.id)
+    await _tell(tx, revoked, "filing_revoked", title=filing.enterprise_name or filing.title, reason=reason)
 
 
 async def drop_revocation(ctx: Context, filing_id: int) -> FilingView:
@@ -227,7 +238,7 @@ async def open_filed(ctx: Context, filing_id: int) -> FiledCaseView:
     """Raises NotFound, also for what is outside the jurisdiction."""
     if await row(f"SELECT f.id FROM filings f WHERE {WITHIN} AND f.id = $4", *reach_of(ctx.actor), filing_id) is None:
         raise NotFound
-    return await _case(ctx, filing_id)
+    return await case_of(ctx, filing_id)
 
 
 async def credits_of(ctx: Context) -> CreditsView:

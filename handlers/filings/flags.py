@@ -32,6 +32,10 @@ JOIN filings x ON x.id = l.filing_id AND x.submitted_at IS NOT NULL JOIN organis
 JOIN attachments a ON a.id = mine.attachment_id
 WHERE mine.filing_id = $1 ORDER BY l.filing_id LIMIT 20
 """
+OBJECTED = """
+SELECT o.name, j.reason, j.objected_at FROM filing_objections j JOIN organisations o ON o.id = j.enterprise_id
+WHERE j.filing_id = $1 AND j.state = 'open'
+"""
 PARTIES = "SELECT id, name FROM organisations WHERE id = ANY($1)"
 KEEP = """
 INSERT INTO filing_flags (filing_id, kind, facts, found_at, acknowledged_by_id)
@@ -45,6 +49,7 @@ async def look_at(tx: Transaction, filing: Any) -> Flags:
     others = await tx.rows(OTHERS, filing.institution_id, filing.kind, filing.id, filing.happened_on - day, filing.happened_on + day)
     found: dict[FlagKind, list[FactView]] = {FlagKind.SAME_EVIDENCE: await _same_files(tx, filing)}
     if filing.kind == FilingKind.TRANSACTION:
+        found[FlagKind.OBJECTED] = await _objected(tx, filing)
         found[FlagKind.PAIR_OFTEN] = pair_too_often(filing, others)
         found[FlagKind.SAME_AMOUNT_AND_DATE] = [_of(other) for other in others if _is_same_deal(filing, other)]
         found[FlagKind.SELF_DEALING] = await _self_dealing(tx, filing)
@@ -90,6 +95,13 @@ async def _same_files(tx: Transaction, filing: Any) -> list[FactView]:
         {"who": same.institution_name, "what": f"备案 {same.filing_id} 的证明材料", "value": same.display_name,
          "at": same.submitted_at.isoformat()}
         for same in await tx.rows(SAME_FILES, filing.id)
+    ]
+
+
+async def _objected(tx: Transaction, filing: Any) -> list[FactView]:
+    return [
+        {"who": found.name, "what": "异议", "value": found.reason, "at": found.objected_at.isoformat()}
+        for found in await tx.rows(OBJECTED, filing.id)
     ]
 
 

@@ -12,7 +12,7 @@ from models.filings import ActivityPart, FilingKind, FilingState, FlagKind
 FLAG_TITLES = {
     FlagKind.PAIR_OFTEN: "同一企业与本机构三十天内备案过多", FlagKind.SELF_DEALING: "双方有同一人员、电话、地址、账户或设备",
     FlagKind.SAME_AMOUNT_AND_DATE: "本机构同日同金额的交易已备案", FlagKind.SAME_EVIDENCE: "证明材料与其他备案相同",
-    FlagKind.SAME_ACTIVITY: "本机构同日同名的活动已备案",
+    FlagKind.SAME_ACTIVITY: "本机构同日同名的活动已备案", FlagKind.OBJECTED: "备案所指的企业提出异议",
 }
 
 

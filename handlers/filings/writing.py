@@ -11,7 +11,7 @@ from handlers import approvals
 from handlers.accounts.organisations import credit_code_of
 from handlers.application_forms import ProblemView
 from handlers.context import Context
-from handlers.filings import flags
+from handlers.filings import flags, objections
 from handlers.filings.views import SHOWN, FilingView, view, view_of
 from handlers.institutions import require_open_shop
 from handlers.moves import move
@@ -22,7 +22,7 @@ from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import SHANGHAI, due_after
 from models.accounts import Role
 from models.approvals import ApprovalKind
-from models.filings import FILING_GRAPH, ActivityPart, FilingKind, FilingState
+from models.filings import FILING_GRAPH, ActivityPart, FilingKind, FilingState, ObjectionState
 
 REVIEW_WORKING_DAYS = 5
 EVIDENCE_MAX = 10
@@ -91,7 +91,8 @@ INSERT INTO filings (institution_id, kind, filed_by_id, created_at, updated_at, 
 VALUES ($1, $2, $3, $4, $4, 'draft', 1, {", ".join(f"${number}" for number in range(5, 5 + len(COLUMNS)))}) RETURNING *
 """
 WRITE = f"""
-UPDATE filings SET updated_at = $2, version = version + 1, {", ".join(f"{name} = ${number}" for number, name in enumerate(COLUMNS, 3))}
+UPDATE filings SET updated_at = $2, version = version + 1, object_by = NULL,
+  {", ".join(f"{name} = ${number}" for number, name in enumerate(COLUMNS, 3))}
 WHERE id = $1 RETURNING *
 """
 # $2: the consultant who acts, whom only the own filings concern; null for the institution's staff.
@@ -154,8 +155,9 @@ async def edit_activity(ctx: Context, filing_id: int, version: int, form: Activi
 
 
 async def submit_filing(ctx: Context, filing_id: int) -> FilingView:
-    """Before the administrator, with what is odd about it. Raises NotFound, FilingStateWrong, FilingWrong without evidence or the
-    declaration, InstitutionNotCertified, InstitutionSuspended.
+    """Before the administrator, with what is odd about it; the enterprise that it names hears of it.
+
+    Raises NotFound, FilingStateWrong, FilingWrong without evidence or the declaration, InstitutionNotCertified, InstitutionSuspended.
     """
     async with transaction(ctx) as tx:
         filing = await _lock_own(ctx, tx, filing_id)
@@ -169,6 +171,8 @@ async def submit_filing(ctx: Context, filing_id: int) -> FilingView:
             *([_problem("is_public_benefit", "只有纯公益性活动可以备案")] if filing.is_public_benefit is False else []),
         ])
         filing = await move(tx, FILING_GRAPH, filing, FilingState.IN_REVIEW, submitted_at=ctx.now, updated_at=ctx.now, reason=None)
+        await objections.lapse_of_others(tx, filing)
+        await objections.tell_named(tx, filing)
         await flags.keep(tx, filing.id, await flags.look_at(tx, filing))
         await _queue(ctx, tx, filing, [file.attachment_id for file in files])
         return tx.reply(await view_of(ctx, filing.id))
@@ -182,6 +186,7 @@ async def withdraw_filing(ctx: Context, filing_id: int) -> FilingView:
             raise FilingStateWrong(state=filing.state)
         await approvals.withdraw_approval(tx, "filing", filing.id)
         await move(tx, FILING_GRAPH, filing, FilingState.WITHDRAWN, updated_at=ctx.now)
+        await objections.settle(tx, filing, ObjectionState.LAPSED)
         return tx.reply(await view_of(ctx, filing.id))
 
 
@@ -322,15 +327,21 @@ async def _link_files(ctx: Context, tx: Transaction, filing: Any, attachment_ids
     await tx.run(PUT_FILES, filing.id, wanted, [own[number] for number in wanted])
 
 
+async def place_of(tx: Transaction, institution_id: int) -> tuple[str | None, int | None]:
+    """(region, park) whose administrator looks at it: of the supermarket that certified the institution; where none did, its own."""
+    supermarket = await supermarket_of(tx, institution_id)
+    if supermarket is not None:
+        return supermarket.region_code, None
+    institution = await tx.row(INSTITUTION, institution_id)
+    return institution.region_code, institution.park_id
+
+
 async def _queue(ctx: Context, tx: Transaction, filing: Any, attachment_ids: list[int]) -> None:
-    """Of the administrator of the supermarket that certified the institution; where none did, of its own place."""
-    institution = await tx.row(INSTITUTION, filing.institution_id)
-    supermarket = await supermarket_of(tx, filing.institution_id)
+    region_code, park_id = await place_of(tx, filing.institution_id)
     what = f"交易备案：{filing.enterprise_name}" if filing.kind == FilingKind.TRANSACTION else f"活动备案：{filing.title}"
     await approvals.open_approval(
         tx, kind=ApprovalKind.FILING, title=what[:100], subject="filing", subject_id=filing.id, organisation_id=filing.institution_id,
-        role=Role.ADMIN, region_code=supermarket.region_code if supermarket else institution.region_code,
-        park_id=None if supermarket else institution.park_id, submitted_by=ctx.person_id,
+        role=Role.ADMIN, region_code=region_code, park_id=park_id, submitted_by=ctx.person_id,
         due_at=due_after(ctx.now, REVIEW_WORKING_DAYS), data={"attachment_ids": attachment_ids, "version": filing.version},
     )
 

@@ -25,10 +25,16 @@ class PriceAboveList(Refusal):
     kind, code, title = Kind.INVALID, "price_above_list", "核定金额不能大于产品价格，建议发布新产品"
 
 
+class PriceAboveOffer(Refusal):
+    """`data.limit_fen`: what the institution offered on the demand that the order came from (D16)."""
+
+    kind, code, title = Kind.INVALID, "price_above_offer", "核定金额不能大于对接需求时的报价"
+
+
 async def settle_price(ctx: Context, order_id: int, amount_fen: int) -> OrderView:
     """Set 订单金额 to the contract's total, 0 < amount <= 产品价格; every time is kept. 产品价格 itself never changes (C31).
 
-    Raises OrderNotFound, OrderNotPriceable, PriceAboveList.
+    What was offered on a demand binds. Raises OrderNotFound, OrderNotPriceable, PriceAboveList, PriceAboveOffer.
     """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
@@ -36,6 +42,8 @@ async def settle_price(ctx: Context, order_id: int, amount_fen: int) -> OrderVie
             raise OrderNotPriceable(state=order.state)
         if amount_fen > order.list_price_fen:
             raise PriceAboveList(limit_fen=order.list_price_fen, hint="建议发布新产品")
+        if order.offered_fen is not None and amount_fen > order.offered_fen:
+            raise PriceAboveOffer(limit_fen=order.offered_fen)
         await tx.run(
             "INSERT INTO price_changes (order_id, from_fen, to_fen, settled_by_id, settled_at) VALUES ($1,$2,$3,$4,$5)",
             order.id, order.order_fen, amount_fen, ctx.person_id, ctx.now,

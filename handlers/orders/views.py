@@ -47,6 +47,7 @@ class OrderView(TypedDict):
     category_title: str
     content: str
     list_price_fen: int
+    offered_fen: int | None
     order_fen: int
     max_voucher_fen: int
     voucher_fen: int
@@ -160,9 +161,10 @@ def view(ctx: Context, order: Any) -> OrderView:
         "enterprise": order.enterprise_name, "institution": order.institution_name, "institution_id": order.institution_id,
         "product_id": order.product_id, "demand_id": order.demand_id, "product_name": order.product_name, "category": order.category,
         "category_title": CATEGORIES.get(order.category, order.category), "content": order.content,
-        "list_price_fen": order.list_price_fen, "order_fen": order.order_fen, "max_voucher_fen": order.max_voucher_fen,
-        "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen, "offline_fen": order.order_fen - order.voucher_fen,
-        "message": order.message, "rework_count": order.rework_count, "in_dispute": order.disputed_at is not None,
+        "list_price_fen": order.list_price_fen, "offered_fen": order.offered_fen, "order_fen": order.order_fen,
+        "max_voucher_fen": order.max_voucher_fen, "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen,
+        "offline_fen": order.order_fen - order.voucher_fen, "message": order.message, "rework_count": order.rework_count,
+        "in_dispute": order.disputed_at is not None,
         "is_frozen": order.frozen_at is not None, "reviewed": order.reviewed_at is not None, "placed_at": order.placed_at,
         "paid_at": order.paid_at, "accepted_at": order.accepted_at, "delivered_at": order.delivered_at,
         "completed_at": order.completed_at, "closed_at": order.closed_at, "due_at": order.due_at,
