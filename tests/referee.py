@@ -89,6 +89,12 @@ class Referee:
         return int(await self._owner.fetchval(WAITING)) >= len(running)
 
 
+async def waits_or_ends(owner: asyncpg.Connection, *tasks: asyncio.Future[Any]) -> None:
+    """Until each of them has ended or is seen to wait for a lock in the database."""
+    while await owner.fetchval(WAITING) < sum(not task.done() for task in tasks):
+        pass
+
+
 @asynccontextmanager
 async def without_constraint(owner: asyncpg.Connection, table: str, name: str) -> AsyncIterator[None]:
     """A table without one of its constraints or unique indexes. Inside, the rows that break it must be removed again."""

@@ -14,7 +14,7 @@ from models.engine import client
 from tests.books import expect_broken
 from tests.lottery import Lottery, announced, drawn, opened, qualified, reserve
 from tests.races import meet_after, without
-from tests.referee import COMMIT, WAITING, Referee
+from tests.referee import COMMIT, Referee, waits_or_ends
 from tests.world import Member, World
 
 TABLES = ("reservations", "audit_entries", "events")
@@ -334,18 +334,12 @@ async def close_while_a_ticket_is_written(world: World, lottery: Lottery) -> tup
         await holder.execute("BEGIN")
         await holder.execute("SELECT FROM organisations WHERE id = $1 FOR UPDATE", member.organisation_id)
         reserving = asyncio.ensure_future(reserving_late(world, lottery, member)())
-        await waits_or_ends(world, reserving)
+        await waits_or_ends(world.owner, reserving)
         closing = asyncio.ensure_future(close_due_rounds(world.context().at(lottery.set("closes_at"))))
-        await waits_or_ends(world, reserving, closing)
+        await waits_or_ends(world.owner, reserving, closing)
         await holder.execute("ROLLBACK")
     assert await closing == 1
     return await became(world, lottery, await reserving)
-
-
-async def waits_or_ends(world: World, *tasks: asyncio.Future[Any]) -> None:
-    """Until each of them has ended or is seen to wait for a lock in the database."""
-    while await world.value(WAITING) < sum(not task.done() for task in tasks):
-        pass
 
 
 async def test_closing_waits_for_a_ticket_that_is_being_written(world: World) -> None:

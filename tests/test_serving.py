@@ -275,11 +275,6 @@ async def test_a_process_ends_on_a_signal_with_status_zero(unused_tcp_port, numb
         assert await process.wait() == 0
 
 
-def family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
-
-
 def resident_mb(pid: int) -> float:
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) / 1024
@@ -300,12 +295,11 @@ async def test_an_idle_process_takes_less_than_150_mb(settings, database_urls, u
                 for _ in range(20):
                     async with session.get(path) as answer:
                         assert (answer.status, bool(await answer.read())) == (200, True), path
-            held = {pid: resident_mb(pid) for pid in family(process.pid)}
+            held = resident_mb(process.pid)
     finally:
         process.terminate()
         await process.wait()
-    assert held
-    assert [f"{mb:.0f} MB" for mb in held.values() if not 40 < mb < 150] == []
+    assert 40 < held < 150
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------
