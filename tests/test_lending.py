@@ -87,7 +87,7 @@ async def test_a_connection_that_the_server_has_ended_is_replaced(
     if when == "idle":
         await lender.give_back(connection)
     ended = asyncio.Event()
-    connection._con.add_termination_listener(lambda _: ended.set())
+    connection.add_termination_listener(lambda _: ended.set())
     await owner.execute("SELECT pg_terminate_backend($1)", pid)
     await asyncio.wait_for(ended.wait(), 5)
     if when == "lent":
