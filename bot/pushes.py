@@ -89,11 +89,11 @@ def flattened(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def word(fields: dict[str, Any], name: str) -> str:
-    """A field as text: numbers come as numbers and as strings, and what is neither is not there."""
+    """A field as text: numbers come as numbers and as strings, and what is neither is not there. No NUL: PostgreSQL takes none."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return str(value)
+    return str(value).replace("\0", "")
 
 
 def listed(fields: dict[str, Any]) -> list[dict[str, Any]]:

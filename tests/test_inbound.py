@@ -86,6 +86,16 @@ async def test_the_mini_program_pushes_xml_or_json(chats, as_json):
     assert chats.listener.heard[-1][1].platform == "wechat"
 
 
+async def test_a_nul_that_json_can_hold_and_the_database_cannot_is_dropped(chats):
+    """Found by the fuzzer: an event with one in its Ticket was an error of ours, for ever."""
+    key = await chats.bound(await chats.world.enterprise())
+    fields = {"ToUserName": "g", "FromUserName": key, "CreateTime": 1, "MsgType": "event", "Event": "CLICK"}
+    query, body = sealed(chats, fields | {"EventKey": "wal\0let", "Ticket": "\0"}, as_json=True)
+    assert await chats.post("/wechat/oa", body, query) == (200, "success")
+    await chats.work()
+    assert chats.listener.texts == ["wallet"]
+
+
 # --- one effect, however often ------------------------------------------------------------------------------------------
 
 
