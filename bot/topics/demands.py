@@ -12,7 +12,7 @@ from handlers.service_finder import own_region
 from models.categories import CATEGORIES
 from models.demands import DemandTarget
 
-SHOWN, TITLE_MAX, TEXT_MAX, NAME_MAX = 5, 100, 2000, 20
+SHOWN, TITLE_MAX, TEXT_MAX, NAME_MAX = 5, 50, 2000, 20
 STATES = {"held": "待审", "open": "征集中", "taken": "已有机构接单", "closed": "已关闭"}
 RESPONSES = {"notified": "新需求", "viewed": "已查看", "passed": "无意向", "taken": "已接单", "contacted": "已联系", "signed": "已签约",
              "declined": "未达成合作", "no_contact": "联系不上", "converted_to_order": "已转订单"}
