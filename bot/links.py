@@ -26,6 +26,7 @@ PAGES: Mapping[str, str] = {
     "order_frozen": "pages/orders/show",
     "risk_proposed": "pages/risks/show",
     "filing_revoked": "pages/index/index",
+    "filing_objected": "pages/index/index",
     "filing_named": "pages/index/index",
     "filing_objection_result": "pages/index/index",
     "appeal_result": "pages/appeals/show",

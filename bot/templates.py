@@ -23,6 +23,7 @@
     order_frozen          订单核实通知      order_number, service, progress, time
     risk_proposed         订单核查提醒      order_number, service, time, hint
     filing_revoked        备案撤销通知      subject, reason, time
+    filing_objected       备案异议核实通知  subject, finding (正在核实|异议不成立), time, hint
     filing_named          交易备案告知      institution, amount, time (异议截止), hint
     filing_objection_result  备案异议结果通知  institution, finding (异议成立|异议不成立|无须处理), time, reason
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
@@ -115,6 +116,8 @@ def cases() -> Iterator[Template]:
     yield template("institution_standing", "入库状态通知", ("入库状态 phrase standing", STANDINGS), "时间 time time",
                    "原因说明 thing reason", "温馨提示 thing hint")
     yield template("filing_revoked", "备案撤销通知", "备案事项 thing subject", "撤销原因 thing reason", "撤销时间 time time")
+    yield template("filing_objected", "备案异议核实通知", "备案事项 thing subject", ("核实进展 phrase finding", ("正在核实", "异议不成立")),
+                   "时间 time time", "温馨提示 thing hint")
     yield template("filing_named", "交易备案告知", "备案机构 thing institution", "交易金额 amount amount", "异议截止 time time",
                    "温馨提示 thing hint")
     yield template("filing_objection_result", "备案异议结果通知", "备案机构 thing institution", ("核实结果 phrase finding", FINDINGS),

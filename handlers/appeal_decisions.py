@@ -13,7 +13,7 @@ import asyncpg
 
 from handlers import approvals, products_versions, risks, wallet
 from handlers.application_kinds import KINDS
-from handlers.approvals import HISTORY, view
+from handlers.approvals import HISTORY, OwnCase, view
 from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment_reviews import REVIEW_WORKING_DAYS as PAYMENT_WORKING_DAYS
@@ -26,6 +26,7 @@ from handlers.working_days import due_after
 from models.accounts import Role
 from models.appeals import AppealKind
 from models.approvals import APPLICATION_GRAPH, ApplicationKind, ApplicationState, ApprovalKind, ApprovalState
+from models.filings import FilingState
 from models.orders import ORDER_GRAPH, OrderState
 from models.products import PRODUCT_GRAPH, VERSION_GRAPH, ProductState, VersionState
 from models.redemptions import REDEMPTION_GRAPH, RedemptionState
@@ -33,7 +34,7 @@ from models.redemptions import REDEMPTION_GRAPH, RedemptionState
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A rejected approval, or a freeze. `deciders` had a part in it and have none in the appeal."""
+    """A rejected approval, an objection that was upheld, or a freeze. `deciders` had a part in it and have none in the appeal."""
 
     kind: AppealKind
     approval: Any
@@ -50,9 +51,16 @@ SUBJECTS = {ApprovalKind.APPLICATION: "application", ApprovalKind.PRODUCT: "prod
             ApprovalKind.REDEMPTION: "redemption"}
 NEWEST = "SELECT * FROM approvals WHERE subject = $1 AND subject_id = $2 AND kind = $3 ORDER BY id DESC LIMIT 1"
 OWN_ORDER = "SELECT * FROM orders WHERE id = $1 AND $2 IN (enterprise_id, institution_id) FOR UPDATE"
+LOCK_OWN_FILING = "SELECT * FROM filings WHERE id = $1 AND institution_id = $2 FOR UPDATE"
+OBJECTION_TO = """
+SELECT a.* FROM approvals a JOIN filing_objections j ON j.id = a.subject_id AND a.subject = 'filing_objection'
+WHERE j.filing_id = $1 ORDER BY a.id DESC LIMIT 1
+"""
 PLACE = "SELECT region_code, park_id FROM organisations WHERE id = $1"
 ORDER_OF = {"order": "SELECT * FROM orders WHERE id = $1",
             "redemption": "SELECT o.* FROM orders o JOIN redemptions r ON r.order_id = o.id WHERE r.id = $1"}
+# The enterprise behind other subjects, by their id: its people do not decide either.
+OTHER_SIDE: dict[str, str] = {}
 
 
 async def rejected(ctx: Context, tx: Transaction, kind: ApprovalKind, subject_id: int) -> Decided | None:
@@ -73,6 +81,15 @@ async def frozen(ctx: Context, tx: Transaction, order_id: int) -> Decided | None
         raise NotFound
     freeze = await risks.alive(tx, order_id)
     return await _of_freeze(tx, freeze) if freeze is not None else None
+
+
+async def revoked(ctx: Context, tx: Transaction, filing_id: int) -> Decided | None:
+    """The objection for which an own filing was revoked, the filing locked; None unless it was for one. Raises NotFound."""
+    filing = await tx.row(LOCK_OWN_FILING, filing_id, ctx.organisation_id)
+    if filing is None:
+        raise NotFound
+    approval = await tx.row(OBJECTION_TO, filing_id) if filing.state == FilingState.REVOKED else None
+    return await _of_approval(tx, approval) if approval is not None and approval.state == ApprovalState.APPROVED else None
 
 
 async def of_appeal(tx: Transaction, appeal: Any) -> Decided:
@@ -108,7 +125,11 @@ async def _of_freeze(tx: Transaction, freeze: Any) -> Decided:
 
 
 async def refuse_parties(ctx: Context, tx: Transaction, decided: Decided) -> None:
-    """The appellant's people are refused by the queue; here are the other side's of an order. Raises OwnCase."""
+    """The appellant's people are refused by the queue; here are the other side's. Raises OwnCase."""
+    if decided.approval is not None and (other := OTHER_SIDE.get(decided.approval.subject)) is not None:
+        if await tx.value(risks.PARTY, ctx.person_id, [await tx.value(other, decided.approval.subject_id)]):
+            raise OwnCase
+        return
     if decided.freeze is not None:
         order = await tx.row(ORDER_OF["order"], decided.freeze.order_id)
     elif (found := ORDER_OF.get(decided.approval.subject)) is not None:

@@ -1,4 +1,4 @@
-"""申诉 (F10): against a rejection or a freeze, decided by somebody else than it was; a right one gets a new review, never a yes.
+"""申诉 (F10): against a rejection, a revocation or a freeze, decided by somebody else; a right one gets a new review, never a yes.
 
 An appeal waits in the one queue of reviewers. Its row is locked before that of what was decided, whose own steps never lock appeals.
 """
@@ -27,18 +27,22 @@ STATEMENT_MAX, FILES_MAX = 1000, 10
 
 
 class Against(StrEnum):
-    """What `subject_id` is: an application, a product, a filing, or an order of which the payment, the redemption or a freeze is meant."""
+    """What `subject_id` is: an application, a product, a filing, or an order of which the payment, the redemption or a freeze is meant.
+
+    Of a filing the rejection is meant, or with `objection` the revocation that an objection brought.
+    """
 
     APPLICATION = "application"
     PRODUCT = "product"
     PAYMENT = "payment"        # an order's id
     REDEMPTION = "redemption"
     FILING = "filing"
+    OBJECTION = "objection"    # a filing's id
     FREEZE = "freeze"          # an order's id
 
 
 class NotAppealable(Refusal):
-    """The newest decision of it is no rejection, and there is no freeze."""
+    """The newest decision of it is no rejection, and there is no freeze and no revocation for an objection."""
 
     kind, code, title = Kind.CONFLICT, "not_appealable", "没有可以申诉的决定"
 
@@ -89,6 +93,8 @@ class StatisticsView(TypedDict):
     items: list[CountView]
 
 
+# What is a decision against the organisation without being the rejection of its own case.
+NO_REJECTION = {Against.FREEZE: appeal_decisions.frozen, Against.OBJECTION: appeal_decisions.revoked}
 INSERT = """
 INSERT INTO appeals (kind, organisation_id, approval_id, freeze_id, state, statement, filed_by_id, filed_at)
 VALUES ($1,$2,$3,$4,'in_review',$5,$6,$7) ON CONFLICT DO NOTHING RETURNING *
@@ -121,7 +127,7 @@ async def file_appeal(
     """提出申诉 against the newest decision of an own case, once, within fifteen working days. Raises REFUSALS."""
     async with transaction(ctx) as tx:
         decided = await (
-            appeal_decisions.frozen(ctx, tx, subject_id) if against is Against.FREEZE
+            NO_REJECTION[against](ctx, tx, subject_id) if against in NO_REJECTION
             else appeal_decisions.rejected(ctx, tx, ApprovalKind(against), subject_id)
         )
         if decided is None:

@@ -46,8 +46,9 @@ GROUP_TITLES: Mapping[Group, str] = {
 }
 # A freeze, a decision one may appeal against, a payment: they must reach somebody somewhere beside the inbox.
 REQUIRED = frozenset({Group.REDEMPTIONS, Group.RISKS})
-# What an enterprise must hear of to object in time cannot be turned off.
-EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objection_result": Group.RISKS}
+# What somebody must hear of to object or to appeal in time cannot be turned off.
+EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objection_result": Group.RISKS,
+         "filing_objected": Group.RISKS, "filing_revoked": Group.RISKS}
 PREFIXES: Mapping[str, Group] = {
     "approval_": Group.APPROVALS, "application_": Group.APPROVALS, "institution_": Group.APPROVALS,
     "order_": Group.ORDERS, "price_": Group.ORDERS, "payment_": Group.ORDERS,

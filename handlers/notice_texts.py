@@ -24,7 +24,8 @@ STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "�
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
 ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
-FINDINGS = {"upheld": "异议成立", "dismissed": "异议不成立", "lapsed": "无须处理"}  # the filing was withdrawn, or was of somebody else
+FINDINGS = {"open": "正在核实", "upheld": "异议成立", "dismissed": "异议不成立",
+            "lapsed": "无须处理"}  # the filing was withdrawn, or was of somebody else
 CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
 STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
@@ -159,6 +160,10 @@ TEXTS: Mapping[str, Text] = {
     ),
     "filing_revoked": text(
         "备案已撤销", "备案「{title}」经核实不实，已撤销并不再计分[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
+    ),
+    "filing_objected": text(
+        "备案异议：{finding}", "企业对已通过的备案「{title}」提出异议：{finding}，该备案照常计分。", "pages/index/index",
+        "subject=title finding time hint", hint="该备案照常计分",
     ),
     "filing_named": text(
         "有机构备案与贵企业的交易",

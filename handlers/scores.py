@@ -19,6 +19,7 @@ INSERT INTO score_events (kind, institution_id, consultant_id, enterprise_id, su
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (kind, subject, subject_id) DO NOTHING
 """
 REVOKE = "UPDATE score_events SET revoked_at = $4 WHERE kind = $1 AND subject = $2 AND subject_id = $3 AND revoked_at IS NULL"
+RESTORE = "UPDATE score_events SET revoked_at = NULL WHERE kind = $1 AND subject = $2 AND subject_id = $3"
 
 
 async def count(
@@ -32,6 +33,11 @@ async def count(
 async def revoke(tx: Transaction, kind: ScoreKind, subject: str, subject_id: int) -> None:
     """It counts no more, from the commit in which it was found false; that it once did stays visible."""
     await tx.run(REVOKE, kind, subject, subject_id, tx.ctx.now)
+
+
+async def restore(tx: Transaction, kind: ScoreKind, subject: str, subject_id: int) -> None:
+    """It was not found false after all: the same event counts again, of the month in which it happened."""
+    await tx.run(RESTORE, kind, subject, subject_id)
 
 
 async def count_completed(tx: Transaction, order: Any) -> None:

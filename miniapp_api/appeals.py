@@ -1,4 +1,4 @@
-"""申诉: against rejections and freezes; their outcomes are published."""
+"""申诉: against rejections, revocations and freezes; their outcomes are published."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ class SupplementBody(Body):
 
 
 class AppealBody(SupplementBody):
-    """`subject_id`: of the application, the product, the redemption; of the order for a payment or a freeze."""
+    """`subject_id`: of the application, product, filing (also for an objection) or redemption; of the order for a payment or a freeze."""
 
     against: Annotated[Against, Field(strict=False)]
     subject_id: Id

@@ -22,6 +22,7 @@ class AppealKind(StrEnum):
     SUPERMARKET_CERTIFICATION = "supermarket_certification"
     ASSOCIATION_MEMBERSHIP = "association_membership"
     FILING = "filing"
+    OBJECTION = "objection"  # upheld against a filing that counted, which was revoked
     FREEZE = "freeze"
 
 

@@ -55,6 +55,7 @@ FILING_GRAPH = Graph("filing", "filings", FilingState, {
     (F.RETURNED, F.WITHDRAWN): "filing.withdrawn",
     (F.REJECTED, F.IN_REVIEW): "filing.reopened",  # an appeal was right (F10)
     (F.APPROVED, F.REVOKED): "filing.revoked",
+    (F.REVOKED, F.APPROVED): "filing.restored",  # an appeal against the finding of an objection was right
 })
 
 
@@ -70,7 +71,7 @@ OBJECTION_GRAPH = Graph("filing_objection", "filing_objections", ObjectionState,
     (J.OPEN, J.UPHELD): "filing_objection.upheld",
     (J.OPEN, J.DISMISSED): "filing_objection.dismissed",
     (J.OPEN, J.LAPSED): "filing_objection.lapsed",
-    (J.UPHELD, J.OPEN): "filing_objection.reopened",  # with its filing, when an appeal was right (F10)
+    (J.UPHELD, J.OPEN): "filing_objection.reopened",  # when an appeal of the institution was right (F10)
 })
 
 

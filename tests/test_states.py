@@ -15,8 +15,8 @@ every_graph = pytest.mark.parametrize("graph", GRAPHS, ids=[graph.word for graph
 TERMINAL = {
     "application": {"withdrawn"},  # a right appeal leads out of a rejection (F10)
     "appeal": {"upheld", "overturned"},
-    "filing": {"withdrawn", "revoked"},  # a right appeal leads out of a rejection (F10)
-    "filing_objection": {"dismissed", "lapsed"},  # a right appeal against the rejection reopens what was upheld
+    "filing": {"withdrawn"},  # a right appeal leads out of a rejection and a revocation (F10)
+    "filing_objection": {"dismissed", "lapsed"},  # a right appeal reopens what was upheld
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
     "consultant": set(),  # D11: who was unlinked may be invited again

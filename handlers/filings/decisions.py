@@ -42,6 +42,9 @@ class CreditsView(TypedDict):
     participants: int
 
 
+FILED_ANEW = """
+SELECT true FROM filings WHERE order_id = $1 AND id <> $2 AND state NOT IN ('rejected', 'withdrawn', 'revoked')
+"""
 CONSULTANT_PERSON = "SELECT person_id FROM consultants WHERE id = $1"
 # $1-$3 of REACH: whoever was asked to decide on it, or a colleague.
 WITHIN = f"EXISTS (SELECT 1 FROM approvals a WHERE a.subject = 'filing' AND a.subject_id = f.id AND {REACH})"
@@ -96,7 +99,7 @@ async def decide_filing(
             await objections.tell_named(tx, decided)
     if decision in FOUND:
         await objections.settle(tx, decided, FOUND[decision], reason)
-    await _tell(tx, decided, "approval_result", title=approval.title, result=decision.value, reason=reason)
+    await tell(tx, decided, "approval_result", title=approval.title, result=decision.value, reason=reason)
     return kept
 
 
@@ -127,7 +130,7 @@ def _return_items(given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [{"field": item["field"], "title": TITLES[item["field"]], "problem": item["problem"]} for item in given]
 
 
-async def _tell(tx: Transaction, filing: Any, kind: str, **facts: Any) -> None:
+async def tell(tx: Transaction, filing: Any, kind: str, **facts: Any) -> None:
     """The institution's people, and the consultant whom it concerns."""
     tx.announce(kind, "filing", filing.id, organisation_id=filing.institution_id, **facts)
     if filing.consultant_id is not None:
@@ -145,11 +148,15 @@ async def case_of(ctx: Context, filing_id: int) -> FiledCaseView:
 async def reopen(tx: Transaction, was: Any) -> int | None:
     """An appeal was right: before another reviewer, unless the order has been filed anew. Returns the working days."""
     filing = await tx.row("SELECT * FROM filings WHERE id = $1 FOR UPDATE", was.subject_id)
-    if filing.state != FilingState.REJECTED:
+    if filing.state != FilingState.REJECTED or await _filed_anew(tx, filing):
         return None
     await move(tx, FILING_GRAPH, filing, FilingState.IN_REVIEW, reason=None, decided_at=None, updated_at=tx.ctx.now)
     await objections.reopen_upheld(tx, filing.id)
     return REVIEW_WORKING_DAYS
+
+
+async def _filed_anew(tx: Transaction, filing: Any) -> bool:
+    return bool(await tx.value(FILED_ANEW, filing.order_id, filing.id))
 
 
 approvals.DECIDERS[ApprovalKind.FILING] = decide_filing
@@ -157,6 +164,7 @@ approvals.DETAILS[ApprovalKind.FILING] = _facts
 approvals.SUBJECTS["filing"] = "filings"
 appeal_decisions.SUBJECTS[ApprovalKind.FILING] = "filing"
 appeal_decisions.REOPEN[ApprovalKind.FILING] = reopen
+appeal_decisions.OTHER_SIDE["filing"] = "SELECT enterprise_id FROM filings WHERE id = $1"
 
 
 # --- what was found false ---------------------------------------------------------------------------------------------------------
@@ -194,7 +202,19 @@ async def revoke(tx: Transaction, filing: Any, reason: str, **changes: object) -
         updated_at=tx.ctx.now, **changes,
     )
     await scores.revoke(tx, COUNTS[FilingKind(filing.kind)], "filing", filing.id)
-    await _tell(tx, revoked, "filing_revoked", title=filing.enterprise_name or filing.title, reason=reason)
+    await tell(tx, revoked, "filing_revoked", title=filing.enterprise_name or filing.title, reason=reason)
+
+
+async def restore(tx: Transaction, filing: Any) -> bool:
+    """Undo the revocation of a locked filing: what it counted, it counts again. False where the order has been filed anew since."""
+    if filing.state != FilingState.REVOKED or await _filed_anew(tx, filing):
+        return False
+    await move(
+        tx, FILING_GRAPH, filing, FilingState.APPROVED, revoke_reason=None, revoke_proposed_by_id=None, revoke_proposed_at=None,
+        revoked_by_id=None, revoked_at=None, updated_at=tx.ctx.now,
+    )
+    await scores.restore(tx, COUNTS[FilingKind(filing.kind)], "filing", filing.id)
+    return True
 
 
 async def drop_revocation(ctx: Context, filing_id: int) -> FilingView:

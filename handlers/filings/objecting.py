@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, TypedDict
 
-from handlers import approvals
+from handlers import appeal_decisions, approvals
 from handlers.approvals import Decision, DecisionNotOffered, OwnCase
 from handlers.context import Context
 from handlers.filings import flags, objections
-from handlers.filings.decisions import case_of, revoke
+from handlers.filings.decisions import case_of, restore, revoke, tell
 from handlers.filings.writing import FilingStateWrong, place_of
 from handlers.paging import Page, PageView, page_of
 from handlers.qualifications import NotCertified
@@ -148,6 +148,12 @@ async def _open_case(tx: Transaction, filing: Any, objection: Any) -> None:
         submitted_by=objection.objected_by_id, due_at=due_after(tx.ctx.now, REVIEW_WORKING_DAYS),
         data={"not_by": [await tx.value(APPROVER, filing.id)]},
     )
+    await _tell_filers(tx, filing, ObjectionState.OPEN)
+
+
+async def _tell_filers(tx: Transaction, filing: Any, finding: ObjectionState) -> None:
+    """That it is looked at again, or that it stays as it is; the reason is the reviewer's. A revocation says so itself."""
+    await tell(tx, filing, "filing_objected", title=filing.enterprise_name, finding=finding)
 
 
 # --- what counts already --------------------------------------------------------------------------------------------------------
@@ -168,6 +174,7 @@ async def decide_objection(
         raise OwnCase
     if decision is Decision.REJECT:
         await objections.answer(tx, filing, objection, ObjectionState.DISMISSED, reason)
+        await _tell_filers(tx, filing, ObjectionState.DISMISSED)
         return
     await objections.answer(tx, filing, objection, ObjectionState.UPHELD, reason)
     finding = reason or FINDING
@@ -175,6 +182,20 @@ async def decide_objection(
         tx, filing, finding, revoke_reason=finding, revoke_proposed_by_id=objection.objected_by_id,
         revoke_proposed_at=objection.objected_at,
     )
+
+
+async def reopen(tx: Transaction, was: Any) -> int | None:
+    """The institution's appeal was right: it counts as before, and the objection is before another reviewer. Returns the working days.
+
+    None where the order has been filed anew.
+    """
+    await tx.row(LOCK_FILING, was.subject_id)
+    filing = await tx.row("SELECT f.* FROM filings f JOIN filing_objections j ON j.filing_id = f.id WHERE j.id = $1", was.subject_id)
+    if not await restore(tx, filing):
+        return None
+    await objections.reopen_upheld(tx, filing.id)
+    await _tell_filers(tx, filing, ObjectionState.OPEN)
+    return REVIEW_WORKING_DAYS
 
 
 async def _facts(ctx: Context, approval: Any) -> dict[str, Any]:
@@ -187,6 +208,8 @@ approvals.DECIDERS[ApprovalKind.OBJECTION] = decide_objection
 approvals.DETAILS[ApprovalKind.OBJECTION] = _facts
 approvals.SUBJECTS["filing_objection"] = "filing_objections"
 approvals.LOCKED_BEFORE["filing_objection"] = LOCK_FILING
+appeal_decisions.REOPEN[ApprovalKind.OBJECTION] = reopen
+appeal_decisions.OTHER_SIDE["filing_objection"] = "SELECT enterprise_id FROM filing_objections WHERE id = $1"
 
 
 def _naming(ctx: Context, filing: Any) -> NamingFilingView:
