@@ -1,5 +1,6 @@
 """实名认证企业: an enterprise is known to be what it says (E02-E04)."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from handlers.application_forms import CertificationForm, ProblemView, title_of
@@ -10,6 +11,9 @@ from handlers.regions import RegionTooWide, RegionUnknown, require_place
 from handlers.transactions import Transaction
 from models.accounts import Role
 from models.approvals import ApplicationKind
+
+# What else the first certification of an enterprise means, in its transaction: each is called with the enterprise's id.
+ON_CERTIFIED: list[Callable[[Transaction, int], Awaitable[None]]] = []
 
 
 async def anyone(_tx: Transaction, _case: Case) -> None:
@@ -48,6 +52,8 @@ async def certify(ctx: Context, tx: Transaction, application: Any) -> None:
     )
     if certified is not None:
         tx.record("organisation.certified", "organisation", application.organisation_id, application_id=application.id)
+        for certified_now in ON_CERTIFIED:
+            await certified_now(tx, application.organisation_id)
 
 
 CERTIFICATION = register(KindRules(

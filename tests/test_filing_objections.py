@@ -7,7 +7,7 @@ import pytest
 from handlers.notices import open_events
 from handlers.working_days import due_after
 from models.accounts import Role
-from tests.applications import valid
+from tests.applications import applicant, submitted_certification, valid
 from tests.test_filings import CODE, TABLES, Office, office
 from tests.world import Member, World
 
@@ -94,6 +94,59 @@ async def test_an_enterprise_that_came_to_the_platform_meanwhile_is_told_when_it
     assert (await office.decide(filing_id))[0] == 200
     assert await world.value("SELECT organisation_id FROM events WHERE kind = 'filing_named'") == late.organisation_id
     assert (await objects(world, late, filing_id))[0] == 201
+
+
+async def newcomer(world: World) -> Member:
+    """Registered with the code of a filed transaction, not certified yet."""
+    found = await applicant(world)
+    await world.owner.execute("UPDATE organisations SET credit_code = $2 WHERE id = $1", found.organisation_id, CODE)
+    return found
+
+
+async def certify(world: World, office: Office, newcomer: Member) -> None:
+    approval = await submitted_certification(world, newcomer)
+    status, answer = await world.post(f"/approvals/{approval}/approval", {}, by=office.admins[0])
+    assert status == 200, answer
+
+
+async def test_who_is_certified_after_the_approval_hears_of_what_counts_and_may_object_from_then_on(world, office):
+    filing_id, waiting = await office.approved(), await office.submitted(happened_on="2026-02-11", amount_fen=100)
+    late = await newcomer(world)
+    world.clock.advance(days=60)
+    assert (await objects(world, late, filing_id))[0] == 404
+    await certify(world, office, late)
+    named = await world.owner.fetch("SELECT organisation_id, subject_id FROM events WHERE kind = 'filing_named' ORDER BY id")
+    assert [tuple(row) for row in named] == [(late.organisation_id, filing_id), (late.organisation_id, waiting)]
+    object_by = due_after(world.clock.now(), 5)
+    assert [row[0] for row in await world.owner.fetch("SELECT object_by FROM filings")] == [object_by, object_by]
+    status, filing = await objects(world, late, filing_id)
+    assert (status, filing["objection"]["state"]) == (201, "open")
+    assert (await decide(office, "approval", by=office.admins[1], remark="合同系伪造"))[0] == 200
+    assert await live(world) == 0
+    await office.decide(waiting, "filing-approval", acknowledged=await office.flags(waiting))
+    assert await world.value("SELECT count(*) FROM events WHERE kind = 'filing_named'") == 2  # not once more with the approval
+
+
+@pytest.mark.parametrize(("days", "told"), [(365, 0), (364, 1)])
+async def test_what_counts_no_more_is_not_told_of(world, office, days, told):
+    await office.approved()
+    late = await newcomer(world)
+    world.clock.advance(days=days)
+    await certify(world, office, late)
+    assert await world.value("SELECT count(*) FROM events WHERE kind = 'filing_named'") == told
+
+
+async def test_of_drafts_and_of_what_was_rejected_withdrawn_or_revoked_nobody_who_comes_later_hears(world, office):
+    rejected, withdrawn, revoked = [
+        await office.submitted(amount_fen=fen, happened_on=f"2026-02-0{fen}", enterprise_name="济南甲公司") for fen in (1, 2, 3)]
+    await office.draft(amount_fen=5)
+    await office.decide(rejected, "rejection", reason="材料不实")
+    await world.delete(f"/institution/filings/{withdrawn}", by=office.institution)
+    assert (await office.decide(revoked))[0] == 200
+    for by, path in zip(office.admins, ("revocation", "revocation/confirmation"), strict=True):
+        assert (await world.post(f"/filings/{revoked}/{path}", {"reason": "不实"} if path == "revocation" else None, by=by))[0] == 200
+    await certify(world, office, await newcomer(world))
+    assert await world.value("SELECT count(*) FROM events WHERE kind = 'filing_named'") == 0
 
 
 # --- before it counts -----------------------------------------------------------------------------------------------------------
@@ -237,6 +290,12 @@ async def test_an_objection_that_was_wrong_changes_nothing_and_is_made_once(worl
     before = await world.snapshot(*OBJECTIONS)
     assert (await objects(world, enterprise, filing_id))[1]["code"] == "already_objected"
     assert await world.snapshot(*OBJECTIONS) == before
+
+    await world.sweep(open_events)
+    told = await world.owner.fetch("SELECT title, body FROM notices WHERE kind = 'filing_objected' ORDER BY id")
+    assert [tuple(row) for row in told] == [
+        (f"备案异议：{finding}", f"企业对已通过的备案「济南示例制造有限公司」提出异议：{finding}，该备案照常计分。")
+        for finding in ("正在核实", "异议不成立")]
 
 
 async def test_revoked_for_another_reason_the_objections_case_is_closed_and_the_enterprise_was_right(world, office, enterprise):
