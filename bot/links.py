@@ -44,6 +44,7 @@ PAGES: Mapping[str, str] = {
     "demand_posted": "pages/demands/show",
     "demand_reminder": "pages/demands/show",
     "demand_alternatives": "pages/demands/show",
+    "demand_undelivered": "pages/demands/show",
     "demand_answered": "pages/demands/show",
     "demand_closed": "pages/demands/show",
     "review_digest": "pages/todo/index",

@@ -39,6 +39,7 @@
     demand_posted         新需求通知        subject, enterprise (脱敏), time, reply_by (处理时限)
     demand_reminder       需求待查看提醒    subject, category, time, hint
     demand_alternatives   需求推荐机构通知  subject, count, time, hint
+    demand_undelivered    需求未送达通知    subject, institution, time, hint
     demand_answered       需求进展通知      subject, institution, answer (已接单|已推荐产品), time
     demand_closed         需求关闭通知      subject, closing (企业撤回|企业已办结|企业已关闭|到期关闭), time
     review_digest         待审日报通知      waiting, time (最早提交), hint
@@ -189,6 +190,8 @@ def supermarket() -> Iterator[Template]:
     yield template("demand_reminder", "需求待查看提醒", "需求名称 thing subject", "服务类型 thing category", "时间 time time",
                    "温馨提示 thing hint")
     yield template("demand_alternatives", "需求推荐机构通知", "需求名称 thing subject", "推荐机构数 number count", "时间 time time",
+                   "温馨提示 thing hint")
+    yield template("demand_undelivered", "需求未送达通知", "需求名称 thing subject", "服务机构 thing institution", "时间 time time",
                    "温馨提示 thing hint")
     yield template("demand_answered", "需求进展通知", "需求名称 thing subject", "服务机构 thing institution",
                    ("进展 phrase answer", DEMAND_ANSWERS), "时间 time time")

@@ -6,7 +6,9 @@ DEMANDS = {
       LEFT JOIN demand_responses r ON r.demand_id = d.id AND r.institution_id = d.institution_id AND r.is_chosen
       LEFT JOIN consultants c ON c.id = d.consultant_id LEFT JOIN products p ON p.id = d.product_id
       WHERE d.institution_id IS NOT NULL AND d.released_at IS NOT NULL
-        AND (r.id IS NULL OR c.institution_id <> d.institution_id OR p.organisation_id <> d.institution_id)
+        AND (r.id IS NULL AND NOT EXISTS (
+            SELECT 1 FROM audit_entries a WHERE a.subject = 'demand' AND a.subject_id = d.id AND a.action = 'demand.undelivered')
+          OR c.institution_id <> d.institution_id OR p.organisation_id <> d.institution_id)
       UNION ALL SELECT d.id FROM demands d JOIN consultants c ON c.id = d.consultant_id
       WHERE d.state <> 'closed' AND c.state <> 'active'""",
     "demands_are_known_when_their_words_have_passed": """

@@ -210,6 +210,11 @@ TEXTS: Mapping[str, Text] = {
         "为您推荐其他机构", "需求「{title}」暂无机构接单，已为您推荐 {count} 家同类机构，可一键转发。", DEMAND,
         "subject=title count time hint", hint="可一键转发给推荐的机构",
     ),
+    "demand_undelivered": text(
+        "需求未送达",
+        "您的需求「{title}」未送达「{institution}」：该机构目前不能接收需求。平台正为您推荐同类机构，也可撤回后另行提交。",
+        DEMAND, "subject=title institution time hint", hint="平台正为您推荐同类机构",
+    ),
     "demand_answered": text(
         "需求进展：{answer}", "「{institution}」对您的需求「{title}」{answer}[：{service}，报价 {price} 元]。", DEMAND,
         "subject=title institution answer time",

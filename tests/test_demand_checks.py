@@ -153,6 +153,53 @@ async def test_words_that_nobody_passed_in_thirty_days_are_over(market, world, j
     assert [one for one, _, _ in await market.told("demand_closed")] == [market.buyer.organisation_id]
 
 
+async def suspend(market: Market, at: Any) -> None:
+    await market.world.owner.execute("UPDATE organisations SET suspended_at = $2 WHERE id = $1", market.seller.organisation_id, at)
+
+
+async def test_who_was_suspended_while_it_was_held_does_not_get_it_and_others_are_offered_at_once(market, world):
+    rival = await market.rival()
+    demand = await market.posted()
+    await suspend(market, world.clock.now())
+    assert await world.sweep(check_due) == 1
+    assert (await market.mine(demand))["told"] == 0
+    assert [await market.told(kind) for kind in ("demand_posted", "demand_reminder")] == [[], []]
+    assert (await world.get("/institution/demands", by=market.seller))[1]["items"] == []
+    assert (await market.act(market.seller, demand, "view"))[0] == 404
+    assert await world.sweep(offer_alternatives) == 1
+    assert [each["institution_id"] for each in (await market.mine(demand))["alternatives"]] == [rival.organisation_id]
+    status, _ = await world.post(f"/demands/{demand}/forwarding", {"institution_ids": [rival.organisation_id]}, by=market.buyer)
+    assert status == 200
+    await market.ok(rival, demand, "taking")
+    await world.sweep(open_events)
+    name = await world.value("SELECT name FROM organisations WHERE id = $1", market.seller.organisation_id)
+    notice = await world.one("SELECT person_id, title, body FROM notices WHERE kind = 'demand_undelivered'")
+    assert tuple(notice) == (market.buyer.person_id, "需求未送达", (
+        f"您的需求「{DEMAND['title']}」未送达「{name}」：该机构目前不能接收需求。平台正为您推荐同类机构，也可撤回后另行提交。"))
+
+
+async def test_back_at_work_it_gets_the_demand_with_the_next_words_that_pass(market, world):
+    demand = await market.posted()
+    await suspend(market, world.clock.now())
+    await world.sweep(check_due)
+    await suspend(market, None)
+    assert await market.told("demand_posted") == []
+    await change(market, demand)
+    assert await world.sweep(check_due) == 1
+    assert [(one, data.get("reason")) for one, _, data in await market.told("demand_posted")] == [(market.seller.organisation_id, None)]
+    await market.ok(market.seller, demand, "taking")
+
+
+async def test_who_got_it_before_a_suspension_goes_on_with_it_after_a_change_too(market, world):
+    demand = await released(market)
+    await market.ok(market.seller, demand, "view")
+    await change(market, demand)
+    await suspend(market, world.clock.now())
+    assert await world.sweep(check_due) == 1
+    assert [data.get("reason") for _, _, data in await market.told("demand_posted")] == [None, "changed"]
+    assert await market.told("demand_undelivered") == []
+
+
 # --- changes ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,12 @@ SELECT unnest(ARRAY[d.enterprise_id, r.institution_id]) FROM demand_responses r 
 LOCK_JUDGED = """
 SELECT d.id FROM demands d JOIN content_checks k ON k.subject = 'demand' AND k.subject_id = d.id WHERE k.id = $1 FOR NO KEY UPDATE OF d
 """
+# Read, not locked: who is suspended at this very moment got it a moment before, and goes on with what they have.
+ADDRESSEE = """
+SELECT o.name, o.certified_at IS NOT NULL AND o.suspended_at IS NULL AS is_open,
+  EXISTS (SELECT 1 FROM demand_responses r WHERE r.demand_id = $2 AND r.institution_id = o.id) AS has_it
+FROM organisations o WHERE o.id = $1
+"""
 REMIND_ANEW = "UPDATE demand_responses SET remind_at = $2 WHERE demand_id = $1 AND is_chosen AND state = 'notified'"
 
 
@@ -32,17 +38,27 @@ async def _settled(tx: Transaction, demand_id: int, state: CheckState) -> None:
 
 
 async def release(tx: Transaction, demand: Any) -> None:
-    """The words of a locked demand have passed. Its days begin now; after a change those of answering begin anew, the thirty do not."""
+    """The words of a locked demand have passed. Its days begin now; after a change those of answering begin anew, the thirty do not.
+
+    Whom it is addressed to and who may not trade by now does not get it: others are looked for at once.
+    """
     now, is_first = tx.ctx.now, demand.released_at is None
+    addressee = await tx.row(ADDRESSEE, demand.institution_id, demand.id)
+    is_undelivered = addressee is not None and not addressee.has_it and not addressee.is_open
     demand = await move(
         tx, DEMAND_GRAPH, demand, DemandState.OPEN, released_at=now if is_first else demand.released_at,
         expires_at=now + OPEN_FOR if is_first else demand.expires_at, spread_at=now if demand.target == DemandTarget.OPEN else None,
-        alternatives_at=due_after(now, ALTERNATIVES_WORKING_DAYS),
+        alternatives_at=now if is_undelivered else due_after(now, ALTERNATIVES_WORKING_DAYS),
     )
     if not is_first:
         await tx.run(REMIND_ANEW, demand.id, due_after(now, REMIND_WORKING_DAYS))
         await tell_institutions(tx, "demand_posted", demand, reason="changed")
-    elif demand.institution_id is not None:
+    if is_undelivered:
+        tx.record("demand.undelivered", "demand", demand.id, institution_id=demand.institution_id)
+        tx.announce(
+            "demand_undelivered", "demand", demand.id, organisation_id=demand.enterprise_id, title=demand.title, institution=addressee.name
+        )
+    elif addressee is not None and not addressee.has_it:
         await ask_institution(tx, demand, demand.institution_id)
 
 
