@@ -68,7 +68,7 @@ class ShopCardView(TypedDict):
     products: int
 
 
-class ShopView(TypedDict):
+class FrontView(TypedDict):
     """What everybody may see. `contact_name` is masked: 张*."""
 
     id: int
@@ -85,34 +85,25 @@ class ShopView(TypedDict):
     picture_ids: list[int]
     scopes: list[ScopeView]
     valid_until: date | None
+
+
+class ShopView(FrontView):
+    """What everybody may see. `products`: how many are listed."""
+
     products: int
 
 
-class ProfileView(TypedDict):
+class ProfileView(FrontView):
     """What the institution's own people see; name and mobile of the contact and the account are masked all the same.
 
     `state` says whether it is in the library (已入库), and why it may not trade where `suspended_at` is set.
     """
 
-    id: int
-    name: str
-    region_code: str | None
-    introduction: str
-    address: str
-    website: str
-    landline: str
-    email: str
-    contact_name: str | None
     contact_phone: str | None
-    category: str | None
-    position: PositionView | None
-    picture_ids: list[int]
-    scopes: list[ScopeView]
     bank_account_name: str | None
     bank_branch: str | None
     bank_account: str | None
     state: InstitutionState
-    valid_until: date | None
     suspended_until: datetime | None
     suspension_reason: str | None
     certified_at: datetime | None
@@ -170,11 +161,16 @@ def _card(shop: Any) -> ShopCardView:
 
 def view_shop(ctx: Context, shop: Any) -> ShopView:
     """`shop`: a row of SHOP."""
+    return {**_front(ctx, shop), "products": shop.products}
+
+
+def _front(ctx: Context, shop: Any) -> FrontView:
+    """`shop`: a row with the columns of PUBLIC."""
     return {
         "id": shop.id, "name": shop.name, "region_code": shop.region_code, "introduction": shop.introduction,
         "address": shop.address, "website": shop.website, "landline": shop.landline, "email": shop.email,
         "contact_name": masked_name(ctx, shop), "category": shop.category, "position": _position(shop),
-        "picture_ids": shop.picture_ids, "scopes": _scopes(shop), "valid_until": shop.valid_until, "products": shop.products,
+        "picture_ids": shop.picture_ids, "scopes": _scopes(shop), "valid_until": shop.valid_until,
     }
 
 
@@ -241,12 +237,9 @@ def _profile(ctx: Context, found: Any) -> ProfileView:
     phone = open_sealed(ctx.settings, found.contact_phone) if found.contact_phone else None
     account = open_sealed(ctx.settings, found.bank_account) if found.bank_account else None
     return {
-        "id": found.id, "name": found.name, "region_code": found.region_code, "introduction": found.introduction,
-        "address": found.address, "website": found.website, "landline": found.landline, "email": found.email,
-        "contact_name": masked_name(ctx, found), "contact_phone": mask_phone(phone) if phone else None,
-        "category": found.category, "position": _position(found), "picture_ids": found.picture_ids, "scopes": _scopes(found),
+        **_front(ctx, found), "contact_phone": mask_phone(phone) if phone else None,
         "bank_account_name": found.bank_account_name, "bank_branch": found.bank_branch,
         "bank_account": mask_account(account) if account else None, "state": InstitutionState(found.state),
-        "valid_until": found.valid_until, "suspended_until": found.suspended_until, "suspension_reason": found.suspension_reason,
+        "suspended_until": found.suspended_until, "suspension_reason": found.suspension_reason,
         "certified_at": found.certified_at, "suspended_at": found.suspended_at, "updated_at": found.updated_at,
     }
