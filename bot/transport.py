@@ -34,8 +34,8 @@ TOKEN_LIKE = re.compile(r"[A-Za-z0-9_-]{32,}")
 class PlatformError(Exception):
     """A call that did not work. `message` holds no secret.
 
-    `code` is the platform's own, or one of ours: unreachable, html, banned, malformed; and timeout, answer_lost and
-    http_<5xx>, after which the platform may have done what was asked.
+    `code` is the platform's own, or one of ours: unreachable, html, banned, malformed, http_<3xx>; and timeout, answer_lost and
+    http_<5xx>, after which the platform may have done what was asked. What proves a success: docs/decisions/0214.
     """
 
     def __init__(self, code: int | str, message: str, *, retryable: bool) -> None:
