@@ -20,7 +20,7 @@ TOKEN_REFUSED = frozenset({"InvalidAuthentication", "Forbidden.AccessDenied.Acce
 BUSY = ("QpsLimit", "send.too.fast", "system.error", "ServiceUnavailable", "Throttling")
 USERS_MAX = 20
 FILE_ADDRESS = re.compile(r"https://[a-z0-9.-]{1,200}\.(?:aliyuncs|dingtalk)\.com/", re.IGNORECASE)
-SESSION_BUSY = frozenset({-1, 130101})
+SESSION_BUSY = frozenset({-1, 130101})  # busy; more than twenty a minute into one group
 SESSION_URL = "https://oapi.dingtalk.com/robot/sendBySession?session="
 
 
