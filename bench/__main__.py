@@ -19,10 +19,10 @@ from pydantic import SecretStr
 
 import app
 import logs
-from bench import data, demand_fanout, processes, report, settlement
+from bench import data, demand_fanout, processes, report, settlement, understanding
 from bench.batches import Batches
 from bench.load import CONNECTIONS, Plan
-from bench.report import CALLBACKS, CROWD, SLOW, Side, compare, middle
+from bench.report import CALLBACKS, CROWD, SLOW, UNDERSTANDING, Side, compare, middle
 from bench.sizes import SIZES, Size
 from embedded.daemon import free_port
 from embedded.lease import EmbeddedServers
@@ -215,13 +215,16 @@ def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict
         beside = {"floor": stack.enter_context(processes.server("bench.callback_floor", VAR / "callback_floor.log", {"PORT": port}))}
         pushed = Bench(size, servers.postgres.pid, {**sides, **beside})
         web += uvloop.run(callbacks(pushed, named(servers.owner_url, DATABASE), works))
+        if UNDERSTANDING in works:
+            web.append(understanding.entry())
+            say(web[-1])
         return web + uvloop.run(measure_batches(bench, settings, named(servers.owner_url, DATABASE), endpoint, works))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a must is missed")
-    others = (BESIDE, CROWD, CALLBACKS, SLOW)
+    others = (BESIDE, CROWD, CALLBACKS, SLOW, UNDERSTANDING)
     parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, *(work.replace(", ", "+") for work in others))))
     arguments = parser.parse_args()
     size, works = SIZES[os.environ.get("SIZE", "small")], [work.replace("+", ", ") for work in arguments.works.split(",")]

@@ -1,15 +1,15 @@
-"""`python -m bench.understanding`: how many sentences a second one process understands, by what has to be done to understand them.
+"""How many sentences a second one process understands, by what has to be done for it (`python -m bench.understanding` shows each kind).
 
 The floor is a look-up of the sentence as it stands in a dictionary: what a bot without typos, slots and synonyms would do.
 """
 
-import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
+from bench.report import UNDERSTANDING, compare
 from bot.intents import intents, understand
 
-MUST = 5_000  # a second, in one process
 SECONDS = 1.0
 SENTENCES = {
     "as in the table": ["余额", "我的订单", "查中签", "账单"],
@@ -30,16 +30,24 @@ def rate(understood: Callable[[str], object], sentences: list[str]) -> float:
     return count / spent
 
 
-def main() -> int:
+def measured() -> tuple[dict[str, float], float]:
+    """(sentences a second of each kind, the floor's)."""
     phrases = {phrase: intent for intent in intents().values() for phrase in intent.phrases}
     understand("enterprise", "余额")  # the tables are read once
     found = {name: rate(lambda text: understand("enterprise", text), sentences) for name, sentences in SENTENCES.items()}
-    floor = rate(phrases.get, [sentence for sentences in SENTENCES.values() for sentence in sentences])
-    for name, each in found.items():
+    return found, rate(phrases.get, [sentence for sentences in SENTENCES.values() for sentence in sentences])
+
+
+def entry() -> dict[str, Any]:
+    found, floor = measured()
+    return compare(UNDERSTANDING, {"rps": min(found.values())}, {"rps": floor})
+
+
+def main() -> None:
+    found, floor = measured()
+    for name, each in [*found.items(), ("floor: a dictionary", floor)]:
         print(f"{name:20} {each:10,.0f}/s")
-    print(f"{'floor: a dictionary':20} {floor:10,.0f}/s")
-    return 0 if min(found.values()) >= MUST else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -68,7 +68,7 @@ class Channels:
         if not await talk_windows.spend(ctx, *chat):
             return False
         try:
-            await self._services[Platform(taken.platform)].message.send_text(taken.open_id, text)
+            await self._services[Platform(taken.platform)].send_service(taken.open_id, text)
         except PlatformError as error:
             if error.code not in WINDOW_OVER:
                 raise

@@ -6,7 +6,7 @@ from typing import Any
 from redis import asyncio as aioredis
 
 from bot.tokens import Grant, TokenStore, read_grant
-from bot.transport import PlatformError, Transport, check_errcode, secrets_in
+from bot.transport import Answer, PlatformError, Transport, check_errcode, secrets_in
 
 TOKEN_REFUSED = frozenset({40001, 40014, 42001})
 TOO_OFTEN = frozenset({90018, 90002})  # this app, or all apps, on this interface: wait a second
@@ -36,11 +36,16 @@ class DingTalk:
 
     async def _once(self, method: str, path: str, params: Mapping[str, str], body: Mapping[str, Any] | None) -> dict[str, Any]:
         answer = await self._transport.call(method, self._base_url + path, params=params, body=body)
-        if isinstance(answer.body, bytes) or "errcode" not in answer.body:
-            # Every answer of this host has one; without it the answer is from something in between.
-            raise PlatformError("malformed", "no errcode in the answer", retryable=True)
-        check_errcode(_unwrapped(answer.body), BUSY | TOKEN_REFUSED, secrets_in(params, body))
-        return answer.body
+        return understood(answer, BUSY | TOKEN_REFUSED, secrets_in(params, body))
+
+
+def understood(answer: Answer, retryable: frozenset[int], secrets: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The object of an answer of this host, which says of itself that it is a success. Raises PlatformError."""
+    if isinstance(answer.body, bytes) or "errcode" not in answer.body:
+        # Every answer of this host has one; without it the answer is from something in between.
+        raise PlatformError("malformed", "no errcode in the answer", retryable=True)
+    check_errcode(_unwrapped(answer.body), retryable, secrets)
+    return answer.body
 
 
 def _unwrapped(body: Mapping[str, Any]) -> Mapping[str, Any]:

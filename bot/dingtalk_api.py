@@ -11,6 +11,7 @@ from typing import Any
 
 from redis import asyncio as aioredis
 
+from bot.dingtalk import understood
 from bot.tokens import Grant, TokenStore, read_grant
 from bot.transport import PlatformError, Transport, scrub, secrets_in, to_json
 
@@ -19,6 +20,7 @@ TOKEN_REFUSED = frozenset({"InvalidAuthentication", "Forbidden.AccessDenied.Acce
 BUSY = ("QpsLimit", "send.too.fast", "system.error", "ServiceUnavailable", "Throttling")
 USERS_MAX = 20
 FILE_ADDRESS = re.compile(r"https://[a-z0-9.-]{1,200}\.(?:aliyuncs|dingtalk)\.com/", re.IGNORECASE)
+SESSION_BUSY = frozenset({-1, 130101})  # busy; more than twenty a minute into one group
 SESSION_URL = "https://oapi.dingtalk.com/robot/sendBySession?session="
 
 
@@ -91,6 +93,8 @@ class DingTalkApi:
             raise PlatformError("flow_controlled", "this person gets too many messages now", retryable=True)
         if user_id in (answer.get("invalidStaffIdList") or ()):
             raise PlatformError("invalid_staff", "not a userid", retryable=False)
+        if "processQueryKey" not in answer:
+            raise PlatformError("malformed", "no processQueryKey in the answer", retryable=True)
 
     async def send_to_session(self, webhook: str, text: str) -> None:
         """Into the group that a message came from."""
@@ -98,9 +102,7 @@ class DingTalkApi:
             raise PlatformError("foreign_webhook", "not an address of DingTalk", retryable=False)
         url = self._oapi + webhook.removeprefix("https://oapi.dingtalk.com")
         answer = await self._transport.call("POST", url, body={"msgtype": "text", "text": {"content": text}})
-        code = answer.body.get("errcode") if isinstance(answer.body, dict) else None
-        if code != 0:
-            raise PlatformError(str(code), "the session took no message", retryable=code in (-1, 130101))
+        understood(answer, SESSION_BUSY, frozenset({webhook.removeprefix(SESSION_URL)}))
 
     @asynccontextmanager
     async def file(self, robot_code: str, download_code: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -122,9 +124,20 @@ class DingTalkApi:
             self._base_url.startswith("http://") and url.startswith(f"{self._base_url}/")
         )
 
+    async def _card(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        """200 may still be a failure here as well: the answer tells it of the whole, and of each place where the card should be."""
+        answer = await self.call(method, path, body)
+        if "success" not in answer:
+            raise PlatformError("malformed", "no success in the answer", retryable=True)
+        result = answer.get("result")
+        places = result.get("deliverResults") if isinstance(result, dict) else result
+        for each in (answer, *(places if isinstance(places, list) else ())):
+            if isinstance(each, dict) and each.get("success") is not True:
+                raise PlatformError("card_not_delivered", scrub(str(each.get("errorMsg", ""))), retryable=True)
+
     async def deliver_card(self, track_id: str, template_id: str, user_id: str, data: Mapping[str, str], *, via_stream: bool) -> None:
         """Make a card and put it into the chat of the two."""
-        await self.call("POST", "/v1.0/card/instances/createAndDeliver", {
+        await self._card("POST", "/v1.0/card/instances/createAndDeliver", {
             "cardTemplateId": template_id, "outTrackId": track_id, "callbackType": "STREAM" if via_stream else "HTTP",
             **({} if via_stream else {"callbackRouteKey": "qifuquan"}),
             "cardData": {"cardParamMap": dict(data)}, "openSpaceId": f"dtv1.card//im_robot.{user_id}",
@@ -133,18 +146,18 @@ class DingTalkApi:
 
     async def redeliver_card(self, track_id: str, user_id: str) -> None:
         """Put a card that there is into the chat once more, where people look: at the end."""
-        await self.call("POST", "/v1.0/card/instances/deliver", {
+        await self._card("POST", "/v1.0/card/instances/deliver", {
             "outTrackId": track_id, "openSpaceId": f"dtv1.card//im_robot.{user_id}",
             "imRobotOpenDeliverModel": {"spaceType": "IM_ROBOT"}, "userIdType": 1,
         })
 
     async def update_card(self, track_id: str, data: Mapping[str, str]) -> None:
-        await self.call("PUT", "/v1.0/card/instances", {
+        await self._card("PUT", "/v1.0/card/instances", {
             "outTrackId": track_id, "cardData": {"cardParamMap": dict(data)}, "cardUpdateOptions": {"updateCardDataByKey": True},
         })
 
     async def register_card_callback(self, route_key: str, url: str, secret: str) -> None:
         """Where taps go when they do not come by stream."""
-        await self.call("POST", "/v1.0/card/callbacks/register", {
+        await self._card("POST", "/v1.0/card/callbacks/register", {
             "callbackRouteKey": route_key, "callbackUrl": url, "apiSecret": secret, "forceUpdate": True,
         })

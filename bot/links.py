@@ -62,6 +62,7 @@ TALK_PAGES = frozenset({
     "pages/consultants/institution", "pages/consultants/badge", "pages/scores/index", "pages/approvals/index", "pages/approvals/show",
     "pages/spot-checks/index", "pages/reports/index", "pages/payouts/index", "pages/payouts/show", "pages/budgets/index",
     "pages/todo/index", "pages/me/identities", "pages/me/binding", "pages/help/index", "pages/rounds/show", "pages/applications/show",
+    "pages/filings/index", "pages/filings/show", "pages/programmes/index", "pages/programmes/policy",
 })
 PUBLISHED_PAGES = frozenset({HOME, INVITATION, *PAGES.values(), *TALK_PAGES})
 # "可见字符" of getwxacodeunlimit; `%` is not among them, so a scene cannot be percent-encoded.

@@ -115,9 +115,10 @@ def compose(message: Message, sender: Address, public_url: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answer comes back
     mail["X-Auto-Response-Suppress"] = "All"   # the same for Exchange
     mail["Content-Language"] = "zh-CN"
-    text = "\n\n".join(filter(None, (plain(message.title), message.body, link, FOOTER)))
+    body = message.body.encode(errors="ignore").decode()  # without halves of characters, which no charset has
+    text = "\n\n".join(filter(None, (plain(message.title), body, link, FOOTER)))
     mail.set_content(text + "\n", cte="base64")
-    mail.add_alternative(html_of(message, link), subtype="html", cte="base64")
+    mail.add_alternative(html_of(plain(message.title), body, link), subtype="html", cte="base64")
     return mail
 
 
@@ -134,9 +135,9 @@ def link_of(message: Message, public_url: str) -> str | None:
     return go_url(public_url, message.page) if message.page else None
 
 
-def html_of(message: Message, link: str | None) -> str:
+def html_of(title: str, body: str, link: str | None) -> str:
     button = BUTTON.format(link=escape(link)) if link else ""
-    return HTML.format(title=escape(plain(message.title)), body=escape(message.body), button=button, footer=escape(FOOTER))
+    return HTML.format(title=escape(title), body=escape(body), button=button, footer=escape(FOOTER))
 
 
 # --- what the server says ------------------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ class WeChatScenes:
         except PlatformError as error:
             log.warning("scene_not_made", code=error.code, message=error.message)
             return None
-        url, ticket = found.get("url"), found.get("ticket")
+        url, ticket = (found.get("url"), found.get("ticket")) if isinstance(found, dict) else (None, None)
         if not isinstance(url, str) or not isinstance(ticket, str):
+            log.warning("scene_not_made", code="malformed", message="no ticket in the answer")
             return None
         return SceneCode(url, SHOW_QR + quote(ticket, safe=""))

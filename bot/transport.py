@@ -34,8 +34,8 @@ TOKEN_LIKE = re.compile(r"[A-Za-z0-9_-]{32,}")
 class PlatformError(Exception):
     """A call that did not work. `message` holds no secret.
 
-    `code` is the platform's own, or one of ours: unreachable, html, banned, malformed; and timeout, answer_lost and
-    http_<5xx>, after which the platform may have done what was asked.
+    `code` is the platform's own, or one of ours: unreachable, html, banned, malformed, http_<3xx>; and timeout, answer_lost and
+    http_<5xx>, after which the platform may have done what was asked. What proves a success: docs/decisions/0214.
     """
 
     def __init__(self, code: int | str, message: str, *, retryable: bool) -> None:
@@ -181,11 +181,12 @@ def address(url: str, params: tuple[tuple[str, str], ...]) -> URL:
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:
-    """Raises UnicodeError for half a surrogate pair."""
+    """Raises PlatformError for half a surrogate pair, which no platform takes."""
     try:
         return orjson.dumps(body)
-    except orjson.JSONEncodeError as error:
-        raise UnicodeError from error
+    except orjson.JSONEncodeError:
+        pass
+    raise PlatformError("malformed", "the text is not Unicode", retryable=False)
 
 
 def as_failure(error: Exception) -> PlatformError:
@@ -207,7 +208,7 @@ def understand(status: int, content_type: str, raw: bytes, secrets: frozenset[st
     if isinstance(body, dict):
         if body.get("status") == 1111 and "errcode" not in body:
             raise PlatformError("banned", "this address is shut out", retryable=True)
-        if status >= 500:
+        if status >= 500 or 300 <= status < 400:
             raise PlatformError(f"http_{status}", scrub(str(body.get("message", "")), secrets), retryable=True)
         return Answer(status, body)
     if status >= 500 or 300 <= status < 400:

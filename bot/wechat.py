@@ -116,9 +116,16 @@ class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
 
     async def send_subscribe(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """{"touser", "template_id", "page", "miniprogram_state", "lang", "data"}; wechatpy lacks the state and language."""
-        answer = _object(await self._ask("/cgi-bin/message/subscribe/send", body))
+        return await self._sent("/cgi-bin/message/subscribe/send", body)
+
+    async def send_service(self, open_id: str, text: str) -> None:
+        """A text in the chat, within what the chat's window allows; wechatpy takes any answer for a success."""
+        await self._sent("/cgi-bin/message/custom/send", {"touser": open_id, "msgtype": "text", "text": {"content": text}})
+
+    async def _sent(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = _object(await self._ask(path, body))
         if "errcode" not in answer:
-            # Other endpoints prove a success by what they give; this one has nothing but its errcode of 0.
+            # Other endpoints prove a success by what they give; these have nothing but their errcode of 0.
             raise PlatformError("malformed", "no errcode in the answer", retryable=True)
         return answer
 
@@ -166,8 +173,9 @@ class WeChat(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
         body = {"openid": open_id, "scene": scene, "version": 2, "content": content}
         answer = _object(await self._ask("/wxa/msg_sec_check", body))
         result = answer.get("result")
-        suggest, label = (result.get("suggest"), result.get("label")) if isinstance(result, dict) else (None, None)
-        trace_id = answer.get("trace_id")
+        if not isinstance(result, dict):
+            raise PlatformError("malformed", "no result in the answer", retryable=True)
+        suggest, label, trace_id = result.get("suggest"), result.get("label"), answer.get("trace_id")
         # errcode is 0 even for risky text, and a word we don't know is not a "pass".
         return Verdict(
             Suggest(suggest) if suggest in VERDICTS else Suggest.REVIEW, label if isinstance(label, int) else None,

@@ -87,27 +87,34 @@ class ReservationView(TypedDict):
 
 # --- facts and rules -------------------------------------------------------------------------------------------------
 
-FACTS = f"""
-SELECT r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.valid_until, r.opens_at, r.closes_at, r.publicity_at,
+_FACTS = f"""
+SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.valid_until, r.opens_at, r.closes_at, r.publicity_at,
   r.notes, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id,
   v.state AS reservation_state,
   (SELECT coalesce(json_agg(json_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
      'cap', t.annual_win_cap, 'wins', CASE WHEN t.annual_win_cap IS NULL THEN 0 ELSE (
-       SELECT count(*) FROM reservations w WHERE w.organisation_id = $2 AND w.voucher_type_id = t.id
+       SELECT count(*) FROM reservations w WHERE w.organisation_id = {{enterprise}} AND w.voucher_type_id = t.id
          AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL) END,
-     'left', CASE WHEN r.allocation = 'first_come' THEN (
-       SELECT coalesce(sum(s.remaining), 0) FROM round_shares s WHERE s.round_id = r.id AND s.voucher_type_id = t.id) END
-     ) ORDER BY t.id), '[]')
+     'left', CASE WHEN r.allocation = 'first_come' THEN ({{left}}) END){{order}}), '[]')
    FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id WHERE q.round_id = r.id) AS types
-FROM rounds r JOIN organisations o ON o.id = $2
+FROM rounds r JOIN organisations o ON o.id = {{enterprise}}
 LEFT JOIN applications a
   ON a.organisation_id = o.id AND a.kind = 'qualification' AND a.programme_id = r.programme_id AND a.state = 'approved'
 LEFT JOIN reservations v ON v.round_id = r.id AND v.organisation_id = o.id
 WHERE r.id = $1 AND r.state <> 'draft'
 """
-# A number that is not used after all leaves a gap, as it does when two colleagues take a ticket at once.
-FACTS_AND_NEXT_ID = FACTS.replace("SELECT r.id", "SELECT nextval('reservations_id_seq') AS next_id, r.id", 1)
-TO_RESERVE = Reading(FACTS_AND_NEXT_ID.replace("$2", "me.organisation_id"))
+_SHARES = "round_shares s WHERE s.round_id = r.id AND s.voucher_type_id = t.id"
+FACTS = _FACTS.format(
+    more="", enterprise="$2", left=f"SELECT coalesce(sum(s.remaining), 0) FROM {_SHARES}", order=" ORDER BY t.id",
+)
+# For whoever takes a ticket: with its number, which leaves a gap if it is not used after all, as when two colleagues take one at once;
+# and of what is left only whether it is anything, since the shares are the busiest rows of a round.
+_TO_RESERVE = {
+    "more": "nextval('reservations_id_seq') AS next_id, ", "order": "",
+    "left": f"SELECT count(*) FROM (SELECT FROM {_SHARES} AND s.remaining > 0 LIMIT 1) found",
+}
+FACTS_AND_NEXT_ID = _FACTS.format(enterprise="$2", **_TO_RESERVE)
+TO_RESERVE = Reading(_FACTS.format(enterprise="me.organisation_id", **_TO_RESERVE))
 
 
 async def read_facts(ctx: Context, tx: Transaction, round_id: int) -> Any:

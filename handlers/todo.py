@@ -7,7 +7,8 @@ from handlers.approvals import REACH, reach_of
 from handlers.context import Context
 from handlers.filings.decisions import WITHIN
 from handlers.filings.writing import acting
-from handlers.regions import prefix_of
+from handlers.programmes import managed_prefix
+from handlers.redemptions.payouts import reach
 from handlers.reviews_replies import REPLY_WITHIN
 from handlers.transactions import rows
 from models.accounts import MEMBER_ROLES, OrganisationKind, Role
@@ -63,8 +64,12 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "to_pay_out": ("待划拨的兑付申请", "pages/payouts/index", "pages/payouts/index"),
     "batch_to_check": ("待复核的兑付批次", "pages/payouts/index", "pages/payouts/show?id={}"),
     "batch_to_answer": ("待登记银行回单的批次", "pages/payouts/index", "pages/payouts/show?id={}"),
+    "policy_to_confirm": ("待确认的政策版本", "pages/programmes/index", "pages/programmes/policy?id={}"),
     "round_to_confirm": ("待确认的预约批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_finish": ("公示期满、待发券的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "round_to_void": ("错过公开数、须作废的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "secret_to_commit": ("待提交摇号随机数承诺的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "value_to_type": ("待填写公开数的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "demand_to_take": ("待接单的需求", "pages/demands/index", "pages/demands/show?id={}"),
     "demand_to_contact": ("已接单、待联系企业的需求", "pages/demands/index", "pages/demands/show?id={}"),
     "demand_to_report": ("待登记结果的需求", "pages/demands/index", "pages/demands/show?id={}"),
@@ -144,7 +149,7 @@ UNION ALL SELECT 'to_help', h.id, coalesce(o.name || ' ', '') || '#' || h.id, h.
 UNION ALL SELECT 'revocation_to_confirm', f.id, coalesce(f.title, f.enterprise_name), NULL FROM filings f
   WHERE {WITHIN} AND f.state = 'approved' AND f.revoke_proposed_at IS NOT NULL AND f.revoke_proposed_by_id <> $4
 """
-# $1: what the region codes of the officer's programmes begin with; $2: who must not check what they made.
+# $1: what the region codes of the official's programmes begin with, null for none; $2: who must not check what they made.
 PAYOUT_OFFICER = """
 SELECT 'to_pay_out' AS kind, r.id, r.number AS title, NULL::timestamptz AS due_at
   FROM redemptions r JOIN programmes p ON p.id = r.programme_id
@@ -154,11 +159,31 @@ UNION ALL SELECT 'batch_to_check', b.id, b.number, NULL FROM payout_batches b JO
 UNION ALL SELECT 'batch_to_answer', b.id, b.number, NULL FROM payout_batches b JOIN programmes p ON p.id = b.programme_id
   WHERE starts_with(p.region_code, $1) AND b.state = 'confirmed'
 """
-MANAGER = """
-SELECT 'round_to_confirm' AS kind, r.id, r.name AS title, r.opens_at AS due_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
+# A public value has been published already: such a round is never committed, it can only be voided (handlers/draws.py).
+PASSED = "EXISTS (SELECT FROM jsonb_to_recordset(r.randomness) AS s (at timestamptz) WHERE s.at <= {now})"
+# $1 and $2 as above, $3 now. Four eyes at each of these.
+MANAGER = f"""
+SELECT 'policy_to_confirm' AS kind, y.id, p.name || ' 第' || y.number || '版' AS title, NULL::timestamptz AS due_at
+  FROM policies y JOIN programmes p ON p.id = y.programme_id
+  WHERE starts_with(p.region_code, $1) AND y.state = 'draft' AND y.made_by_id <> $2
+UNION ALL SELECT 'round_to_confirm', r.id, r.name, r.opens_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'draft' AND r.made_by_id <> $2
 UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
+UNION ALL SELECT 'round_to_void', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(now="$3")}
+"""
+# $1 and $2 as above, $3 the role, $4 now. Each role is one person in a round, and nobody is both; without the two secrets a round is
+# not committed when it closes, without the values it is not drawn in its time.
+DRAW_OFFICIAL = f"""
+SELECT 'secret_to_commit' AS kind, r.id, r.name AS title, r.closes_at AS due_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.allocation = 'lottery' AND r.state IN ('announced', 'open', 'closed')
+    AND NOT {PASSED.format(now="$4")}
+    AND NOT EXISTS (SELECT FROM draw_secrets d WHERE d.round_id = r.id AND (d.role = $3 OR d.person_id = $2))
+UNION ALL SELECT 'value_to_type', r.id, r.name, r.draw_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state = 'committed' AND EXISTS (
+    SELECT FROM jsonb_to_recordset(r.randomness) AS s (name text, at timestamptz) WHERE s.at <= $4 AND NOT EXISTS (
+      SELECT FROM public_values v WHERE v.round_id = r.id AND v.source = s.name AND (v.role = $3 OR v.person_id = $2)))
 """
 CONSULTANT = f"""
 SELECT 'consultant_form' AS kind, c.id, o.name AS title, NULL::timestamptz AS due_at FROM consultants c
@@ -206,9 +231,11 @@ async def _asked(ctx: Context) -> tuple[str, tuple[object, ...]] | None:
     if actor.role in {Role.REVIEWER, Role.CENTRE_REVIEWER, Role.RISK_OFFICER, Role.ADMIN}:
         return REVIEWER, (*reach_of(actor), ctx.person_id)
     if actor.role is Role.PAYOUT_OFFICER:
-        return PAYOUT_OFFICER, (prefix_of(actor.region_code) if actor.region_code else "-", ctx.person_id)
+        return PAYOUT_OFFICER, (reach(ctx), ctx.person_id)
     if actor.role is Role.PROGRAMME_MANAGER:
-        return MANAGER, (prefix_of(actor.region_code) if actor.region_code else "-", ctx.person_id, ctx.now)
+        return MANAGER, (managed_prefix(ctx), ctx.person_id, ctx.now)
+    if actor.role in {Role.DRAW_OFFICER, Role.WITNESS}:
+        return DRAW_OFFICIAL, (managed_prefix(ctx), ctx.person_id, str(actor.role), ctx.now)
     return None
 
 

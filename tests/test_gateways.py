@@ -38,6 +38,7 @@ from handlers.ports import (
 from handlers.qr_codes import qr_png, qr_svg
 from settings import Mode
 from simulator.app import create_app
+from tests.test_sms import SIMULATED
 
 STABLE, SEND, NOTICE = "/wechat/cgi-bin/stable_token", "/wechat/cgi-bin/message/subscribe/send", "*/asyncsend_v2"
 WECHAT_SECRET, DINGTALK_SECRET = "wechat-secret-f1d5e0", "dingtalk-secret-8a2b91"
@@ -92,11 +93,13 @@ async def platforms(settings, tmp_path) -> AsyncIterator[Platforms]:
     app = create_app(
         clock_file=tmp_path / "clock", wechat_appid=f"wx{mark}", wechat_secret=WECHAT_SECRET, dingtalk_appkey=f"ding{mark}",
         dingtalk_appsecret=DINGTALK_SECRET, agent_id=7, templates=simulator_templates(), pages=PUBLISHED_PAGES,
+        wechat_oa=(f"oa{mark}", WECHAT_SECRET), sms=SIMULATED,
     )
     async with TestClient(TestServer(app)) as client:
         ours = settings.model_copy(update={
             "wechat_api_base_url": str(client.make_url("/wechat")), "wechat_appid": f"wx{mark}",
-            "wechat_secret": SecretStr(WECHAT_SECRET), "dingtalk_oapi_base_url": str(client.make_url("/oapi")),
+            "wechat_secret": SecretStr(WECHAT_SECRET), "wechat_oa_appid": f"oa{mark}", "wechat_oa_secret": SecretStr(WECHAT_SECRET),
+            "dingtalk_api_base_url": str(client.make_url("/dingtalk")), "dingtalk_oapi_base_url": str(client.make_url("/oapi")),
             "dingtalk_appkey": f"ding{mark}", "dingtalk_appsecret": SecretStr(DINGTALK_SECRET), "dingtalk_agent_id": 7,
         })
         yield Platforms(client, ours)

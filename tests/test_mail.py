@@ -154,6 +154,16 @@ def test_a_message_with_a_link_of_its_own_leads_there_and_never_to_another_schem
     assert links == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("text", ["", "\n", "👨‍👩‍👧", "券" * 3000, "\ud83d", "\x00", "\r\nBcc: b@example.com"])
+async def test_no_text_is_too_odd_for_a_mail(text: str):
+    async with server(Inbox()) as inbox:
+        result = await sender(inbox.port).send(replace(MESSAGE, title=text, body=text))
+    assert result == SendResult(Outcome.DELIVERED)
+    ((to, mail),) = inbox.mails
+    assert to == ["anna@example.com"]
+    assert mail["Bcc"] is None
+
+
 async def test_a_repeated_send_has_the_same_message_id():
     async with server(Inbox()) as inbox:
         await sender(inbox.port).send(MESSAGE)
@@ -218,6 +228,18 @@ async def test_a_server_that_is_not_there_or_says_nothing_is_for_later():
     mute.close()
     await mute.wait_closed()
     assert result.outcome is Outcome.RETRY
+
+
+async def test_what_answers_and_is_no_mail_server_is_for_later_and_the_channel_rests():
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as other:
+        result = await sender(other.sockets[0].getsockname()[1]).send(MESSAGE)
+    assert (result.outcome, result.retry_after_seconds) == (Outcome.RETRY, 60)
 
 
 async def test_a_connection_that_breaks_after_the_mail_is_tried_again_with_the_same_id():

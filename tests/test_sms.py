@@ -23,6 +23,10 @@ MESSAGE = Message(
     {"order_number": "202603020000000000000001", "result": "已划拨"}, "N42", AT,
 )
 IDS = {kind: f"10{number}" for number, kind in enumerate(SHORT_TEXTS)}
+SIMULATED: Any = {
+    "secret_id": "AKIDtest", "secret_key": "key-of-the-account", "sdk_app_id": "1400006666", "sign_name": "企服券",
+    "templates": {IDS[kind]: text for kind, text in TEXTS.items()},
+}
 
 
 @dataclass
@@ -50,8 +54,7 @@ async def provider(tmp_path) -> AsyncIterator[Provider]:
     app = create_app(
         clock_file=tmp_path / "clock", wechat_appid="wx", wechat_secret="s", dingtalk_appkey="d", dingtalk_appsecret="s", agent_id=1,
         templates=[], pages=[], real_now=lambda: found[0].now.timestamp() if found else AT.timestamp(),
-        sms={"secret_id": "AKIDtest", "secret_key": "key-of-the-account", "sdk_app_id": "1400006666", "sign_name": "企服券",
-             "templates": {IDS[kind]: text for kind, text in TEXTS.items()}},
+        sms=SIMULATED,
     )
     async with TestClient(TestServer(app)) as client, Transport(5) as transport:
         found.append(Provider(client, transport))

@@ -127,14 +127,10 @@ async def confirm(talk: Talk) -> list[Reply]:
 
 @answers("send_back")
 async def send_back(talk: Talk) -> list[Reply]:
-    order = await pick(talk, "send_back")
-    if isinstance(order, list):
-        return order
-    reason = words_said(talk, "reason")
-    if not reason:
-        return talk.ask("reason", say("orders.why_unfinished", number=tail(order["number"])))
-    if len(reason) > TEXT_MAX:
-        return _too_long(talk, "reason")
+    found = await _with_reason(talk, "send_back", "orders.why_unfinished")
+    if isinstance(found, list):
+        return found
+    order, reason = found
     done = await talk.once(orders.send_back, order["id"], reason)
     key = "orders.disputed" if done["in_dispute"] else "orders.sent_back"
     return talk.tell(key, number=tail(done["number"]), times=done["rework_count"], page=PAGE.format(done["id"]))
@@ -173,6 +169,23 @@ def words_said(talk: Talk, step: str) -> str:
         if token.start == 0 and (len(digits) == 24 or ORDER_TAIL.fullmatch(digits)):
             rest = rest[token.end:]
     return rest.strip(" \t\n，,。：:、")
+
+
+async def _with_reason(talk: Talk, verb: str, question: str) -> tuple[OrderView, str] | list[Reply]:
+    """The order that is meant and why `verb` is done with it; else what is missing. `question`: the key of its text."""
+    order = await pick(talk, verb)
+    if isinstance(order, list):
+        return order
+    reason = _words(talk, "reason", say(question, number=tail(order["number"])))
+    return reason if isinstance(reason, list) else (order, reason)
+
+
+def _words(talk: Talk, step: str, question: str, page: str = "") -> str | list[Reply]:
+    """The free text of a step, of at most TEXT_MAX characters; else the question for it."""
+    said = words_said(talk, step)
+    if not said:
+        return talk.ask(step, question, page=page)
+    return _too_long(talk, step) if len(said) > TEXT_MAX else said
 
 
 def _too_long(talk: Talk, step: str) -> list[Reply]:
@@ -230,14 +243,10 @@ async def accept(talk: Talk) -> list[Reply]:
 
 @answers("decline")
 async def decline(talk: Talk) -> list[Reply]:
-    order = await pick(talk, "decline")
-    if isinstance(order, list):
-        return order
-    reason = words_said(talk, "reason")
-    if not reason:
-        return talk.ask("reason", say("orders.why_declined", number=tail(order["number"])))
-    if len(reason) > TEXT_MAX:
-        return _too_long(talk, "reason")
+    found = await _with_reason(talk, "decline", "orders.why_declined")
+    if isinstance(found, list):
+        return found
+    order, reason = found
     talk.known["reason"] = reason
     if not talk.confirmed:
         return talk.confirm(say("orders.confirm_decline", number=tail(order["number"]), voucher=yuan(order["voucher_fen"]), reason=reason))
@@ -251,12 +260,11 @@ async def finish(talk: Talk) -> list[Reply]:
     order = await pick(talk, "deliver")
     if isinstance(order, list):
         return order
-    summary, file = words_said(talk, "summary"), talk.private.get("file", "")
-    if not summary:
-        asked = say("orders.what_done", number=tail(order["number"]), service=order["product_name"], file=file)
-        return talk.ask("summary", asked, page=PAGE.format(order["id"]))
-    if len(summary) > TEXT_MAX:
-        return _too_long(talk, "summary")
+    file = talk.private.get("file", "")
+    asked = say("orders.what_done", number=tail(order["number"]), service=order["product_name"], file=file)
+    summary = _words(talk, "summary", asked, PAGE.format(order["id"]))
+    if isinstance(summary, list):
+        return summary
     talk.known["summary"] = summary
     if not talk.confirmed:
         return talk.confirm(say("orders.confirm_finish", number=tail(order["number"]), service=order["product_name"], summary=summary,

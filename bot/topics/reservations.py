@@ -123,14 +123,26 @@ async def reserve(talk: Talk) -> list[Reply]:
     return talk.tell("reserve.done", **_receipt(made), page=f"pages/reservations/show?id={made['id']}")
 
 
-@answers("change_reservation")
-async def change(talk: Talk) -> list[Reply]:
+async def _reserved(talk: Talk) -> tuple[RoundView, EligibilityView] | list[Reply]:
+    """The open round that is meant, and what the enterprise, which has a ticket in it, may choose there; else how to get a ticket.
+
+    After 确认 the ticket may be gone already, with the same message before: the use-case then answers as it did.
+    """
     chosen = await _round(talk)
     if isinstance(chosen, list):
         return chosen
     view = await reservations.explain(talk.ctx, chosen["id"])
-    if view["reservation_id"] is None:
+    if view["reservation_id"] is None and not talk.confirmed:
         return talk.tell("reserve.nothing", name=chosen["name"], buttons=(talk.button("预约服务券", "预约"),))
+    return chosen, view
+
+
+@answers("change_reservation")
+async def change(talk: Talk) -> list[Reply]:
+    reserved = await _reserved(talk)
+    if isinstance(reserved, list):
+        return reserved
+    chosen, view = reserved
     kind = _type(talk, view)
     if isinstance(kind, list):
         return kind
@@ -142,12 +154,10 @@ async def change(talk: Talk) -> list[Reply]:
 
 @answers("cancel_reservation")
 async def cancel(talk: Talk) -> list[Reply]:
-    chosen = await _round(talk)
-    if isinstance(chosen, list):
-        return chosen
-    view = await reservations.explain(talk.ctx, chosen["id"])
-    if view["reservation_id"] is None and not talk.confirmed:
-        return talk.tell("reserve.nothing", name=chosen["name"], buttons=(talk.button("预约服务券", "预约"),))
+    reserved = await _reserved(talk)
+    if isinstance(reserved, list):
+        return reserved
+    chosen, _ = reserved
     if not talk.confirmed:
         return talk.confirm(say("reserve.confirm_cancel", name=chosen["name"], closes=day(chosen["closes_at"])))
     made = await talk.once(reservations.withdraw, chosen["id"])
