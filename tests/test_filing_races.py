@@ -10,7 +10,7 @@ from handlers import approvals, filings
 from handlers.approvals import AlreadyDecided, Decision, DecisionIncomplete
 from handlers.filings import OrderFiled, TransactionForm
 from models.accounts import Role
-from tests.applications import valid
+from tests.applications import applicant, submitted_certification, valid
 from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection
 from tests.referee import COMMIT, Contender, Referee
 from tests.shop import Shop, open_shop
@@ -154,8 +154,50 @@ class ObjectedWhileApproved(Race):
         assert await self.found(subject) == ("approved", 1, "open", 0, 1)
 
 
+class CertifiedWhileWithdrawn(Race):
+    """The enterprise is certified while the institution withdraws what names it: it hears only of what still waits."""
+
+    reads = (COMMIT,)
+    off = (("handlers.filings.objections.NAMING_NEWCOMER", " FOR UPDATE OF f", ""),)
+    number: ClassVar[int] = 0
+
+    async def stage(self) -> None:
+        self.institution, self.admin = await self.world.institution(), await self.world.official(Role.ADMIN)
+
+    async def subject(self) -> tuple[int, int, int]:
+        CertifiedWhileWithdrawn.number += 1
+        enterprise = await applicant(self.world)
+        approval_id = await submitted_certification(self.world, enterprise)
+        code = await self.world.value("SELECT credit_code FROM organisations WHERE id = $1", enterprise.organisation_id)
+        paper = await evidence(self.world, self.institution, f"发票 {self.number}")
+        filed = await filings.draft_transaction(self.ctx(self.institution), form(
+            enterprise_code=code, enterprise_name="济南示例制造有限公司", amount_fen=self.number, attachment_ids=(paper,),
+        ))
+        await filings.submit_filing(self.ctx(self.institution), filed["id"])
+        return filed["id"], approval_id, enterprise.organisation_id
+
+    def contenders(self, subject: tuple[int, int, int]) -> list[Contender]:
+        return [
+            lambda: filings.withdraw_filing(self.ctx(self.institution), subject[0]),
+            lambda: approvals.decide(self.ctx(self.admin), subject[1], Decision.APPROVE),
+        ]
+
+    async def exact(self, subject: tuple[int, int, int], outcomes: list[Any]) -> None:
+        self.both_win(outcomes)
+        told = await self.world.value("SELECT count(*) FROM events WHERE kind = 'filing_named' AND subject_id = $1", subject[0])
+        was_waiting = await self.world.value(
+            "SELECT c.id < w.id FROM audit_entries c, audit_entries w WHERE c.action = 'organisation.certified' AND c.subject_id = $2"
+            " AND w.action = 'filing.withdrawn' AND w.subject_id = $1", subject[0], subject[2])
+        assert told == int(was_waiting)
+
+    async def bug(self, subject: tuple[int, int, int], outcomes: list[Any]) -> None:
+        self.both_win(outcomes)
+        assert await self.world.value("SELECT count(*) FROM events WHERE kind = 'filing_named' AND subject_id = $1", subject[0]) == 1
+
+
 RACES: dict[str, type[Race]] = {
     "filing approved twice": ApprovedTwice, "order filed twice": FiledTwice, "filing objected to while approved": ObjectedWhileApproved,
+    "enterprise certified while a filing is withdrawn": CertifiedWhileWithdrawn,
 }
 
 
