@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import orjson
 
-from bench.sizes import FACE_FEN, INSTITUTIONS, LOTS_EACH, WORDS, Size
+from bench.sizes import FACE_FEN, FIRST_COME_TYPE, INSTITUTIONS, LOTS_EACH, WORDS, Size
 from handlers.product_search import indexed
 from handlers.programmes import ZHENGZHOU, Rules
 from handlers.qualifications import FORM_VERSION
@@ -57,7 +57,8 @@ def statements(size: Size) -> list[str]:
             VALUES (1, 1, 1, '{Rules().model_dump_json()}', 'confirmed', {e + 1}, {e + 2}, now(), now())""",
         f"""INSERT INTO voucher_types (id, programme_id, code, name, is_universal, categories, face_fen, created_at)
             VALUES (1, 1, 'AUDIT', '审计服务专用券', false, '["audit"]', {FACE_FEN}, now()),
-                   (2, 1, 'GENERAL', '服务通用券', true, '[]', {FACE_FEN}, now())""",
+                   (2, 1, 'GENERAL', '服务通用券', true, '[]', {FACE_FEN}, now()),
+                   ({FIRST_COME_TYPE}, 1, 'FIRST', '先到先得券', true, '[]', {FACE_FEN}, now())""",
         f"""INSERT INTO applications (kind, organisation_id, programme_id, state, form_version, form, applied_by_id, submitted_at,
               decided_at, version, created_at, updated_at)
             SELECT 'qualification', n, 1, 'approved', {FORM_VERSION}, '{FORM}', n, now(), now(), 1, now(), now()
@@ -110,9 +111,9 @@ def _rounds(size: Size, open_first: int, drawn: int) -> list[str]:
               (ends + interval '200 days')::date, '[]', '', {person}, {person + 1}, now()
             FROM {giving}, LATERAL (SELECT now() + interval '300 days' AS ends) times""",
         f"""INSERT INTO round_quotas (round_id, voucher_type_id, quota, alternates)
-            SELECT n, 1, {SHARES * share}, 0 FROM {giving}""",
+            SELECT n, {FIRST_COME_TYPE}, {SHARES * share}, 0 FROM {giving}""",
         f"""INSERT INTO round_shares (round_id, voucher_type_id, first_place, size, remaining, is_open)
-            SELECT n, 1, 1 + part * {share}, {share}, {share}, true FROM {giving}, generate_series(0, {SHARES - 1}) part""",
+            SELECT n, {FIRST_COME_TYPE}, 1 + part * {share}, {share}, {share}, true FROM {giving}, generate_series(0, {SHARES - 1}) part""",
         f"""INSERT INTO reservations (round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at)
             SELECT r, n, 1 + n % 2, 'submitted', decode(md5(r || '-' || n), 'hex'), n, now(), now()
             FROM generate_series(1, {size.past_rounds}) r, generate_series(1, {size.enterprises}) n""",

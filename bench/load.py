@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from bench.pushes import target_and_body
 from bench.report import CALLBACKS, SLOW
-from bench.sizes import SEARCHED, SIZES, SPEND_FEN, Size
+from bench.sizes import FIRST_COME_TYPE, SEARCHED, SIZES, SPEND_FEN, Size
 
 CONNECTIONS = 32
 HEAD_END = b"\r\n\r\n"
@@ -70,7 +70,7 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
     def take(i: int) -> bytes:
         round_id = size.past_rounds + size.open_rounds + 2 + i // e
         path = f"/api/v1/rounds/{round_id}/reservation" if ours else f"/w2c/{round_id}"
-        return request("POST", path, f"bench-{1 + i % e}", '{"voucher_type_id":1}', f"take-{i}")
+        return request("POST", path, f"bench-{1 + i % e}", f'{{"voucher_type_id":{FIRST_COME_TYPE}}}', f"take-{i}")
 
     def pay(i: int) -> bytes:
         path = f"/api/v1/bench/orders/{i + 1}/payment" if ours else f"/w3/{i + 1}"

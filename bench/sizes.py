@@ -43,6 +43,7 @@ SIZES = {
     ),
 }
 LOTS_EACH = 20
+FIRST_COME_TYPE = 9  # of its own: its wins of the year do not count in the draw
 INSTITUTIONS = 200
 FACE_FEN = 100_000
 SPEND_FEN = 1_000  # what each payment of W3 takes
