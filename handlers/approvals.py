@@ -141,12 +141,11 @@ FROM approvals a JOIN organisations o ON o.id = a.organisation_id LEFT JOIN pers
 LIST = f"{SHOWN} WHERE {REACH} AND a.state = $4 AND ($5::text IS NULL OR a.kind = $5) AND a.id > $6 ORDER BY a.id LIMIT $7"
 ONE = f"{SHOWN} WHERE {REACH} AND a.id = $4"
 HISTORY = "SELECT * FROM approvals WHERE subject = $1 AND subject_id = $2 AND id < $3 ORDER BY id DESC LIMIT 50"
-RELATED = """
-SELECT EXISTS (SELECT 1 FROM approvals WHERE id = $1 AND submitted_by_id = $2)
-    OR EXISTS (
-      SELECT 1 FROM memberships m JOIN approvals a ON a.organisation_id = m.organisation_id WHERE a.id = $1 AND m.person_id = $2
-    )
-"""
+# $5 who decides: nobody does so on a case of their own, or of a company that they belong to.
+DECIDABLE = ONE.replace("SELECT a.*", """SELECT a.*, a.submitted_by_id = $5 OR EXISTS (
+  SELECT 1 FROM memberships m WHERE m.organisation_id = a.organisation_id AND m.person_id = $5) AS is_own,
+  (SELECT name FROM persons WHERE id = $5) AS own_name""", 1)
+SUBJECT_OF = f"SELECT a.subject, a.subject_id FROM approvals a WHERE {REACH} AND a.id = $4"
 OPEN = """
 INSERT INTO approvals (kind, title, subject, subject_id, organisation_id, role, region_code, park_id, state, submitted_by_id,
                        submitted_at, due_at, data)
@@ -231,37 +230,47 @@ async def decide(
     and what the kind's decider refuses.
     """
     reason, given = _reason(decision, reason), data or {}
-    async with transaction(ctx) as tx:
-        approval = await _lock_decidable(ctx, tx, approval_id)
+    found = await row(SUBJECT_OF, *reach_of(ctx.actor), approval_id)
+    if found is None:
+        raise NotFound
+    locks = "; ".join((*_locks(found.subject, found.subject_id), _on(LOCK.format("approvals"), approval_id)))
+    async with transaction(ctx, f"BEGIN; {locks}") as tx:
+        approval = await _decidable(ctx, tx, approval_id)
         kept = await DECIDERS[ApprovalKind(approval.kind)](ctx, tx, approval, decision, reason, given) or {}
-        await move(
+        decided = await move(
             tx, APPROVAL_GRAPH, approval, ApprovalState(decision), decided_by_id=ctx.person_id, decided_at=ctx.now, reason=reason,
             data={**approval.data, **kept},
         )
         tx.announce("approval_closed", "approval", approval_id)
-        return tx.reply(view(ctx, await tx.row(ONE, *reach_of(ctx.actor), approval_id)))
+        return tx.reply(view(ctx, SimpleNamespace(**{**approval, **decided, "decider_name": approval.own_name})))
 
 
 async def lock_subject(tx: Transaction, subject: str, subject_id: int) -> None:
     """The row that cases are about, behind what stands before it in the order of locks."""
-    if before := LOCKED_BEFORE.get(subject):
-        await tx.row(before, subject_id)
-    await tx.row(LOCK.format(SUBJECTS[subject]), subject_id)
+    await tx.connection.execute("; ".join(_locks(subject, subject_id)))
 
 
-async def _lock_decidable(ctx: Context, tx: Transaction, approval_id: int) -> Any:
-    seen = await tx.row(ONE, *reach_of(ctx.actor), approval_id)
-    if seen is None:
+def _locks(subject: str, subject_id: int) -> list[str]:
+    before = [LOCKED_BEFORE[subject]] if subject in LOCKED_BEFORE else []
+    return [_on(each, subject_id) for each in (*before, LOCK.format(SUBJECTS[subject]))]
+
+
+def _on(statement: str, number: int) -> str:
+    """A script has no parameters, and takes one round trip whatever it locks."""
+    return statement.replace("$1", str(int(number)))
+
+
+async def _decidable(ctx: Context, tx: Transaction, approval_id: int) -> Any:
+    """The case as it is now that nobody else can change it."""
+    approval = await tx.row(DECIDABLE, *reach_of(ctx.actor), approval_id, ctx.person_id)
+    if approval is None:
         raise NotFound
-    if await tx.value(RELATED, approval_id, ctx.person_id):
+    if approval.is_own:
         raise OwnCase
-    if ctx.person_id in seen.data.get("not_by", ()):
+    if ctx.person_id in approval.data.get("not_by", ()):
         raise OriginalReviewer
-    if ctx.person_id in seen.data.get("recused", ()):
+    if ctx.person_id in approval.data.get("recused", ()):
         raise Recused
-    await lock_subject(tx, seen.subject, seen.subject_id)
-    await tx.row(LOCK.format("approvals"), approval_id)
-    approval = await tx.row(ONE, *reach_of(ctx.actor), approval_id)  # as it is now that nobody else can change it
     if approval.state != ApprovalState.OPEN:
         raise AlreadyDecided(state=approval.state, by=_decider(ctx, approval), at=approval.decided_at.isoformat())
     return approval

@@ -166,14 +166,14 @@ async def test_without_the_lock_and_the_guard_the_second_decides_on_what_is_deci
     without(monkeypatch, "handlers.approvals.LOCK", " FOR UPDATE", "")
     without(monkeypatch, "handlers.moves.MOVE", " AND state = $2", " AND $2::text IS NOT NULL")
     referee = Referee(world.owner, monkeypatch)
-    referee.hold_after("handlers.approvals._lock_decidable")
+    referee.hold_after("handlers.approvals._decidable")
     _, approval = await waiting(world)
     speakers = [await reviewer(world), await reviewer(world, "王五")]
     contenders = []
     for speaker, text in zip(speakers, (f"驳回 {approval} 材料不全", f"驳回 {approval} 缺合同日期"), strict=True):
         context, saying = await speaker.context(), speaker.saying(text)
         contenders.append(lambda context=context, saying=saying: converse(context, saying))
-    outcomes = await referee.race(*contenders, hold=("handlers.approvals._lock_decidable",))
+    outcomes = await referee.race(*contenders, hold=("handlers.approvals._decidable",))
     broken = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert [type(error) for error in broken] == [IllegalMoveError]  # decided on what was decided: nobody hears by whom
     await empty(owner, tables)

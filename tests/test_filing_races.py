@@ -29,7 +29,7 @@ def form(**changes: Any) -> TransactionForm:
 class ApprovedTwice(Race):
     """Two administrators approve one filing. Its row, its approval, the move from the state read, and a UNIQUE stand before it."""
 
-    reads = ("handlers.approvals._lock_decidable",)
+    reads = ("handlers.approvals._decidable",)
     off = (
         ("handlers.approvals.LOCK", " FOR UPDATE", ""), UNGUARDED_MOVE,
         ("handlers.scores.COUNT", " ON CONFLICT (kind, subject, subject_id) DO NOTHING", ""),
@@ -104,7 +104,7 @@ class FiledTwice(Race):
 class ObjectedWhileApproved(Race):
     """The enterprise objects while an administrator approves: he has seen it, or it opens a case of its own; it counts once or not yet."""
 
-    reads = ("handlers.approvals._lock_decidable", "handlers.filings.objecting.lock_naming", COMMIT)
+    reads = ("handlers.approvals._decidable", "handlers.filings.objecting.lock_naming", COMMIT)
     off = (("handlers.approvals.LOCK", " FOR UPDATE", ""), ("handlers.filings.objecting.LOCK_NAMING", " FOR UPDATE", ""))
     number: ClassVar[int] = 0
 

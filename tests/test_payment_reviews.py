@@ -496,11 +496,11 @@ async def cancelled_while_rejected(shop: ContractShop, referee: Referee) -> tupl
     """A colleague calls the order off at the moment at which the park decides."""
     order_id = await shop.in_review(500)
     approval = await shop.waiting("order", order_id)
-    referee.hold_after("handlers.approvals._lock_decidable")
+    referee.hold_after("handlers.approvals._decidable")
     outcomes = await referee.race(
         deciding(shop, shop.reviewer, approval, Decision.APPROVE),
         lambda: orders.cancel_order(shop.world.context(shop.buyer), order_id),
-        hold=["handlers.approvals._lock_decidable"], in_turn=True,
+        hold=["handlers.approvals._decidable"], in_turn=True,
     )
     return order_id, outcomes
 
@@ -522,10 +522,10 @@ async def test_without_the_lock_a_cancellation_looks_before_the_decision(shop, r
 async def approved_at_midnight(world: World, referee: Referee) -> tuple[ContractShop, int, list[Any]]:
     shop, order_id, lot_id = await over_midnight(world)
     approval = await shop.waiting("order", order_id)
-    referee.hold_after("handlers.approvals._lock_decidable")
+    referee.hold_after("handlers.approvals._decidable")
     outcomes = await referee.race(
         deciding(shop, shop.reviewer, approval, Decision.APPROVE), lambda: wallet.expire_due(world.context()),
-        hold=["handlers.approvals._lock_decidable"],
+        hold=["handlers.approvals._decidable"],
     )
     return shop, lot_id, outcomes
 

@@ -286,7 +286,7 @@ class TwoApprovers(OrderRace):
     """Two reviewers rule on one dispute: everything back, or nothing."""
 
     rules: ClassVar[dict[str, Any]] = {"rework_max": 0}
-    reads = ("handlers.approvals._lock_decidable",)
+    reads = ("handlers.approvals._decidable",)
     off = (("handlers.approvals.LOCK", " FOR UPDATE", ""),)
 
     async def stage(self) -> None:

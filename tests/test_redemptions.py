@@ -424,11 +424,11 @@ async def decide_against_resubmit(treasury: Treasury, monkeypatch: pytest.Monkey
     deciding = replace(deciding, actor=replace(deciding.actor, region_code=JINAN))
     approval_id = await treasury.approval_of(redemption_id)
     referee = Referee(treasury.world.owner, monkeypatch)
-    referee.hold_after("handlers.approvals.lock_subject")
+    referee.hold_after("handlers.approvals._decidable")
     return await referee.race(
         lambda: approvals.decide(deciding, approval_id, Decision.APPROVE),
         lambda: resubmit_redemption(seller, redemption_id, Papers(papers["actual_fen"], papers["summary"], invoice, papers["evidence"])),
-        hold=("handlers.approvals.lock_subject",), in_turn=True,
+        hold=("handlers.approvals._decidable",), in_turn=True,
     )
 
 
