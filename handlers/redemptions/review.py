@@ -88,20 +88,31 @@ def _check(code: str, title: str, expected: object, actual: object, passed: bool
     return {"code": code, "title": title, "expected": str(expected), "actual": str(actual), "passed": bool(passed)}
 
 
-IN_REACH = """
-SELECT r.* FROM redemptions r JOIN programmes p ON p.id = r.programme_id WHERE r.id = $1 AND starts_with(p.region_code, $2) FOR UPDATE OF r
+# Nobody who is or was of either party touches the claim (F12).
+_IS_OWN = """EXISTS (
+  SELECT 1 FROM memberships m WHERE m.organisation_id IN (o.enterprise_id, o.institution_id) AND m.person_id = {person}) AS is_own"""
+IN_REACH = f"""
+SELECT r.*, {_IS_OWN.format(person="$3")} FROM redemptions r JOIN programmes p ON p.id = r.programme_id JOIN orders o ON o.id = r.order_id
+WHERE r.id = $1 AND starts_with(p.region_code, $2) FOR UPDATE OF r
+"""
+# Behind LOCKED_BEFORE, by which the order is held already.
+CLAIM = f"""
+SELECT r.*, o.number AS order_number, o.product_name, o.state AS order_state, o.frozen_at, o.disputed_at, {_IS_OWN.format(person="$2")}
+FROM redemptions r JOIN orders o ON o.id = r.order_id WHERE r.id = $1 FOR SHARE OF o
 """
 
 
 async def prepare_redemption(ctx: Context, redemption_id: int, remark: str) -> RedemptionView:
     """初核: a reviewer of the coordination centre has compared the papers. Raises RedemptionNotFound, RedemptionNotInReview, OwnCase."""
     async with transaction(ctx) as tx:
-        redemption = await tx.row(IN_REACH, redemption_id, prefix_of(ctx.actor.region_code) if ctx.actor.region_code else "-")
+        prefix = prefix_of(ctx.actor.region_code) if ctx.actor.region_code else "-"
+        redemption = await tx.row(IN_REACH, redemption_id, prefix, ctx.person_id)
         if redemption is None:
             raise RedemptionNotFound
         if redemption.state != RedemptionState.IN_REVIEW:
             raise RedemptionNotInReview(state=redemption.state)
-        await refuse_own(ctx, tx, redemption.order_id)
+        if redemption.is_own:
+            raise OwnCase
         await tx.run(
             "UPDATE redemptions SET prepared_by_id = $2, prepared_at = $3, preparation = $4 WHERE id = $1",
             redemption.id, ctx.person_id, ctx.now, {"remark": remark},
@@ -110,49 +121,41 @@ async def prepare_redemption(ctx: Context, redemption_id: int, remark: str) -> R
         return tx.reply(await view_in(tx, redemption.id))
 
 
-async def refuse_own(ctx: Context, tx: Transaction, order_id: int) -> None:
-    """Nobody who is or was of either party touches the claim (F12)."""
-    if await tx.value(
-        "SELECT 1 FROM memberships m JOIN orders o ON m.organisation_id IN (o.enterprise_id, o.institution_id)"
-        " WHERE o.id = $1 AND m.person_id = $2 LIMIT 1", order_id, ctx.person_id,
-    ):
-        raise OwnCase
-
-
 async def decide_redemption(
     ctx: Context, tx: Transaction, approval: Any, decision: Decision, reason: str | None, _data: Mapping[str, Any]
 ) -> None:
     """Called by `approvals.decide`, which has locked the order and the claim. Raises NotPrepared, SecondPersonNeeded, OwnCase,
     OrderNotClaimable.
     """
-    redemption = await tx.row("SELECT * FROM redemptions WHERE id = $1", approval.subject_id)
-    order = await tx.row("SELECT * FROM orders WHERE id = $1 FOR SHARE", redemption.order_id)  # held already, behind LOCKED_BEFORE
-    await refuse_own(ctx, tx, order.id)
+    claim = await tx.row(CLAIM, approval.subject_id, ctx.person_id)
+    if claim.is_own:
+        raise OwnCase
     if decision is Decision.APPROVE:
-        await _approve(ctx, tx, redemption, order)
+        await _approve(ctx, tx, claim)
     else:
         to = RedemptionState.RETURNED if decision is Decision.RETURN else RedemptionState.REJECTED
-        await move(tx, REDEMPTION_GRAPH, redemption, to, reason=reason, decided_at=ctx.now)
+        await move(tx, REDEMPTION_GRAPH, claim, to, reason=reason, decided_at=ctx.now)
         if decision is Decision.REJECT:
-            await release_invoice(tx, redemption.id)
+            await release_invoice(tx, claim.id)
     tx.announce(
-        "redemption_result", "redemption", redemption.id, organisation_id=redemption.institution_id, number=order.number,
-        service=order.product_name, result=decision.value, payable_fen=redemption.payable_fen, reason=reason or "",
+        "redemption_result", "redemption", claim.id, organisation_id=claim.institution_id, number=claim.order_number,
+        service=claim.product_name, result=decision.value, payable_fen=claim.payable_fen, reason=reason or "",
     )
 
 
-async def _approve(ctx: Context, tx: Transaction, redemption: Any, order: Any) -> None:
-    if redemption.prepared_by_id is None:
+async def _approve(ctx: Context, tx: Transaction, claim: Any) -> None:
+    """`claim`: a row of CLAIM."""
+    if claim.prepared_by_id is None:
         raise NotPrepared
-    if redemption.prepared_by_id == ctx.person_id:
+    if claim.prepared_by_id == ctx.person_id:
         raise SecondPersonNeeded
-    if order.frozen_at is not None or order.disputed_at is not None:
-        raise OrderNotClaimable(state=order.state)
+    if claim.frozen_at is not None or claim.disputed_at is not None:
+        raise OrderNotClaimable(state=claim.order_state)
     await move(
-        tx, REDEMPTION_GRAPH, redemption, RedemptionState.PRE_REDEEMED, decided_at=ctx.now,
-        note={"payable_fen": redemption.payable_fen, "shortfall_fen": redemption.shortfall_fen},
+        tx, REDEMPTION_GRAPH, claim, RedemptionState.PRE_REDEEMED, decided_at=ctx.now,
+        note={"payable_fen": claim.payable_fen, "shortfall_fen": claim.shortfall_fen},
     )
-    await tx.run(PRE_REDEEM, redemption.order_id, redemption.payable_fen, ctx.now)
+    await tx.run(PRE_REDEEM, claim.order_id, claim.payable_fen, ctx.now)
 
 
 # What each lot has paid, in order of lots, is first what is payable and then what is short: running sums cut it once.
