@@ -122,11 +122,14 @@ def wait_until(look: Callable[[], T | None]) -> T | None:
 
 
 def alive(pid: int) -> bool:
-    """True also between fork and exec, when `find` does not know the process yet; False for a zombie."""
+    """True also between fork and exec, when `find` does not know the process yet, and in the middle of an exec, when it has no
+    command line; False for a zombie.
+    """
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return False
+    return state not in {"Z", "X"}
 
 
 def end(folder: Path, *programs: str) -> None:

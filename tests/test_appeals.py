@@ -1,6 +1,7 @@
 """申诉 (F10): in time, once, with evidence, decided by somebody else; a right one is reviewed anew."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,6 @@ from handlers.appeals import Against
 from handlers.working_days import due_after
 from models.accounts import Role
 from tests.applications import file
-from tests.conftest import empty
 from tests.library import admission, applying, submitted, waiting
 from tests.races import without
 from tests.referee import Referee, without_constraint
@@ -401,12 +401,6 @@ async def test_the_outcomes_are_published(shop: ContractShop) -> None:
 # --- races -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def ruins(world: World, tables: list[str]) -> AsyncIterator[None]:
-    yield
-    await empty(world.owner, tables)
-
-
 async def two_at_once(shop: ContractShop, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], int]:
     world, order_id = shop.world, await rejected(shop)
     read = "handlers.appeal_decisions.rejected"
@@ -427,7 +421,7 @@ async def test_of_two_appeals_at_once_one_is_filed(shop: ContractShop, monkeypat
 
 
 async def test_without_lock_and_constraint_two_appeals_are_filed(
-    shop: ContractShop, ruins: None, monkeypatch: pytest.MonkeyPatch
+    shop: ContractShop, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "handlers.approvals.LOCK", " FOR UPDATE", "")
     async with without_constraint(shop.world.owner, "appeals", "appeals_one_of_a_decision"):

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from redis import asyncio as aioredis
 
-from embedded import postgres
+from embedded import daemon, postgres
 from embedded.daemon import package_folder, wait_until
 from embedded.postgres import start_postgres, stop_postgres
 from embedded.valkey import start_valkey, stop_valkey
@@ -302,3 +302,18 @@ def test_stopping_what_never_ran_makes_no_folder(tmp_path):
     stop_postgres(tmp_path / "var")
     stop_valkey(tmp_path / "var")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_is_alive_while_it_becomes_another_program(tmp_path: Path) -> None:
+    """In the middle of an exec it has no command line: taken for dead, a server that was just starting was started twice."""
+    again = tmp_path / "again.sh"
+    again.write_text(f'[ "$1" -gt 0 ] && exec sh {again} $(($1 - 1))\nexec cat\n', encoding="ascii")
+    with subprocess.Popen(["sh", str(again), "300"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        seen = 0
+        while Path(f"/proc/{process.pid}/comm").read_text(encoding="ascii") != "cat\n":
+            assert daemon.alive(process.pid)
+            seen += 1
+        assert seen > 300
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not daemon.alive(process.pid)  # a zombie, whom nobody has asked about yet

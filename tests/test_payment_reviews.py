@@ -1,11 +1,8 @@
 """支付审核 by the park of the enterprise (C35-C38, C44; O3-O5): hold, approve, reject, pay again, and who meets whom."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
-import asyncpg
 import pytest
 
 from handlers import approvals, orders, wallet
@@ -14,7 +11,6 @@ from handlers.context import Context
 from handlers.orders import GivenContract
 from models.accounts import OrganisationKind, Role
 from tests.applications import PDF, file, upload
-from tests.conftest import empty
 from tests.races import without
 from tests.referee import Contender, Referee, without_constraint
 from tests.world import Member, World
@@ -392,19 +388,6 @@ async def over_midnight(world: World) -> tuple[ContractShop, int, int]:
 
 
 # --- races -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
-    return Referee(world.owner, monkeypatch)
-
-
-@pytest.fixture
-async def ruins(world: World, owner: asyncpg.Connection, tables: list[str]) -> AsyncIterator[AsyncExitStack]:
-    """What a lost race leaves behind is swept away before constraints come back and the books are checked."""
-    async with AsyncExitStack() as stack:
-        yield stack
-        await empty(owner, tables)
 
 
 UNLOCKED_CASE = (

@@ -1,6 +1,7 @@
 """Fraud signals, their facts and what they propose; freezing by one officer, lifting by another (F02, F03, F12, O13)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,6 @@ from handlers.risk_traits import CROWD, plain_address
 from miniapp_api.routing import OFFICE_ROLES
 from models.accounts import OrganisationKind, Role
 from models.risks import SignalKind, Verdict
-from tests.conftest import empty
 from tests.races import without
 from tests.referee import Referee
 from tests.shop import Shop, open_shop
@@ -672,18 +672,6 @@ async def test_freezes_are_listed_by_jurisdiction_and_whether_they_last(shop: Sh
 # --- races -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def referee(world: World, monkeypatch: pytest.MonkeyPatch) -> Referee:
-    return Referee(world.owner, monkeypatch)
-
-
-@pytest.fixture
-async def ruins(world: World, tables: list[str]) -> AsyncIterator[None]:
-    """What a lost race leaves behind is swept away before the books are checked."""
-    yield
-    await empty(world.owner, tables)
-
-
 def acting(world: World, by: Member) -> Context:
     """An official's context has a jurisdiction; the others' have none to lose."""
     context = world.context(by)
@@ -701,7 +689,7 @@ def outcome(found: Any) -> str:
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_a_confirmation_does_not_pass_a_freeze(
-    shop: Shop, referee: Referee, ruins: None, monkeypatch: pytest.MonkeyPatch, protected: bool
+    shop: Shop, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     world = shop.world
     if not protected:
@@ -720,7 +708,7 @@ async def test_a_confirmation_does_not_pass_a_freeze(
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_an_approval_of_the_payment_does_not_pass_a_freeze(
-    world: World, referee: Referee, ruins: None, monkeypatch: pytest.MonkeyPatch, protected: bool
+    world: World, referee: Referee, ruins: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     shop = await open_contract_shop(world)
     await shop.granted()
