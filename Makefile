@@ -26,7 +26,7 @@ $(TESTS): requirements-dev.txt | $(BIN)/python
 run: $(RUNS)  ## the whole system on embedded servers, with demo data and simulated platforms; Ctrl-C ends it
 	@$(BIN)/python -m app run
 
-journey: $(RUNS)  ## walk the manuals of Jinan and Zhengzhou against a running `make run`
+journey: $(RUNS)  ## walk the manuals of Jinan, Zhengzhou and Suzhou against a running `make run`
 	@$(BIN)/python -m demo.journey
 
 browser:  ## a Chromium for the tests of pages, from the system's packages where there is none

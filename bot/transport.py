@@ -16,7 +16,7 @@ from yarl import URL
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
 DOWNLOAD_SECONDS = 20.0  # 20 MB over a slow line; a worker has thirty for a message
 WORDS = frozenset({"application/json", "text/plain", "text/html"})  # no file that we ask for is one of these
-REFUSAL_CHUNKS_MAX = 4
+REFUSAL_BYTES_MAX = 256 * 1024
 ERROR_CHARACTERS_MAX = 160  # an error has to fit into deliveries.error
 WEBSOCKET_HEARTBEAT_SECONDS = 20.0
 WEBSOCKET_BYTES_MAX = 256 * 1024  # the largest frame carries a message of 64 kB
@@ -81,8 +81,13 @@ class Download:
         raise failure
 
     async def refusal(self) -> Answer:
-        raw = b"".join([chunk async for chunk in self.chunks()][:REFUSAL_CHUNKS_MAX])
-        return understand(self._response.status, self._response.content_type, raw, frozenset())
+        """What it says, or the beginning of what has no end."""
+        raw = bytearray()
+        async for chunk in self.chunks():
+            raw += chunk
+            if len(raw) > REFUSAL_BYTES_MAX:
+                break
+        return understand(self._response.status, self._response.content_type, bytes(raw), frozenset())
 
 
 def scrub(text: str, secrets: frozenset[str] = frozenset()) -> str:

@@ -223,5 +223,3 @@ async def get_reservation(ctx: Context, reservation_id: int) -> ReservationView:
 
 def view_of(found: Any, now: datetime) -> ReservationView:
     return reservation_view(dict(found), found.voucher_type, now)
-
-

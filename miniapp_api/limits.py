@@ -55,8 +55,6 @@ POLICIES: Mapping[str, Policy] = {
     "link": Policy(RateLimitItemPerMinute(30), By.IP),
     # The longest form has 12 attachments; nobody picks 30 files in a minute by hand.
     "upload": Policy(RateLimitItemPerMinute(30), By.SESSION),
-    # Two changes per second for a minute is no finger. Each process counts for itself: asking Redis would take a sixth of the
-    # time of a reservation, and what must not happen twice is PostgreSQL's to refuse.
     # Each invitation may send an SMS and an e-mail; an institution has dozens of consultants, not hundreds a minute.
     "invitation": Policy(RateLimitItemPerMinute(20), By.SESSION),
     # Links and badges that somebody opens: a fair of consultants behind one address, and no guessing of 144 bits at any speed.
@@ -67,6 +65,8 @@ POLICIES: Mapping[str, Policy] = {
     "phone_code": Policy(RateLimitItemPerMinute(10), By.IP),
     # A poster costs 50 ms of a core.
     "drawing": Policy(RateLimitItemPerMinute(20), By.SESSION),
+    # Two changes per second for a minute is no finger. Each process counts for itself: asking Redis would take a sixth of the
+    # time of a reservation, and what must not happen twice is PostgreSQL's to refuse.
     DEFAULT_WRITE: Policy(RateLimitItemPerMinute(120), By.SESSION, shared=False),
     # 20 per second is a loop.
     DEFAULT_READ: Policy(RateLimitItemPerMinute(1200), By.SESSION, shared=False),

@@ -2,12 +2,16 @@
 
 import base64
 import io
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from bot.conversation import converse
+from bot.transport import PlatformError, Transport
 from handlers.inbound import release_expired
 from handlers.refusals import StorageAway
 from tests.chats import Chats
@@ -273,3 +277,25 @@ class Killed(BaseException):
 
 async def _killed(*_: object) -> None:
     raise Killed
+
+
+async def test_an_answer_without_end_in_the_place_of_a_file_is_left_off():
+    written = 0
+
+    async def babble(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            for written in range(2_000):  # noqa: B007 - how far it came is asked below
+                await response.write(b" " * 65_536)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", babble)
+    async with TestServer(app) as server, Transport(5) as transport:
+        with pytest.raises(PlatformError) as caught:
+            async with transport.download(str(server.make_url("/"))) as found:
+                await found.refusal()
+    assert caught.value.code == "malformed"
+    assert written < 1_000  # what the sockets hold besides is the system's
