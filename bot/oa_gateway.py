@@ -1,13 +1,11 @@
 """The Official Account as `handlers.ports` wants it: template messages with their results, and QR codes with a scene."""
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import structlog
 
 from bot.links import page_for
-from bot.templates import TEMPLATES, fill
 from bot.transport import PlatformError
 from bot.wechat import WeChat
 from bot.wechat_gateway import Says
@@ -36,21 +34,13 @@ class WeChatTemplateSender:
         self._client, self._appid, self._ids = client, mini_program_appid, template_ids or {}
 
     async def send(self, message: Message) -> SendResult:
-        template = TEMPLATES.get(message.kind)
-        if template is None:
-            log.error("message_without_template", kind=message.kind)
-            return SendResult(Outcome.REFUSED, error="no template for this kind")
-        body: dict[str, Any] = {
-            "touser": message.open_id,
+        answer = await SAYS.send(message, self._client.send_template, lambda template: {
             "template_id": self._ids.get(message.kind, f"oa_{template.default_id}"),
             "miniprogram": {"appid": self._appid, "pagepath": page_for(message.kind, message.page)},
             "client_msg_id": message.reference,  # the same one again within ten minutes is not sent again
-            "data": fill(template, message.fields),
-        }
-        try:
-            answer = await self._client.send_template(body)
-        except PlatformError as error:
-            return SAYS.outcome_of(error, message.kind)
+        })
+        if isinstance(answer, SendResult):
+            return answer
         return SendResult(Outcome.ACCEPTED, provider_id=str(answer["msgid"]))
 
     async def receipt(self, provider_id: str) -> SendResult:

@@ -1,13 +1,13 @@
 """WeChat as `handlers.ports` wants it: log-in, messages to those who agreed to get one, and the check of texts."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from bot.links import page_for
-from bot.templates import TEMPLATES, fill
+from bot.templates import TEMPLATES, Template, fill
 from bot.transport import PlatformError
 from bot.wechat import TOKEN_REFUSED, WeChat
 from handlers.ports import (
@@ -41,6 +41,19 @@ class Says:
     our_fault: frozenset[int]
     retry_seconds: Mapping[int | str, float]
     sent_already: frozenset[int] = frozenset()
+
+    async def send(
+        self, message: Message, post: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], more: Callable[[Template], dict[str, Any]]
+    ) -> dict[str, Any] | SendResult:
+        """A message by its template, with `more` in its body: the platform's answer, or what it means that there is none."""
+        template = TEMPLATES.get(message.kind)
+        if template is None:
+            log.error("message_without_template", kind=message.kind)
+            return SendResult(Outcome.REFUSED, error="no template for this kind")
+        try:
+            return await post({"touser": message.open_id, **more(template), "data": fill(template, message.fields)})
+        except PlatformError as error:
+            return self.outcome_of(error, message.kind)
 
     def outcome_of(self, error: PlatformError, kind: str) -> SendResult:
         if error.code in self.no_consent:
@@ -134,22 +147,14 @@ class WeChatSubscribeSender:
         self._client, self._state, self._ids = client, miniprogram_state, template_ids or {}
 
     async def send(self, message: Message) -> SendResult:
-        template = TEMPLATES.get(message.kind)
-        if template is None:
-            log.error("message_without_template", kind=message.kind)
-            return SendResult(Outcome.REFUSED, error="no template for this kind")
-        body: dict[str, Any] = {
-            "touser": message.open_id,
+        answer = await SAYS.send(message, self._client.send_subscribe, lambda template: {
             "template_id": self._ids.get(message.kind, template.default_id),
             "page": page_for(message.kind, message.page),
             "miniprogram_state": self._state,
             "lang": "zh_CN",
-            "data": fill(template, message.fields),
-        }
-        try:
-            answer = await self._client.send_subscribe(body)
-        except PlatformError as error:
-            return SAYS.outcome_of(error, message.kind)
+        })
+        if isinstance(answer, SendResult):
+            return answer
         msgid = answer.get("msgid")  # not documented, but newer answers carry it
         return SendResult(Outcome.DELIVERED, provider_id=None if msgid is None else str(msgid))
 
