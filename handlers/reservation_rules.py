@@ -114,7 +114,7 @@ _TO_RESERVE = {
     "left": f"SELECT count(*) FROM (SELECT FROM {_SHARES} AND s.remaining > 0 LIMIT 1) found",
 }
 FACTS_AND_NEXT_ID = _FACTS.format(enterprise="$2", **_TO_RESERVE)
-TO_RESERVE = Reading(_FACTS.format(enterprise="me.organisation_id", **_TO_RESERVE))
+TO_RESERVE = Reading(_FACTS.format(enterprise="me.organisation_id", **_TO_RESERVE), ("bigint",))
 
 
 async def read_facts(ctx: Context, tx: Transaction, round_id: int) -> Any:

@@ -12,7 +12,7 @@ import asyncpg
 
 from handlers.context import Actor, Idempotency
 from handlers.refusals import Busy, Kind, Refusal
-from handlers.transactions import row
+from handlers.transactions import gathered_row, row
 from models.accounts import OrganisationKind, Role
 
 # A membership that has ended leaves the person signed in without an organisation, free to switch to another one.
@@ -27,6 +27,7 @@ LEFT JOIN idempotency_keys k
   ON k.principal = 'p' || s.person_id || ':m' || coalesce(m.id, 0) AND k.operation = $3 AND k.key = $4
 WHERE s.token_hash = $1
 """
+ASKED = ("bytea", "timestamptz", "varchar", "varchar")  # token's hash, now, operation, idempotency key
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Reading:
     """
 
     sql: str
+    kinds: tuple[str, ...]  # PostgreSQL's, of what is in the path
 
     @cached_property
     def with_session(self) -> str:
@@ -90,9 +92,9 @@ async def resolve(
 ) -> Resolved:
     """The actor of a token, the answer kept for `key`, and what is read with them, if any. Raises NotSignedIn, SessionEnded, Busy."""
     if reading is None:
-        found = await row(RESOLVE, token_hash(token), now, operation, key)
+        found = await gathered_row(RESOLVE, ASKED, token_hash(token), now, operation, key)
     else:
-        found = await row(reading.with_session, token_hash(token), now, operation, key, *path)
+        found = await gathered_row(reading.with_session, (*ASKED, *reading.kinds), token_hash(token), now, operation, key, *path)
     if found is None:
         raise NotSignedIn
     if not found["is_open"]:

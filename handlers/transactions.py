@@ -248,6 +248,14 @@ async def rows(sql: str, *args: object) -> list[Row]:
         raise Busy from error
 
 
+async def gathered_row(sql: str, kinds: tuple[str, ...], *args: object) -> Any:
+    """`row`, for what each request asks: together with whoever else asks it now (models/gathering.py). `kinds`: of the parameters."""
+    try:
+        return await client().question(sql, kinds).ask(*args)
+    except BUSY_ERRORS as error:
+        raise Busy from error
+
+
 # One statement that changes rows and needs no audit is a transaction by itself: no round trips for BEGIN and COMMIT.
 changed = rows
 

@@ -13,6 +13,7 @@ import orjson
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.context import require_context
 
+from models.gathering import Question
 from models.lending import Lender
 
 if TYPE_CHECKING:
@@ -59,6 +60,20 @@ class SafeClient(AsyncpgDBClient):
         return await asyncpg.create_pool(None, record_class=Row, init=_prepare, **kwargs)
 
     _lender: Lender | None = None
+    _questions: dict[str, Question] | None = None
+
+    def question(self, sql: str, kinds: tuple[str, ...]) -> Question:
+        """The one that all who ask this share."""
+        if self._questions is None:
+            self._questions = {}
+        if (found := self._questions.get(sql)) is None:
+            found = self._questions[sql] = Question(self._fetch, sql, kinds)
+        return found
+
+    async def _fetch(self, sql: str, *args: object) -> list[Any]:
+        async with self.acquire_connection() as connection:
+            found: list[Any] = await connection.fetch(sql, *args)
+            return found
 
     async def lender(self) -> Lender:
         if self._pool is None:
@@ -71,6 +86,9 @@ class SafeClient(AsyncpgDBClient):
         return self._lender
 
     async def _close(self) -> None:
+        for question in (self._questions or {}).values():
+            question.close()
+        self._questions = None
         if self._lender is not None:
             await self._lender.close()
             self._lender = None

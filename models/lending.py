@@ -5,12 +5,11 @@ quarter of what reading a wallet takes. So a connection goes back to it only to 
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import asyncpg
 
-ACQUIRE_SECONDS = 1.0  # longer than any wait in health; shorter than a phone's patience
+from models.waiting import WAIT_SECONDS, Waiting
 
 
 class Lender:
@@ -25,8 +24,7 @@ class Lender:
         self._most = pool.get_max_size()
         self._open = 0  # taken from the pool, or being taken
         self._idle: list[Any] = []  # the last one first: its caches are warm
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # and until when
-        self._alarm: asyncio.TimerHandle | None = None
+        self._waiting: Waiting[None] = Waiting()
 
     @property
     def use(self) -> tuple[int, int]:
@@ -53,14 +51,12 @@ class Lender:
         """The idle ones go back to the pool, which can close them."""
         while self._idle:
             await self._forget(self._idle.pop())
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._waiting.close()
 
     async def _new(self) -> Any:
         self._open += 1
         try:
-            proxy: Any = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            proxy: Any = await self._pool.acquire(timeout=WAIT_SECONDS)
         except BaseException:
             self._open -= 1
             self._wake_one()
@@ -68,11 +64,7 @@ class Lender:
         return proxy._con  # noqa: SLF001 - the pool has no other name for it
 
     async def _wait(self) -> Any:
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        self._waiting.append((turn, loop.time() + ACQUIRE_SECONDS))
-        if self._alarm is None:
-            self._alarm = loop.call_later(ACQUIRE_SECONDS, self._give_up_due)
+        turn = self._waiting.join(asyncio.get_running_loop(), None)
         try:
             connection = await turn
         except BaseException:
@@ -81,19 +73,6 @@ class Lender:
                 self._pass_on(turn.result())
             raise
         return connection if connection is not None else await self.take()
-
-    def _give_up_due(self) -> None:
-        """One alarm for all who wait: their patience is the same, so whoever waits longest is due first."""
-        loop = asyncio.get_running_loop()
-        self._alarm = None
-        while self._waiting:
-            turn, until = self._waiting[0]
-            if not turn.done() and loop.time() < until:
-                self._alarm = loop.call_at(until, self._give_up_due)
-                return
-            self._waiting.popleft()
-            if not turn.done():
-                turn.set_exception(TimeoutError())
 
     async def _forget(self, connection: Any) -> None:
         self._open -= 1
@@ -104,20 +83,15 @@ class Lender:
             self._wake_one()
 
     def _hand_on(self, connection: Any) -> None:
-        while self._waiting:
-            turn, _ = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
-                return
-        self._idle.append(connection)
+        if found := self._waiting.next():
+            found[0].set_result(connection)
+        else:
+            self._idle.append(connection)
 
     def _wake_one(self) -> None:
         """There is room for a new connection: whoever waits longest opens it."""
-        while self._waiting:
-            turn, _ = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
+        if found := self._waiting.next():
+            found[0].set_result(None)
 
     def _pass_on(self, connection: Any) -> None:
         if connection is None:

@@ -256,6 +256,19 @@ async def test_logging_out_ends_this_session_only(world):
     assert (await world.get("/me", by=tablet))[0] == 200
 
 
+async def test_of_a_crowd_at_one_moment_each_is_who_they_are(world):
+    """Their sessions are looked up together (models/gathering.py)."""
+    crowd = [await world.enterprise() for _ in range(40)]
+    gone = crowd[::7]
+    for each in gone:
+        await world.delete("/sessions/current", by=each)
+    answers = await asyncio.gather(*(world.get("/me", by=each) for each in crowd))
+    for each, (status, body) in zip(crowd, answers, strict=True):
+        assert (status, body["code"] if each in gone else body["acting"]["id"]) == (
+            (401, "session_ended") if each in gone else (200, each.membership_id)
+        )
+
+
 async def test_my_sessions_are_listed_newest_first_page_by_page_and_only_mine(world):
     anna = [await sign_in(world, "anna") for _ in range(3)]
     await sign_in(world, "bert")

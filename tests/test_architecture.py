@@ -47,7 +47,7 @@ STATE_IN_SETS = {
 SQL_AT_THE_EDGE = {"jobs/leader.py": "advisory lock of the one leader"}
 
 # How long a caller has waited for a connection: no business time, and nothing that a test would want to move.
-CLOCK_INSIDE = {"models/lending.py": ["loop.time"]}
+CLOCK_INSIDE = {"models/waiting.py": ["loop.time"]}
 
 CLOCKS = {
     "datetime": {"now", "utcnow", "today"}, "date": {"today"}, "timezone": {"now"}, "loop": {"time"},
