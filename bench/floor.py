@@ -142,7 +142,7 @@ SELECT body FROM answer
 SEARCH = """
 WITH found AS MATERIALIZED (
   SELECT p.id, p.price_fen FROM products p
-  WHERE p.state = 'listed' AND p.terms @> $1::text[] AND p.haystack LIKE $2 AND p.price_fen BETWEEN $3 AND $4
+  WHERE p.state = 'listed' AND p.takes_vouchers AND p.terms @> $1::text[] AND p.haystack LIKE $2 AND p.price_fen BETWEEN $3 AND $4
 ), page AS (SELECT * FROM found ORDER BY price_fen, id LIMIT 20)
 SELECT p.id, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
   o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen, t.total
@@ -190,7 +190,7 @@ class Floor:
     async def search(self, request: web.Request) -> web.Response:
         asked = request.query
         word = folded(asked["words"])
-        terms = [word[at:at + 2] for at in range(len(word) - 1)] + ["=voucher"]
+        terms = [word[at:at + 2] for at in range(len(word) - 1)]
         found = await self._pool.fetch(SEARCH, terms, f"%{word}%", int(asked["min_price_fen"]), int(asked["max_price_fen"]))
         return answer({"items": [dict(row) for row in found if row["id"]], "total": found[0]["total"]})
 

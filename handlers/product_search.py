@@ -1,9 +1,9 @@
 """Finding listed products by any Chinese substring, kind, price and district, sorted, with the exact total (E24, W4).
 
-One GIN index answers words and facets together (docs/decisions/0060-product-search.md): `terms` of a product holds every letter
-and every pair of neighbouring letters of its texts, and one marker for each facet. Markers start with `=` and have more than two
-letters, so no text can pretend to be one. One or two letters are thereby found exactly; a longer word is the conjunction of its
-pairs, and `haystack` proves that they stand together.
+One GIN index answers words (docs/decisions/0060-product-search.md): `terms` of a product holds every letter and every two and three
+neighbouring letters of its texts, and one marker for each facet, for those who want no words. Markers start with `=` and have more than
+three letters, so no text can pretend to be one. One to three letters are thereby found exactly; a longer word is the conjunction of its
+threes, and `haystack` proves that they stand together.
 """
 
 import re
@@ -11,7 +11,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any, TypedDict
 
 from handlers.paging import CursorUnknown, Page, page_of
@@ -22,7 +21,7 @@ from models.products import ProductKind
 
 NEVER = 2**63 - 1  # sorts 面议 behind every price
 VOUCHER = "=voucher"
-PROVED_BY_PAIRS = 2  # letters
+LONGEST = 3  # letters of a term
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -87,14 +86,15 @@ def _literal(word: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", word)
 
 
-def _pairs(word: str) -> list[str]:
-    return [first + second for first, second in pairwise(word)]
+def _parts(text: str, letters: int) -> set[str]:
+    """All that stands together in it, of so many letters."""
+    return {text[at:at + letters] for at in range(len(text) - letters + 1)}
 
 
 def indexed(*, name: str, institution: str, category: str, region_code: str, takes_vouchers: bool) -> tuple[str, list[str]]:
-    """(`haystack`, `terms`) of a product. No pair spans two texts."""
+    """(`haystack`, `terms`) of a product. No term spans two texts."""
     texts = [folded(text) for text in (name, institution, CATEGORIES.get(category, category))]
-    terms = {part for text in texts for part in (*text, *_pairs(text))}
+    terms = {part for text in texts for letters in range(1, LONGEST + 1) for part in _parts(text, letters)}
     prefix = prefix_of(region_code)
     terms |= {f"=region:{prefix[:length]}" for length in range(2, len(prefix) + 1, 2)}
     return "\n".join(texts), sorted(terms | ({VOUCHER} if takes_vouchers else set()))
@@ -130,7 +130,8 @@ o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.pro
 """
 # A suspended institution's products stay listed and are not found: they come back by themselves.
 OPEN_SHOP = "p.organisation_id <> ALL (ARRAY(SELECT id FROM organisations WHERE suspended_at IS NOT NULL))"
-# Both statements answer the page and the total from one snapshot; `total` alone when the page is empty.
+# Both statements answer which products the page holds, and the total, from one snapshot; `total` alone when the page is empty. They are
+# planned anew for each word, so they touch nothing but products: what cards show is read behind them, by a statement that is planned once.
 AMONG_FOUND = """
 WITH found AS MATERIALIZED (SELECT p.id, {key} AS key FROM products p WHERE {match}),
 page AS (SELECT * FROM found f WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1),
@@ -143,11 +144,10 @@ WITH page AS (
   WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1
 ), total AS (SELECT count(*) AS total FROM products p WHERE {match})
 """
-SHOW = f"""
-SELECT total.total, page.key, {CARD} FROM total LEFT JOIN page ON true
-LEFT JOIN products p ON p.id = page.id LEFT JOIN organisations o ON o.id = p.organisation_id
-ORDER BY page.key {{direction}}, page.id {{direction}}
+SHOW = """
+SELECT total.total, page.* FROM total LEFT JOIN page ON true ORDER BY page.key {direction}, page.id {direction}
 """
+CARDS = f"SELECT {CARD} FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.id = ANY($1::bigint[])"
 
 
 def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
@@ -157,13 +157,18 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
         return f"${len(values)}"
 
     words = [folded(word) for word in wanted.words.split()]
-    terms = {term for word in words for term in (_pairs(word) or word)}
-    terms |= {f"=region:{prefix_of(wanted.region_code)}"} if wanted.region_code else set()
-    terms |= {VOUCHER} if wanted.vouchers_only else set()
+    terms = {term for word in words for term in _parts(word, min(len(word), LONGEST))}
     conditions = ["p.state = 'listed'", OPEN_SHOP]
+    prefix = prefix_of(wanted.region_code) if wanted.region_code else ""
+    if terms:
+        # Words leave little to look at; a marker that nearly every product has would cost the index more than all of them.
+        conditions += [f"p.region_code LIKE {parameter(prefix + '%')}"] if prefix else []
+        conditions += ["p.takes_vouchers"] if wanted.vouchers_only else []
+    else:
+        terms = ({f"=region:{prefix}"} if prefix else set()) | ({VOUCHER} if wanted.vouchers_only else set())
     if terms:
         conditions.append(f"p.terms @> {parameter(sorted(terms))}::text[]")
-    if longer := [f"%{_literal(word)}%" for word in words if len(word) > PROVED_BY_PAIRS]:
+    if longer := [f"%{_literal(word)}%" for word in words if len(word) > LONGEST]:
         conditions.append(f"p.haystack LIKE ALL ({parameter(longer)}::text[])")
     if wanted.category is not None:
         conditions.append(f"p.category = {parameter(wanted.category)}")
@@ -177,14 +182,16 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
 
 
 async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
-    """One statement for page and total. Raises CursorUnknown, also for a cursor of another sort."""
+    """Page and total of one moment. Raises CursorUnknown, also for a cursor of another sort."""
     key, direction, compares, kind = ORDERS[wanted.sort]
     values: list[Any] = [page.limit + 1, *_last_seen(wanted.sort, page)]
     match, has_terms = _match(wanted, values)
     after = f"($2::{kind} IS NULL OR (f.key, f.id) {compares} ($2, $3::bigint))"
     statement = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
     found = await rows(statement.format(key=key, match=match, after=after, direction=direction), *values)
-    shown = page_of([row for row in found if row["id"] is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
+    on_page = [row for row in found if row["id"] is not None]
+    cards = {card["id"]: card for card in await rows(CARDS, [row["id"] for row in on_page[:page.limit]])} if on_page else {}
+    shown = page_of(on_page, page, lambda row: view_card(cards[row["id"]]), lambda row: _cursor(wanted.sort, row))
     return {"items": shown["items"], "next": shown["next"], "total": found[0].total}
 
 
