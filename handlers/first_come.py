@@ -28,15 +28,18 @@ from handlers.transactions import Transaction, one_statement, transaction
 from handlers.wallet import ISSUE_TICKET, first_unusable_instant, shanghai_date
 from models.reservations import ROUND_GRAPH, ReservationState, RoundState
 
-# The n-th win of a year takes the lowest free number, as in a draw: UNIQUE keeps two rounds from giving the same one. Whatever is in the
-# way of the ticket (a colleague's, a win of another round at the same moment) leaves the part as it was.
+# The n-th win of a year takes the lowest free number, as in a draw, which is the one behind those that are taken without a gap: UNIQUE
+# keeps two rounds from giving the same one. Whatever is in the way of the ticket (a colleague's, a win of another round at the same
+# moment) leaves the part as it was.
 TAKE = f"""
 share AS MATERIALIZED (
   SELECT id, first_place + size - remaining AS place FROM round_shares
   WHERE round_id = $2 AND voucher_type_id = $4 AND remaining > 0 AND is_open LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ), win AS (
-  SELECT min(n) AS nth FROM generate_series(1, 1 + (SELECT count(*) FROM reservations WHERE {{wins}})) AS n
-  WHERE n NOT IN (SELECT win_nth FROM reservations WHERE {{wins}})
+  SELECT 1 + count(*) AS nth FROM (
+    SELECT win_nth, row_number() OVER (ORDER BY win_nth) AS nth FROM reservations
+    WHERE organisation_id = $3 AND voucher_type_id = $4 AND win_year = $9 AND win_nth IS NOT NULL) taken
+  WHERE win_nth = nth
 ), ticket AS (
   INSERT INTO reservations (id, round_id, organisation_id, voucher_type_id, state, salt, reserved_by_id, submitted_at, changed_at, rank,
     win_year, win_nth)
@@ -45,7 +48,7 @@ share AS MATERIALIZED (
 ), placed AS (
   UPDATE round_shares s SET remaining = s.remaining - 1 FROM share CROSS JOIN ticket WHERE s.id = share.id
 ), {ISSUE_TICKET}
-""".format(wins="organisation_id = $3 AND voucher_type_id = $4 AND win_year = $9 AND win_nth IS NOT NULL")
+"""
 # Behind whoever holds a part, instead of past them.
 TAKE_IN_TURN = TAKE.replace(" SKIP LOCKED", "")
 

@@ -29,6 +29,11 @@ async def read_body(request: web.Request, max_bytes: int, seconds: float) -> byt
         raise NotAcceptingType
     if (request.content_length or 0) > max_bytes:
         raise BodyTooLarge(max_bytes=max_bytes)
+    if request.content.is_eof():  # it came with the head, as nearly all do: nothing to wait for
+        whole = request.content.read_nowait()
+        if len(whole) > max_bytes:
+            raise BodyTooLarge(max_bytes=max_bytes)
+        return whole
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
