@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import aiohttp
 import orjson
+from aiohttp.payload import BytesPayload
 from yarl import URL
 
 ANSWER_BYTES_MAX = 4 << 20  # the largest answer is a mini-program code of 1280 px, below 1 MB
@@ -165,10 +166,11 @@ class Transport:
         self, method: str, url: str, params: Mapping[str, str] | None, data: bytes | None, own: Mapping[str, str] | None,
     ) -> tuple[int, str, bytes]:
         assert self._session is not None, "used outside of its `async with`"
-        headers = {**({"Content-Type": "application/json; charset=utf-8"} if data is not None else {}), **(own or {})}
+        # Ready-made: asking aiohttp what kind of payload bytes are costs as much as looking a connection up.
+        payload = BytesPayload(data, content_type="application/json; charset=utf-8") if data is not None else None
         # A redirect would carry the token to wherever it points.
         async with self._session.request(
-            method, address(url, tuple(params.items())) if params else url, data=data, headers=headers, allow_redirects=False,
+            method, address(url, tuple(params.items())) if params else url, data=payload, headers=own, allow_redirects=False,
         ) as response:
             if response.content_length is not None and response.content_length <= ANSWER_BYTES_MAX:
                 return response.status, response.content_type, await response.read()

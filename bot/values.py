@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -134,6 +135,7 @@ def moment_text(at: datetime | date, *, clock: bool) -> str:
     return f"{day_of(at)} {at:%H:%M}" if isinstance(at, datetime) else f"{day_of(at)} 00:00"
 
 
+@lru_cache(maxsize=64)  # a thousand winners are told of the same day
 def ranged(text: str, *, clock: bool) -> str | None:
     """One moment or two joined by `~`, or None if that is not what the text is."""
     found = [moment(each) for each in text.split("~")[:2]]
