@@ -277,16 +277,17 @@ DRAW = f"""
 WITH quotas AS (
   SELECT t.id, t.code, t.annual_win_cap, q.quota, q.alternates, {YEAR.format(round="r")} AS year
   FROM rounds r JOIN round_quotas q ON q.round_id = r.id JOIN voucher_types t ON t.id = q.voucher_type_id WHERE r.id = $1
-), able AS (
+), able AS MATERIALIZED (
   SELECT split_part(line, '|', 1) AS number, split_part(line, '|', 2) AS code
   FROM draw_lists l CROSS JOIN LATERAL string_to_table(l.lines, E'\\n') AS line
-  WHERE l.round_id = $1 AND right(line, 2) <> '|0'
-), placed AS (
-  SELECT q.*, a.number, row_number() OVER (
-    PARTITION BY q.id ORDER BY sha256($2 || convert_to(a.number, 'UTF8')), a.number COLLATE "C") AS place
-  FROM able a JOIN quotas q ON q.code = a.code
+  WHERE l.round_id = $1 AND line NOT LIKE '%|0'
 ), chosen AS MATERIALIZED (
-  SELECT *, split_part(number, '-', 2)::bigint AS ticket, place <= quota AS won FROM placed WHERE place <= quota + alternates
+  -- The first of each type, without sorting all the others.
+  SELECT q.*, p.number, p.place, split_part(p.number, '-', 2)::bigint AS ticket, p.place <= q.quota AS won
+  FROM quotas q CROSS JOIN LATERAL (
+    SELECT number, row_number() OVER (ORDER BY digest, number COLLATE "C") AS place FROM (
+      SELECT number, sha256($2 || convert_to(number, 'UTF8')) AS digest FROM able WHERE able.code = q.code
+      ORDER BY digest, number COLLATE "C" LIMIT q.quota + q.alternates) first) p
 ), written AS (
   -- The lowest free number of the year, by one index probe a winner: as a join over all wins it was re-read while they grew.
   UPDATE reservations v SET state = CASE WHEN c.won THEN 'won' ELSE 'alternate' END,

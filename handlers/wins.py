@@ -151,10 +151,10 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
             raise RoundWaitsForOther
-        vouchers = await wallet.issue_round(ctx, tx, found)
         issued = await tx.connection.fetchval(
             ISSUED, round_id, ctx.now, ctx.person_id, str(ctx.actor.role), ctx.request_id, timeout=LONG_SECONDS
         )
+        vouchers = await wallet.issue_round(ctx, tx, found)
         if vouchers != issued:
             raise DrawContradictionError(f"{vouchers} vouchers for {issued} wins of round {round_id}")
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})

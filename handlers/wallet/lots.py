@@ -14,7 +14,7 @@ WITH made AS (
                     expired_fen, valid_from, valid_until, expires_at, created_at)
   SELECT $2, r.voucher_type_id, r.organisation_id, r.id, t.face_fen, t.face_fen, 0, 0, 0, $3, $4, $5, $6
   FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id
-  WHERE r.round_id = $1 AND r.rank IS NOT NULL AND r.state = 'won' ORDER BY r.id
+  WHERE r.round_id = $1 AND r.rank IS NOT NULL AND r.state = 'issued' ORDER BY r.id
   RETURNING id, organisation_id, face_fen
 ), entered AS (
   INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
@@ -25,7 +25,10 @@ SELECT count(*) FROM made
 
 
 async def issue_round(ctx: Context, tx: Transaction, round_: Any) -> int:
-    """Put a voucher into the wallet of every winner of a round, in one statement. Returns how many."""
+    """Put a voucher into the wallet of everybody whose ticket of the round is `issued`, in one statement. Returns how many.
+
+    Behind the tickets, whose rows are then ours already: else each voucher would lock its ticket first.
+    """
     issued: int = await tx.connection.fetchval(
         ISSUE_ROUND, round_.id, round_.programme_id, shanghai_date(ctx.now), round_.valid_until,
         first_unusable_instant(round_.valid_until), ctx.now, timeout=BATCH_SECONDS,
