@@ -124,30 +124,30 @@ ORDERS = {
     Sort.CHEAPEST: (f"coalesce(p.price_fen, {NEVER})", "ASC", ">", "bigint"),
     Sort.DEAREST: ("coalesce(p.price_fen, -1)", "DESC", "<", "bigint"),
 }
-CARD = """
-p.id, p.kind, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
-o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen
-"""
+PRODUCT = "p.id, p.kind, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id"
+DEDUCTION = "(SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = {product}.id) AS max_voucher_fen"
+CARD = f"{PRODUCT}, o.name AS institution_name, {DEDUCTION.format(product='p')}"
 # A suspended institution's products stay listed and are not found: they come back by themselves.
 OPEN_SHOP = "p.organisation_id <> ALL (ARRAY(SELECT id FROM organisations WHERE suspended_at IS NOT NULL))"
-# Both statements answer which products the page holds, and the total, from one snapshot; `total` alone when the page is empty. They are
-# planned anew for each word, so they touch nothing but products: what cards show is read behind them, by a statement that is planned once.
-AMONG_FOUND = """
-WITH found AS MATERIALIZED (SELECT p.id, {key} AS key FROM products p WHERE {match}),
-page AS (SELECT * FROM found f WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1),
+# Both statements answer the page and the total from one snapshot; `total` alone when the page is empty. They are planned anew for each
+# word, which takes longer than finding it: so each table is named once, and what a card shows of a product comes along from there.
+AMONG_FOUND = f"""
+WITH found AS MATERIALIZED (SELECT {{key}} AS key, {PRODUCT} FROM products p WHERE {{match}}),
+page AS (SELECT * FROM found f WHERE {{after}} ORDER BY f.key {{direction}}, f.id {{direction}} LIMIT $1),
 total AS (SELECT count(*) AS total FROM found)
 """
 # Without a term nearly everything matches: count it in the index, and read the page along the sort.
-AMONG_ALL = """
+AMONG_ALL = f"""
 WITH page AS (
-  SELECT f.id, f.key FROM (SELECT p.id, {key} AS key FROM products p WHERE {match}) f
-  WHERE {after} ORDER BY f.key {direction}, f.id {direction} LIMIT $1
-), total AS (SELECT count(*) AS total FROM products p WHERE {match})
+  SELECT * FROM (SELECT {{key}} AS key, {PRODUCT} FROM products p WHERE {{match}}) f
+  WHERE {{after}} ORDER BY f.key {{direction}}, f.id {{direction}} LIMIT $1
+), total AS (SELECT count(*) AS total FROM products p WHERE {{match}})
 """
-SHOW = """
-SELECT total.total, page.* FROM total LEFT JOIN page ON true ORDER BY page.key {direction}, page.id {direction}
+SHOW = f"""
+SELECT total.total, page.*, (SELECT o.name FROM organisations o WHERE o.id = page.organisation_id) AS institution_name,
+  {DEDUCTION.format(product="page")}
+FROM total LEFT JOIN page ON true ORDER BY page.key {{direction}}, page.id {{direction}}
 """
-CARDS = f"SELECT {CARD} FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.id = ANY($1::bigint[])"
 
 
 def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
@@ -182,16 +182,14 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
 
 
 async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
-    """Page and total of one moment. Raises CursorUnknown, also for a cursor of another sort."""
+    """One statement for page and total. Raises CursorUnknown, also for a cursor of another sort."""
     key, direction, compares, kind = ORDERS[wanted.sort]
     values: list[Any] = [page.limit + 1, *_last_seen(wanted.sort, page)]
     match, has_terms = _match(wanted, values)
     after = f"($2::{kind} IS NULL OR (f.key, f.id) {compares} ($2, $3::bigint))"
     statement = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
     found = await rows(statement.format(key=key, match=match, after=after, direction=direction), *values)
-    on_page = [row for row in found if row["id"] is not None]
-    cards = {card["id"]: card for card in await rows(CARDS, [row["id"] for row in on_page[:page.limit]])} if on_page else {}
-    shown = page_of(on_page, page, lambda row: view_card(cards[row["id"]]), lambda row: _cursor(wanted.sort, row))
+    shown = page_of([row for row in found if row["id"] is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
     return {"items": shown["items"], "next": shown["next"], "total": found[0].total}
 
 
