@@ -22,7 +22,7 @@ class AuditEntry(Table):
 
     class Meta:
         table = "audit_entries"
-        indexes = (("subject", "subject_id"), ("organisation_id", "id"))
+        indexes = (("subject", "subject_id"),)
 
 
 class Seal(Table):
