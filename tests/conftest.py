@@ -101,8 +101,11 @@ async def empty(owner: asyncpg.Connection, tables: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def books(connected: None, owner: asyncpg.Connection) -> Books:
-    return await Books.opened(owner)
+async def books(connected: None, database_urls: tuple[str, str]) -> AsyncIterator[Books]:
+    """A connection of its own: `session_replication_role` makes a connection forget its plans, and planning takes ten times as long."""
+    connection = await asyncpg.connect(database_urls[0])
+    yield await Books.opened(connection)
+    await connection.close()
 
 
 @pytest.fixture
