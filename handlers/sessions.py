@@ -35,7 +35,8 @@ class Reading:
     """What a use-case looks at first, read by the statement that resolves the session: a round trip less (`Context.read`).
 
     `sql` selects at most one row of the acting organisation, which is `me.organisation_id`; what is in the path is $1 and so on.
-    Whoever asks may turn out to have no right to it: then nobody looks at what was read. No column may be called as one of RESOLVE.
+    Whoever asks may turn out to have no right to it: then nobody looks at what was read. No column may be called as one of RESOLVE,
+    or `asker`.
     """
 
     sql: str

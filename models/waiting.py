@@ -32,6 +32,9 @@ class Waiting(Generic[Brought]):
         return None
 
     def close(self) -> None:
+        """Whoever still waits would do so for ever: nothing will come any more."""
+        while found := self.next():
+            found[0].set_exception(TimeoutError())
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -113,6 +113,19 @@ async def test_the_yearly_cap_counts_what_was_taken(world: World) -> None:
     assert await world.snapshot("reservations", "lots", "round_shares") == before
 
 
+async def test_a_win_takes_the_lowest_number_of_the_year_that_is_free(world: World) -> None:
+    """After a win that was given up in a draw there is a gap: counting on from the highest would refuse the third of three."""
+    first = await giving(world, cap=3, quota=9, closes_at=world.at(hours=3).isoformat())
+    member = await qualified(world, first.programme)
+    assert (await take(first, member))[0] == 201
+    await world.owner.execute("UPDATE reservations SET win_nth = 2")  # as if the first of the year were gone
+    for number, nth in (("202604", 1), ("202605", 3)):
+        following = await giving(world, opened=False, programme=first.programme, people=first.people, number=number, quota=9,
+                                 opens_at=world.at(hours=0).isoformat())
+        status, receipt = await take(following, member)
+        assert (status, await world.value("SELECT win_nth FROM reservations WHERE id = $1", receipt["id"])) == (201, nth)
+
+
 async def test_what_was_taken_is_neither_changed_nor_withdrawn_nor_declined(world: World) -> None:
     giving_out = await giving(world, quota=9)
     member = await qualified(world, giving_out.programme)

@@ -157,3 +157,15 @@ async def test_who_is_not_asked_for_within_a_second_hears_of_it(held: Held) -> N
     await held.let_go()
     await asyncio.gather(*under_way)
     assert held.asking.statements == [1, 1]
+
+
+async def test_nobody_waits_for_what_is_closed(held: Held) -> None:
+    under_way = await held.fill()
+    later = asyncio.create_task(held.question.ask("pg_class"))
+    await asyncio.sleep(0)
+    held.question.close()
+    async with asyncio.timeout(10):
+        done = await asyncio.gather(*under_way, later, return_exceptions=True)
+    assert [type(each) for each in done] == [asyncio.CancelledError, asyncio.CancelledError, TimeoutError]
+    assert held.asking.statements == [1, 1]
+    await held.let_go()
