@@ -96,6 +96,9 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _problem(error: Exception, request_id: str, *, gone: bool) -> web.Response:
     match error:
         case Refusal():
+            if isinstance(error, Busy):
+                # Whoever runs the system must be able to tell a held row from a database that is away.
+                log.warning("busy", cause=type(error.__cause__).__name__)
             return problems.of_refusal(error, request_id)
         case web.HTTPException():
             return problems.of_http(error, request_id)

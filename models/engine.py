@@ -179,11 +179,14 @@ async def lend_transaction(begin: str = "BEGIN", kind: type[Bound] = Bound) -> "
 
 
 async def _abandon(connection: asyncpg.Connection, rollback: str) -> None:
+    """Whatever becomes of it, nothing lasts of the transaction; so why it is abandoned is what the caller hears, and no time-out."""
     if connection.is_closed():
         return
     try:
         async with asyncio.timeout(1):
             await connection.execute(rollback)
+    except Exception:  # noqa: BLE001 - the server rolls back by itself when the connection is gone
+        connection.terminate()
     except BaseException:
         connection.terminate()
         raise

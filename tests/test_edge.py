@@ -29,6 +29,7 @@ from miniapp_api.reading import parse_body
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
 from models import database as db
 from models.accounts import OrganisationKind, Role
+from models.engine import lend_transaction
 from tests.fakes import ports
 
 UNLIMITED = {name: Policy(RateLimitItemPerMinute(1_000_000), By.IP, shared=False) for name in POLICIES}
@@ -403,8 +404,10 @@ async def test_a_lost_race_of_the_database_is_run_again(phone, anna, database):
 
 
 async def test_the_third_lost_race_is_told(phone, anna, database):
-    response = await phone.post("/api/v1/things/9/clash", headers=anna)
+    with capture_logs() as lines:
+        response = await phone.post("/api/v1/things/9/clash", headers=anna)
     await refused(response, 503, "busy")
+    assert lines[0] == {"event": "busy", "log_level": "warning", "cause": "SerializationError"}
     assert response.headers["Retry-After"] == "1"
     assert (await effects(database), len(calls)) == (0, 3)
 
@@ -417,9 +420,11 @@ async def test_a_request_id_that_could_spoil_a_log_is_replaced(phone, sent):
 
 
 class Cable:
-    """Between the pool and PostgreSQL, to be pulled out and put back."""
+    """Between the pool and PostgreSQL, to be pulled out and put back; while `flows` is not set nothing gets through."""
 
     def __init__(self, url: str) -> None:
+        self.flows = asyncio.Event()
+        self.flows.set()
         self._parts = urlsplit(url)
         self._ends: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
@@ -443,10 +448,10 @@ class Cable:
         self._ends += [writer, there[1]]
         await asyncio.gather(self._copy(reader, there[1]), self._copy(there[0], writer))
 
-    @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
+                await self.flows.wait()
                 writer.write(data)
         writer.close()
 
@@ -465,6 +470,26 @@ async def test_a_database_that_is_away_is_told_and_forgotten_when_it_is_back(pho
         await cable.plug()
         assert (await phone.post(PAINT, json={"colour": "green"}, headers=anna)).status == 201
         assert await effects(database) == 2
+    finally:
+        await db.disconnect()
+        await cable.pull()
+        await db.connect(database_urls[1], db.Limits(pool_max=20))
+
+
+async def test_a_refusal_is_told_even_if_its_rollback_takes_too_long(phone, database, database_urls):
+    cable = Cable(database_urls[1])
+    await db.disconnect()
+    await db.connect(await cable.plug(), db.Limits(pool_max=1))
+    try:
+        with pytest.raises(NotFound):
+            async with lend_transaction() as connection:
+                await connection.execute("INSERT INTO persons (created_at) VALUES (now())")
+                cable.flows.clear()
+                raise NotFound
+        assert connection.is_closed()
+        cable.flows.set()
+        async with lend_transaction() as another:
+            assert await another.fetchval("SELECT count(*) FROM persons") == 0
     finally:
         await db.disconnect()
         await cable.pull()
