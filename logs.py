@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -19,19 +20,25 @@ SECRETS = frozenset({
 
 def configure(mode: Mode, process: str) -> None:
     """Once per process, before anything is logged. `process` is its name in each line: web, jobs."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _hide_secrets,
-        structlog.processors.TimeStamper(fmt="iso" if mode is Mode.PRODUCTION else "%H:%M:%S", utc=mode is Mode.PRODUCTION),
-    ]
-    shown = _json(process) if mode is Mode.PRODUCTION else _console(process)
+    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _hide_secrets]
+    ours: Processor
+    theirs: Processor
+    lines: Any
+    if mode is Mode.PRODUCTION:
+        shared += [_stamp, *_json(process)]
+        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(sys.stderr.buffer)
+    else:
+        shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _tidy(process)]
+        ours = theirs = _console()
+        lines = structlog.WriteLoggerFactory(sys.stderr)
     structlog.configure(
-        processors=[*shared, *shown], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr), cache_logger_on_first_use=True,
+        processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=lines,
+        cache_logger_on_first_use=True,
     )
     # Libraries log through logging: only what they warn of, in the same form.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shown],
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, theirs],
     ))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
@@ -42,27 +49,38 @@ def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _stamp(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
 def _json(process: str) -> list[Processor]:
     def named(_logger: Any, _method: str, event: EventDict) -> EventDict:
         event["process"] = process
         return event
 
     # Tracebacks without the values of local variables: those hold what people sent.
-    tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-    return [named, tracebacks, structlog.processors.JSONRenderer(serializer=_dumps)]
+    return [named, structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))]
 
 
-def _dumps(event: EventDict, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _bytes(_logger: Any, _method: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
 
 
-def _console(process: str) -> list[Processor]:
+def _text(logger: Any, method: str, event: EventDict) -> str:
+    return _bytes(logger, method, event).decode()
+
+
+def _tidy(process: str) -> Processor:
     def tidy(_logger: Any, _method: str, event: EventDict) -> EventDict:
         event.pop("request_id", None)
         event["event"] = f"{process:5} {event['event']}"
         return event
 
-    plain = structlog.dev.ConsoleRenderer(
+    return tidy
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=24,
     )
-    return [tidy, plain]

@@ -1,9 +1,9 @@
 """Finding listed products by any Chinese substring, kind, price and district, sorted, with the exact total (E24, W4).
 
-One GIN index answers words (docs/decisions/0060-product-search.md): `terms` of a product holds every letter and every two and three
+One GIN index answers words (docs/decisions/0060-product-search.md): `terms` of a product holds every letter and every two to four
 neighbouring letters of its texts, and one marker for each facet, for those who want no words. Markers start with `=` and have more than
-three letters, so no text can pretend to be one. One to three letters are thereby found exactly; a longer word is the conjunction of its
-threes, and `haystack` proves that they stand together.
+four letters, so no text can pretend to be one. One to four letters are thereby found exactly; a longer word is the conjunction of its
+fours, and `haystack` proves that they stand together.
 """
 
 import re
@@ -21,7 +21,7 @@ from models.products import ProductKind
 
 NEVER = 2**63 - 1  # sorts 面议 behind every price
 VOUCHER = "=voucher"
-LONGEST = 3  # letters of a term
+LONGEST = 4  # letters of a term; more than four are seldom a word in Chinese
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

@@ -67,7 +67,7 @@ VERSION_GRAPH = Graph("product_version", "product_versions", VersionState, {
 
 
 class Product(Table):
-    """`terms` holds the parts of `haystack` of up to three letters and the facets of the search, for one GIN index.
+    """`terms` holds the parts of `haystack` of up to four letters and the facets of the search, for one GIN index.
 
     `haystack` is name, institution and category in one spelling, to prove longer words (handlers/product_search.py).
     """

@@ -8,9 +8,12 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
-PATIENCE_SECONDS = 1.0  # a connection that is opened meanwhile takes a third of a second on a busy machine
+from tests.referee import WAITING
+
+PATIENCE_SECONDS = 2.0  # a connection that is opened meanwhile takes a third of a second on a busy machine
 
 
 def _target(dotted: str) -> tuple[Any, str]:
@@ -18,25 +21,26 @@ def _target(dotted: str) -> tuple[Any, str]:
     return importlib.import_module(module), name
 
 
-def meet_after(monkeypatch: pytest.MonkeyPatch, dotted: str, count: int = 2) -> None:
-    """Hold every caller of a function after it returns until `count` have returned, or a moment has passed.
+def meet_after(owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, dotted: str, count: int = 2) -> None:
+    """Hold every caller of a function after it returns until `count` have returned, or the others wait for a lock in the database.
 
-    With the lock the second never arrives and the first goes on alone; without it both have read the same state.
+    Without the lock both have read the same state. Whoever does something else instead is waited for a moment.
     """
     module, name = _target(dotted)
     original: Callable[..., Awaitable[Any]] = getattr(module, name)
-    arrived, gate = 0, asyncio.Event()
+    arrived, looking = 0, asyncio.Lock()
+
+    async def alone() -> bool:
+        async with looking:
+            return arrived < count and await owner.fetchval(WAITING) < count - arrived
 
     async def meeting(*args: Any, **kwargs: Any) -> Any:
         nonlocal arrived
         answer = await original(*args, **kwargs)
         arrived += 1
-        if arrived >= count:
-            gate.set()
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await gate.wait()
-        except TimeoutError:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        while loop.time() < until and await alone():
             pass
         return answer
 

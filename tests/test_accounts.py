@@ -167,7 +167,7 @@ async def first_log_ins_at_once(world: World) -> list[int]:
 
 
 async def test_two_first_log_ins_at_once_make_one_person(world, monkeypatch):
-    meet_after(monkeypatch, "handlers.accounts.signing_in.lock_first_log_in")
+    meet_after(world.owner, monkeypatch, "handlers.accounts.signing_in.lock_first_log_in")
     world.ports.logins["wechat"] = OneTimeGateway("wx-test", unions={"anna": "u1"})
     assert await first_log_ins_at_once(world) == [201, 201]
     assert await world.value("SELECT count(*) FROM persons") == 1
@@ -177,7 +177,7 @@ async def test_two_first_log_ins_at_once_make_one_person(world, monkeypatch):
 
 async def test_the_control_without_the_lock_two_first_log_ins_collide(world, monkeypatch):
     without(monkeypatch, "handlers.accounts.signing_in.LOCK", "pg_advisory_xact_lock(hashtextextended($1, 0))", "$1::text")
-    meet_after(monkeypatch, "handlers.accounts.signing_in._person_of_union")
+    meet_after(world.owner, monkeypatch, "handlers.accounts.signing_in._person_of_union")
     world.ports.logins["wechat"] = OneTimeGateway("wx-test")
     assert await first_log_ins_at_once(world) == [201, 500]  # and the UNIQUE keeps the second person out
     assert await world.value("SELECT count(*) FROM persons") == 1
@@ -683,7 +683,7 @@ async def test_anybody_may_leave_and_may_be_added_again(town):
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_two_owners_who_end_each_other_at_once_leave_one(town, monkeypatch, protected):
-    meet_after(monkeypatch, "handlers.accounts.members._refuse_last_owner")
+    meet_after(town.owner, monkeypatch, "handlers.accounts.members._refuse_last_owner")
     if not protected:
         without(monkeypatch, "handlers.accounts.members.LOCK_ORGANISATION", " FOR NO KEY UPDATE", "")
     first = await town.enterprise()
@@ -811,7 +811,7 @@ async def test_two_appointments_at_once_do_not_mix_roles_that_watch_each_other(t
     for number in range(1 if protected else 5):  # a slow connection may keep the two from meeting; not five times
         phone = f"1380013800{number}"
         await reachable(town, f"mary{number}", phone)
-        meet_after(monkeypatch, "handlers.accounts.officials.lock_person")
+        meet_after(town.owner, monkeypatch, "handlers.accounts.officials.lock_person")
         answers = await asyncio.gather(*(
             town.post("/officials", {**body, "phone": phone, "role": role}, by=admin) for role in ("draw_officer", "witness")
         ))
@@ -864,7 +864,7 @@ async def test_only_administrators_appoint(town, role):
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_two_administrators_who_end_each_other_at_once_leave_one(town, monkeypatch, protected):
-    meet_after(monkeypatch, "handlers.accounts.officials.require_still")
+    meet_after(town.owner, monkeypatch, "handlers.accounts.officials.require_still")
     if not protected:
         without(monkeypatch, "handlers.accounts.officials.LOCK_MEMBERSHIPS", " FOR NO KEY UPDATE", "")
     first, second = await town.official(Role.ADMIN), await town.official(Role.ADMIN)

@@ -113,7 +113,7 @@ async def two_approvers(world: World) -> list[tuple[int, Any]]:
 
 
 async def test_of_two_approvers_one_decides_and_the_other_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    meet_after(monkeypatch, "handlers.approvals._decidable")
+    meet_after(world.owner, monkeypatch, "handlers.approvals._decidable")
     (won, decided), (lost, problem) = await two_approvers(world)
     assert (won, lost, problem["code"], problem["data"]["state"]) == (200, 409, "already_decided", decided["state"])
     assert await world.value("SELECT count(*) FROM audit_entries WHERE subject = 'approval' AND before = 'open'") == 1
@@ -123,13 +123,13 @@ async def test_of_two_approvers_one_decides_and_the_other_is_told(world: World, 
 
 async def test_without_the_lock_the_other_approver_is_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "handlers.approvals.LOCK", " FOR UPDATE", "")
-    meet_after(monkeypatch, "handlers.approvals._decidable")
+    meet_after(world.owner, monkeypatch, "handlers.approvals._decidable")
     (won, _), (lost, problem) = await two_approvers(world)
     assert (won, (lost, problem["code"]) == (409, "already_decided")) == (200, False)
 
 
 async def test_a_withdrawal_and_a_decision_meet_without_a_deadlock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    meet_after(monkeypatch, "handlers.approvals._decidable")
+    meet_after(world.owner, monkeypatch, "handlers.approvals._decidable")
     owner, admin = await applicant(world), await world.official(Role.ADMIN)
     approval = await submitted_certification(world, owner)
     answers = await asyncio.gather(

@@ -170,7 +170,7 @@ async def test_two_grants_at_once_share_one_budget(world):
 
 async def test_without_its_condition_and_its_check_the_budget_would_be_granted_twice(world, monkeypatch):
     without(monkeypatch, "handlers.approved_amounts.TAKE_BUDGET", " AND (budget_fen IS NULL OR granted_fen + $2 <= budget_fen)", "")
-    meet_after(monkeypatch, "handlers.approved_amounts._take_budget")
+    meet_after(world.owner, monkeypatch, "handlers.approved_amounts._take_budget")
     async with without_constraint(world.owner, "programmes", "programmes_within_budget"):
         assert await two_grants(world) == [200, 200]
         assert await world.value("SELECT granted_fen FROM programmes") == 200_000

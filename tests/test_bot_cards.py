@@ -146,7 +146,7 @@ async def test_two_sweeps_at_once_settle_a_card_once(chats: Chats, monkeypatch: 
     if not protected:  # the control
         without(monkeypatch, "handlers.bot_cards.TAKE", "w.due_at <= $1 AND ", "(w.due_at <= $1 OR true) AND ")
         without(monkeypatch, "handlers.bot_cards.TAKE", "FOR UPDATE OF w SKIP LOCKED", "")
-    meet_after(monkeypatch, "handlers.bot_cards._settle")
+    meet_after(chats.world.owner, monkeypatch, "handlers.bot_cards._settle")
     before = len(await chats.calls(UPDATES))
     done = await asyncio.gather(*(settle_cards(chats.world.context()) for _ in range(2)))
     assert (sum(done) == 1) is protected

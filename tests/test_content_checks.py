@@ -262,7 +262,7 @@ async def test_no_more_is_asked_in_a_minute_than_the_platform_takes(shop, judge,
 async def two_at_once(shop: Shop, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> int:
     """Two sweeps at the same time over one text; how often the platform was asked."""
     await reviewed(shop)
-    meet_after(monkeypatch, "handlers.content_checks._claim")
+    meet_after(shop.world.owner, monkeypatch, "handlers.content_checks._claim")
     asks, both = judge.check, asyncio.Event()
 
     async def slow(*args: Any) -> Verdict:

@@ -203,7 +203,7 @@ async def test_an_answer_is_refused_and_changes_nothing(world: World, case: str)
 async def test_two_answers_at_once_are_one(world: World, monkeypatch: pytest.MonkeyPatch, protected: bool):
     _, first, request = await one_asked(world)
     second = await world.official(Role.ADMIN)
-    meet_after(monkeypatch, "handlers.help_requests._lock")
+    meet_after(world.owner, monkeypatch, "handlers.help_requests._lock")
     if not protected:  # the control
         without(monkeypatch, "handlers.help_requests.LOCK", " FOR UPDATE", "")
     answers = await asyncio.gather(*(
@@ -217,7 +217,7 @@ async def test_two_answers_at_once_are_one(world: World, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("protected", [True, False])
 async def test_two_cries_for_help_at_once_are_one_request(world: World, monkeypatch: pytest.MonkeyPatch, protected: bool):
     shop = await open_shop(world)
-    meet_after(monkeypatch, "handlers.help_requests._lines")
+    meet_after(world.owner, monkeypatch, "handlers.help_requests._lines")
     if not protected:  # the control
         without(monkeypatch, "handlers.help_requests.ASK", "ON CONFLICT (person_id) WHERE answered_at IS NULL DO NOTHING", "")
     ctx = world.context(shop.buyer)

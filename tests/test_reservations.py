@@ -257,7 +257,7 @@ async def double_reserve(world: World, lottery: Lottery) -> list[int]:
 
 async def test_two_colleagues_reserving_at_once_get_one_ticket(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lottery = await opened(world)
-    meet_after(monkeypatch, "handlers.reservations.first_facts")
+    meet_after(world.owner, monkeypatch, "handlers.reservations.first_facts")
     for number in range(ROUNDS):
         assert await double_reserve(world, lottery) == [201, 409], number
     assert await world.value("SELECT count(*) FROM reservations") == ROUNDS
@@ -268,7 +268,7 @@ async def test_without_its_guard_the_double_reservation_happens(world: World, mo
     await world.owner.execute("ALTER TABLE reservations DROP CONSTRAINT reservations_one_ticket")
     try:
         without(monkeypatch, "handlers.reservations.TAKE", "ON CONFLICT (round_id, organisation_id) DO NOTHING", "")
-        meet_after(monkeypatch, "handlers.reservations.first_facts")
+        meet_after(world.owner, monkeypatch, "handlers.reservations.first_facts")
         assert await double_reserve(world, lottery) == [201, 201]
     finally:
         await world.owner.execute("DELETE FROM reservations")

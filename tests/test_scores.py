@@ -1,9 +1,9 @@
 """Scores: the sum of their parts, with what changed them; counted one by one and computed anew to the same numbers (A07, F18, F27)."""
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,8 @@ from models.accounts import Role
 from models.scores import ScoreKind
 from settings import ROOT
 from tests import score_model
-from tests.races import meet_after, without
+from tests.races import without
+from tests.referee import COMMIT, Referee
 from tests.score_model import Event
 from tests.shop import Shop, open_shop
 from tests.test_reviews import REVIEW
@@ -290,34 +291,40 @@ async def test_an_administrator_has_a_score_computed_anew_and_nobody_else(world)
 # --- workers at once ------------------------------------------------------------------------------------------------------
 
 
-async def two_workers(world: World, monkeypatch: pytest.MonkeyPatch, second: Callable[[Member], Awaitable[Any]] | None = None) -> int:
+async def two_workers(referee: Referee, world: World, second: Callable[[Member], Awaitable[Any]] | None = None) -> int:
     """Two workers with an event each, of different months of one institution; its activities afterwards."""
     seller = await world.institution()
     await count(world, seller, "activity_filed", months_ago=1)
     await counted(world)  # so that the score is there for both
     for months_ago in (0, 2):
         await count(world, seller, "activity_filed", months_ago=months_ago)
-    meet_after(monkeypatch, "handlers.scores._lock_scores")
-    await asyncio.gather(count_events(world.context(), 1), second(seller) if second else count_events(world.context(), 1))
+    read = "handlers.scores._lock_scores"
+    referee.hold_after(read)
+
+    async def one() -> int:
+        return await count_events(world.context(), 1)
+
+    outcomes = await referee.race(one, partial(second, seller) if second else one, hold=(read, COMMIT))
+    assert not any(isinstance(each, BaseException) for each in outcomes), outcomes
     return (await score(world, of(seller)))["activities"]
 
 
 @pytest.mark.parametrize("number", range(20))
-async def test_two_workers_share_the_events_of_one_institution(world, monkeypatch, number):
-    assert await two_workers(world, monkeypatch) == 220 + 240 + 200, number
+async def test_two_workers_share_the_events_of_one_institution(world, referee, number):
+    assert await two_workers(referee, world) == 220 + 240 + 200, number
 
 
-async def test_without_the_lock_one_would_overwrite_what_the_other_counted(world, monkeypatch):
+async def test_without_the_lock_one_would_overwrite_what_the_other_counted(world, referee, monkeypatch):
     without(monkeypatch, "handlers.scores.LOCK", " FOR UPDATE OF s", "")
-    assert await two_workers(world, monkeypatch) < 220 + 240 + 200
+    assert await two_workers(referee, world) < 220 + 240 + 200
     await world.owner.execute("DELETE FROM score_months; DELETE FROM scores; DELETE FROM score_events")
 
 
-async def test_a_recomputation_beside_the_counting_waits_for_it(world, monkeypatch):
+async def test_a_recomputation_beside_the_counting_waits_for_it(world, referee):
     async def anew(seller: Member) -> None:
         await recompute(world.context(), [seller.organisation_id])
 
-    await two_workers(world, monkeypatch, anew)
+    await two_workers(referee, world, anew)
     await counted(world)
     [seller] = [each["institution_id"] for each in await world.owner.fetch("SELECT institution_id FROM scores")]
     _, body = await world.get(f"/institutions/{seller}/score")

@@ -3,7 +3,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    """Words are looked for by threes (docs/decisions/0060), and nobody asks for the audit of an organisation."""
+    """Words are looked for by up to four letters (docs/decisions/0060), and nobody asks for the audit of an organisation."""
 
     dependencies = [("models", "0005_chats_kept_to_the_end")]
 
@@ -16,8 +16,9 @@ class Migration(migrations.Migration):
         ops.RunSQL("""
 UPDATE products SET terms = ARRAY(
   SELECT unnest(terms)
-  UNION SELECT substr(line, first, 3)
-  FROM regexp_split_to_table(haystack, E'\\n') line CROSS JOIN generate_series(1, length(line) - 2) first
+  UNION SELECT substr(line, first, letters)
+  FROM regexp_split_to_table(haystack, E'\\n') line CROSS JOIN generate_series(3, 4) letters
+    CROSS JOIN generate_series(1, length(line) - letters + 1) first
 )
 """, reverse_sql="SELECT 1"),
     ]

@@ -1,0 +1,53 @@
+"""What a process writes of itself: one line each time, in a form that machines read on servers, and without secrets."""
+
+import json
+import re
+import subprocess
+import sys
+
+from settings import ROOT
+
+PROGRAM = """
+import logging, structlog, logs
+from settings import Mode
+logs.configure(Mode.{mode}, "web")
+structlog.contextvars.bind_contextvars(request_id="r-1")
+log = structlog.get_logger("web")
+log.info("request", operation="预约", status=201, token="t0ken", ms=1.5)
+log.debug("not shown")
+logging.getLogger("aiohttp").warning("a library %s", "warns")
+logging.getLogger("aiohttp").info("not shown")
+try:
+    password = "s3cret" + "-of-a-person"
+    raise ValueError("broken")
+except ValueError as error:
+    log.error("internal_error", exc_info=error)
+    logging.getLogger("asyncio").exception("lost")
+"""
+
+
+def written(mode: str) -> str:
+    return subprocess.run([sys.executable, "-c", PROGRAM.format(mode=mode)], cwd=ROOT, capture_output=True, check=True, text=True).stderr
+
+
+def test_on_servers_each_line_is_one_json_object_with_its_instant():
+    found = [json.loads(line) for line in written("PRODUCTION").splitlines()]
+    instants = [line.pop("timestamp") for line in found]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", each) for each in instants)
+    assert instants == sorted(instants)
+    usual = {"process": "web", "request_id": "r-1"}
+    assert found[:2] == [
+        usual | {"event": "request", "level": "info", "operation": "预约", "status": 201, "token": "***", "ms": 1.5},
+        usual | {"event": "a library warns", "level": "warning"},
+    ]
+    assert [(line["event"], line["level"], line["exception"][0]["exc_type"]) for line in found[2:]] == [
+        ("internal_error", "error", "ValueError"), ("lost", "error", "ValueError"),
+    ]
+    assert "s3cret" not in str(found)
+
+
+def test_on_a_screen_each_line_is_tidy():
+    lines = written("DEVELOPMENT").splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info     \] web   request +ms=1.5 operation=预约 status=201 token=\*\*\*", lines[0])
+    assert "web   a library warns" in lines[1]
+    assert not any("s3cret" in line or "r-1" in line for line in lines)
