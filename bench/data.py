@@ -249,7 +249,7 @@ def products(size: Size) -> list[tuple[object, ...]]:
     for number, words in zip(range(1, size.products + 1), names, strict=False):
         seller, category = size.organisations + 1 + number % INSTITUTIONS, categories[number % len(categories)]
         name = "".join(words) + "服务"
-        haystack, terms = indexed(name=name, institution=f"企业{seller}", category=category, region_code=REGION, takes_vouchers=True)
+        haystack, terms = indexed(name=name, institution=f"企业{seller}", category=category, region_code=REGION)
         rows.append((number, f"PX-{REGION}-{number}", seller, name, category, REGION, 10_000 + number * 7919 % 1_000_000, "listed",
                      "{}", False, True, haystack, terms, 1, now, now, now))
     return rows

@@ -183,7 +183,7 @@ class Planter:
         name = f"{CATEGORIES[category]}方案{number}号"
         region = COUNTIES[number % len(COUNTIES)]
         seller = f"济南演示服务{shop}号机构"
-        haystack, terms = indexed(name=name, institution=seller, category=category, region_code=region, takes_vouchers=True)
+        haystack, terms = indexed(name=name, institution=seller, category=category, region_code=region)
         return {
             "id": self.first["products"] + number, "number": number, "shop": self.first["organisations"] + self.size.enterprises + shop,
             "name": name, "category": category, "region": region, "price": 300_000 + number % 50 * 10_000,

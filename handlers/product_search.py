@@ -1,9 +1,9 @@
 """Finding listed products by any Chinese substring, kind, price and district, sorted, with the exact total (E24, W4).
 
 One GIN index answers words (docs/decisions/0060-product-search.md): `terms` of a product holds every letter and every two to four
-neighbouring letters of its texts, and one marker for each facet, for those who want no words. Markers start with `=` and have more than
-four letters, so no text can pretend to be one. One to four letters are thereby found exactly; a longer word is the conjunction of its
-fours, and `haystack` proves that they stand together.
+neighbouring letters of its texts, and a marker for each division that it is in, for those who want no words. Markers start with `=` and
+have more than four letters, so no text can pretend to be one. One to four letters are thereby found exactly; a longer word is the
+conjunction of its fours, and `haystack` proves that they stand together.
 """
 
 import re
@@ -20,7 +20,6 @@ from models.categories import CATEGORIES
 from models.products import ProductKind
 
 NEVER = 2**63 - 1  # sorts 面议 behind every price
-VOUCHER = "=voucher"
 LONGEST = 4  # letters of a term; more than four are seldom a word in Chinese
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -91,19 +90,19 @@ def _parts(text: str, letters: int) -> set[str]:
     return {text[at:at + letters] for at in range(len(text) - letters + 1)}
 
 
-def indexed(*, name: str, institution: str, category: str, region_code: str, takes_vouchers: bool) -> tuple[str, list[str]]:
+def indexed(*, name: str, institution: str, category: str, region_code: str) -> tuple[str, list[str]]:
     """(`haystack`, `terms`) of a product. No term spans two texts."""
     texts = [folded(text) for text in (name, institution, CATEGORIES.get(category, category))]
     terms = {part for text in texts for letters in range(1, LONGEST + 1) for part in _parts(text, letters)}
     prefix = prefix_of(region_code)
     terms |= {f"=region:{prefix[:length]}" for length in range(2, len(prefix) + 1, 2)}
-    return "\n".join(texts), sorted(terms | ({VOUCHER} if takes_vouchers else set()))
+    return "\n".join(texts), sorted(terms)
 
 
 async def index_product(tx: Transaction, product_id: int) -> None:
     """Bring what the search knows of a product up to date with the product and its institution."""
     product = await tx.row(
-        "SELECT p.name, p.category, p.region_code, p.takes_vouchers, o.name AS institution FROM products p"
+        "SELECT p.name, p.category, p.region_code, o.name AS institution FROM products p"
         " JOIN organisations o ON o.id = p.organisation_id WHERE p.id = $1", product_id,
     )
     haystack, terms = indexed(**dict(product))
@@ -129,8 +128,8 @@ DEDUCTION = "(SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = {prod
 CARD = f"{PRODUCT}, o.name AS institution_name, {DEDUCTION.format(product='p')}"
 # A suspended institution's products stay listed and are not found: they come back by themselves.
 OPEN_SHOP = "p.organisation_id <> ALL (ARRAY(SELECT id FROM organisations WHERE suspended_at IS NOT NULL))"
-# Both statements answer the page and the total from one snapshot; `total` alone when the page is empty. They are planned anew for each
-# word, which takes longer than finding it: so each table is named once, and what a card shows of a product comes along from there.
+# Both statements answer the page and the total from one snapshot; `total` alone when the page is empty. Each table is named once, and what
+# a card shows of a product comes along from there: until PostgreSQL keeps a plan, making it takes longer than finding a word.
 AMONG_FOUND = f"""
 WITH found AS MATERIALIZED (SELECT {{key}} AS key, {PRODUCT} FROM products p WHERE {{match}}),
 page AS (SELECT * FROM found f WHERE {{after}} ORDER BY f.key {{direction}}, f.id {{direction}} LIMIT $1),
@@ -159,15 +158,17 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
     words = [folded(word) for word in wanted.words.split()]
     terms = {term for word in words for term in _parts(word, min(len(word), LONGEST))}
     conditions = ["p.state = 'listed'", OPEN_SHOP]
+    conditions += ["p.takes_vouchers"] if wanted.vouchers_only else []
     prefix = prefix_of(wanted.region_code) if wanted.region_code else ""
     if terms:
-        # Words leave little to look at; a marker that nearly every product has would cost the index more than all of them.
+        # Words leave little to look at; a marker that many products have would cost the index more than all of them.
         conditions += [f"p.region_code LIKE {parameter(prefix + '%')}"] if prefix else []
-        conditions += ["p.takes_vouchers"] if wanted.vouchers_only else []
-    else:
-        terms = ({f"=region:{prefix}"} if prefix else set()) | ({VOUCHER} if wanted.vouchers_only else set())
-    if terms:
-        conditions.append(f"p.terms @> {parameter(sorted(terms))}::text[]")
+        # Twice: so PostgreSQL expects next to nothing of a word that it does not know yet, keeps a plan by the index of words, and need
+        # not make one each time. Said once, the plan that it kept for words and prices was one by price, forty times as slow.
+        wanted_terms = parameter(sorted(terms))
+        conditions += [f"p.terms @> {wanted_terms}::text[]"] * 2
+    elif prefix:
+        conditions.append(f"p.terms @> {parameter([f'=region:{prefix}'])}::text[]")
     if longer := [f"%{_literal(word)}%" for word in words if len(word) > LONGEST]:
         conditions.append(f"p.haystack LIKE ALL ({parameter(longer)}::text[])")
     if wanted.category is not None:
@@ -178,17 +179,23 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
         conditions.append(f"p.price_fen >= {parameter(wanted.from_fen)}")
     if wanted.to_fen is not None:
         conditions.append(f"p.price_fen <= {parameter(wanted.to_fen)}")
-    return " AND ".join(conditions), bool(terms)
+    return " AND ".join(conditions), bool(terms or prefix)
 
 
-async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
-    """One statement for page and total. Raises CursorUnknown, also for a cursor of another sort."""
+def statement(wanted: Wanted, page: Page) -> tuple[str, list[Any]]:
+    """Page and total in one statement, and its parameters. Raises CursorUnknown, also for a cursor of another sort."""
     key, direction, compares, kind = ORDERS[wanted.sort]
     values: list[Any] = [page.limit + 1, *_last_seen(wanted.sort, page)]
     match, has_terms = _match(wanted, values)
     after = f"($2::{kind} IS NULL OR (f.key, f.id) {compares} ($2, $3::bigint))"
-    statement = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
-    found = await rows(statement.format(key=key, match=match, after=after, direction=direction), *values)
+    sql = (AMONG_FOUND if has_terms else AMONG_ALL) + SHOW
+    return sql.format(key=key, match=match, after=after, direction=direction), values
+
+
+async def search_products(wanted: Wanted, page: Page) -> ProductsPageView:
+    """Raises CursorUnknown."""
+    sql, values = statement(wanted, page)
+    found = await rows(sql, *values)
     shown = page_of([row for row in found if row["id"] is not None], page, view_card, lambda row: _cursor(wanted.sort, row))
     return {"items": shown["items"], "next": shown["next"], "total": found[0].total}
 

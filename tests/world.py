@@ -222,7 +222,7 @@ class World:
 
         now, number = self.clock.now(), next(_numbers)
         shop = await self.owner.fetchval("SELECT name FROM organisations WHERE id = $1", institution.organisation_id)
-        haystack, terms = indexed(name=name, institution=shop, category=category, region_code=SHIZHONG, takes_vouchers=True)
+        haystack, terms = indexed(name=name, institution=shop, category=category, region_code=SHIZHONG)
         found: int = await self.owner.fetchval(
             "INSERT INTO products (service_number, organisation_id, name, category, region_code, price_fen, state, sections,"
             " is_recommended, takes_vouchers, haystack, terms, version, listed_at, created_at, updated_at)"
