@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import random
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -71,7 +70,7 @@ async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     request_id = request.headers.get("X-Request-Id", "")
     if not REQUEST_ID.fullmatch(request_id):
-        request_id = secrets.token_hex(8)
+        request_id = f"{random.getrandbits(64):016x}"
     request[TRACE] = request_id
     # aiohttp runs each request in a task of its own, so what is bound here ends with the request.
     structlog.contextvars.bind_contextvars(request_id=request_id)

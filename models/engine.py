@@ -56,6 +56,10 @@ class SafeClient(AsyncpgDBClient):
 
     connection_class = Connection
 
+    def _check_loop(self) -> bool:
+        """A process has one loop (`database.connect`). Asking which one is a system call, and Tortoise asks before each statement."""
+        return True
+
     async def create_pool(self, **kwargs: Any) -> asyncpg.Pool:
         return await asyncpg.create_pool(None, record_class=Row, init=_prepare, **kwargs)
 
