@@ -29,9 +29,10 @@ FORM = orjson.dumps({
 
 
 def fingerprint(size: Size) -> str:
-    """Changes with the size, this file and the migrations."""
+    """Changes with the size, with what fills the tables, and with the migrations."""
     root = Path(__file__).resolve().parent.parent
-    files = [Path(__file__), root / "bench" / "sizes.py", *sorted((root / "models" / "migrations").glob("0*.py"))]
+    fillers = [Path(__file__), root / "bench" / "sizes.py", root / "handlers" / "product_search.py"]
+    files = [*fillers, *sorted((root / "models" / "migrations").glob("0*.py"))]
     return hashlib.sha256(repr(size).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

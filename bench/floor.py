@@ -139,10 +139,12 @@ WITH taker AS MATERIALIZED (
 )
 SELECT body FROM answer
 """
+# The words stand twice, as in ours: else the plan that is kept is one by category and price, nine times as slow.
 SEARCH = """
 WITH found AS MATERIALIZED (
   SELECT p.id, p.price_fen FROM products p
-  WHERE p.state = 'listed' AND p.takes_vouchers AND p.terms @> $1::text[] AND p.haystack LIKE $2 AND p.price_fen BETWEEN $3 AND $4
+  WHERE p.state = 'listed' AND p.takes_vouchers AND p.terms @> $1::text[] AND p.terms @> $1::text[] AND p.haystack LIKE $2
+    AND p.category = $3 AND p.price_fen BETWEEN $4 AND $5
 ), page AS (SELECT * FROM found ORDER BY price_fen, id LIMIT 20)
 SELECT p.id, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
   o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen, t.total
@@ -191,7 +193,8 @@ class Floor:
         asked = request.query
         word = folded(asked["words"])
         terms = [word[at:at + 2] for at in range(len(word) - 1)]
-        found = await self._pool.fetch(SEARCH, terms, f"%{word}%", int(asked["min_price_fen"]), int(asked["max_price_fen"]))
+        prices = int(asked["min_price_fen"]), int(asked["max_price_fen"])
+        found = await self._pool.fetch(SEARCH, terms, f"%{word}%", asked["category"], *prices)
         return answer({"items": [dict(row) for row in found if row["id"]], "total": found[0]["total"]})
 
 

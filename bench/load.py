@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from bench.pushes import target_and_body
 from bench.report import CALLBACKS, SLOW
 from bench.sizes import FIRST_COME_TYPE, SEARCHED, SIZES, SPEND_FEN, Size
+from models.categories import CATEGORIES
 
 CONNECTIONS = 32
 HEAD_END = b"\r\n\r\n"
@@ -57,7 +58,7 @@ def request(method: str, path: str, token: str | None, body: str | None = None, 
 def makers(size: Size, side: str) -> dict[str, Maker]:
     """work -> the bytes of request i; the same for both sides but for the path."""
     e, open_first = size.enterprises, size.past_rounds + 1
-    ours = side == "ours"
+    ours, categories = side == "ours", tuple(CATEGORIES)
 
     def wallet(i: int) -> bytes:
         return request("GET", "/api/v1/wallet/lots?limit=20" if ours else "/w1", f"bench-{1 + i * 7919 % e}")
@@ -77,8 +78,8 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
         return request("POST", path, f"bench-{1 + i % e}", f'{{"voucher_fen":{SPEND_FEN}}}', f"payment-{i}")
 
     def search(i: int) -> bytes:
-        query = urlencode({"words": SEARCHED[i % len(SEARCHED)], "vouchers_only": "true", "min_price_fen": 20_000,
-                           "max_price_fen": 900_000, "sort": "price_asc"})
+        query = urlencode({"words": SEARCHED[i % len(SEARCHED)], "category": categories[i % len(categories)], "vouchers_only": "true",
+                           "min_price_fen": 20_000, "max_price_fen": 900_000, "sort": "price_asc"})
         return request("GET", ("/api/v1/products?" if ours else "/w4?") + query, None)
 
     def callback(i: int) -> bytes:

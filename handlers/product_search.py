@@ -1,9 +1,9 @@
 """Finding listed products by any Chinese substring, kind, price and district, sorted, with the exact total (E24, W4).
 
 One GIN index answers words (docs/decisions/0060-product-search.md): `terms` of a product holds every letter and every two to four
-neighbouring letters of its texts, and a marker for each division that it is in, for those who want no words. Markers start with `=` and
-have more than four letters, so no text can pretend to be one. One to four letters are thereby found exactly; a longer word is the
-conjunction of its fours, and `haystack` proves that they stand together.
+neighbouring letters of its texts, a marker for its category, and one for each division that it is in, for those who want no words.
+Markers start with `=` and have more than four letters, so no text can pretend to be one. One to four letters are thereby found exactly;
+a longer word is the conjunction of its fours, and `haystack` proves that they stand together.
 """
 
 import re
@@ -90,12 +90,16 @@ def _parts(text: str, letters: int) -> set[str]:
     return {text[at:at + letters] for at in range(len(text) - letters + 1)}
 
 
+def _category_marker(category: str) -> str:
+    return f"=category:{category}"
+
+
 def indexed(*, name: str, institution: str, category: str, region_code: str) -> tuple[str, list[str]]:
     """(`haystack`, `terms`) of a product. No term spans two texts."""
     texts = [folded(text) for text in (name, institution, CATEGORIES.get(category, category))]
     terms = {part for text in texts for letters in range(1, LONGEST + 1) for part in _parts(text, letters)}
     prefix = prefix_of(region_code)
-    terms |= {f"=region:{prefix[:length]}" for length in range(2, len(prefix) + 1, 2)}
+    terms |= {f"=region:{prefix[:length]}" for length in range(2, len(prefix) + 1, 2)} | {_category_marker(category)}
     return "\n".join(texts), sorted(terms)
 
 
@@ -160,19 +164,20 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
     conditions = ["p.state = 'listed'", OPEN_SHOP]
     conditions += ["p.takes_vouchers"] if wanted.vouchers_only else []
     prefix = prefix_of(wanted.region_code) if wanted.region_code else ""
+    marker = {_category_marker(wanted.category)} if wanted.category is not None else set()
     if terms:
-        # Words leave little to look at; a marker that many products have would cost the index more than all of them.
+        # Words leave little to look at; a marker that nearly every product has would cost the index more than all of them.
         conditions += [f"p.region_code LIKE {parameter(prefix + '%')}"] if prefix else []
         # Twice: so PostgreSQL expects next to nothing of a word that it does not know yet, keeps a plan by the index of words, and need
         # not make one each time. Said once, the plan that it kept for words and prices was one by price, forty times as slow.
-        wanted_terms = parameter(sorted(terms))
+        wanted_terms = parameter(sorted(terms | marker))
         conditions += [f"p.terms @> {wanted_terms}::text[]"] * 2
     elif prefix:
-        conditions.append(f"p.terms @> {parameter([f'=region:{prefix}'])}::text[]")
+        conditions.append(f"p.terms @> {parameter(sorted({f'=region:{prefix}'} | marker))}::text[]")
+    elif wanted.category is not None:
+        conditions.append(f"p.category = {parameter(wanted.category)}")
     if longer := [f"%{_literal(word)}%" for word in words if len(word) > LONGEST]:
         conditions.append(f"p.haystack LIKE ALL ({parameter(longer)}::text[])")
-    if wanted.category is not None:
-        conditions.append(f"p.category = {parameter(wanted.category)}")
     if wanted.kind is not None:
         conditions.append(f"p.kind = {parameter(wanted.kind)}")
     if wanted.from_fen is not None:

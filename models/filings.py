@@ -120,7 +120,7 @@ class Filing(Table):
         table = "filings"
         indexes = (
             ("institution_id", "id"), ("consultant_id",), ("enterprise_id",), ("product_id",), ("order_id",), ("filed_by_id",),
-            ("revoke_proposed_by_id",), ("revoked_by_id",), ("institution_id", "happened_on"),
+            ("revoke_proposed_by_id",), ("revoked_by_id",), ("institution_id", "happened_on"), ("enterprise_code",),
         )
         constraints = (
             UniqueConstraint(

@@ -460,18 +460,18 @@ async def test_any_substring_finds_a_product_and_nothing_else(world: World) -> N
         assert (found, total) == (expected, len(expected)), words
 
 
-async def test_products_from_before_terms_of_three_and_four_letters_are_found_by_the_migration(world: World) -> None:
+async def test_products_from_before_longer_terms_and_markers_of_categories_are_found_by_the_migrations(world: World) -> None:
     programme, owner = await world.programme(), await world.institution()
     audit = await world.product(owner, programme, name="ISO9001质量管理体系认证")
     terms = await world.value("SELECT terms FROM products")
     await world.owner.execute(
-        "UPDATE products SET terms = ARRAY(SELECT '=voucher' UNION SELECT t FROM unnest(terms) t WHERE length(t) < 3 OR t LIKE '=%')"
+        "UPDATE products SET terms = ARRAY(SELECT '=voucher' UNION SELECT t FROM unnest(terms) t WHERE length(t) < 3 OR t LIKE '=region%')"
     )
     assert await search(world, "words=体系认证") == ([], 0)
-    migration = import_module("models.migrations.0006_leaner_writes_and_searches").Migration
-    await world.owner.execute(migration.operations[-1].sql)
+    for name in ("0006_leaner_writes_and_searches", "0007_looked_up_by_category_and_code"):
+        await world.owner.execute(import_module(f"models.migrations.{name}").Migration.operations[-1].sql)
     assert sorted(await world.value("SELECT terms FROM products")) == terms
-    assert await search(world, "words=体系认证") == ([audit], 1)
+    assert await search(world, "words=体系认证&category=audit") == ([audit], 1)
 
 
 WITH_PRICES = {"from_fen": 20_000, "to_fen": 400_000}
@@ -502,11 +502,13 @@ async def kept_plan(world: World, wanted: dict[str, Any], settings: str = "") ->
     )
     await world.owner.execute("VACUUM ANALYZE products")
     sql, values = statement(Wanted(**wanted), Page())
-    async with world.owner.transaction():
-        await world.owner.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; {settings}; PREPARE search AS {sql}")
-        plan = await world.owner.fetch(f"EXPLAIN EXECUTE search({', '.join(map(literal, values))})")
-        await world.owner.execute("DEALLOCATE search")
-    await world.owner.execute("DELETE FROM products WHERE id NOT IN (SELECT product_id FROM deductions)")
+    await world.owner.execute(f"PREPARE search AS {sql}")
+    try:
+        async with world.owner.transaction():
+            await world.owner.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; {settings}")
+            plan = await world.owner.fetch(f"EXPLAIN EXECUTE search({', '.join(map(literal, values))})")
+    finally:
+        await world.owner.execute("DEALLOCATE search; DELETE FROM products WHERE id NOT IN (SELECT product_id FROM deductions)")
     return "\n".join(row[0] for row in plan)
 
 
@@ -528,7 +530,9 @@ async def test_filters_narrow_the_search_together(world: World) -> None:
         ("", {cheap, dear, legal, plain}), ("vouchers_only=true", {cheap, dear, legal}), ("category=legal", {legal}),
         ("region_code=370000", {cheap, dear, legal, plain}), ("region_code=370100", {cheap, dear, legal}), ("region_code=370202", {plain}),
         ("min_price_fen=100001", {dear, legal}), ("max_price_fen=100000", {cheap}), ("min_price_fen=300000&max_price_fen=300000", {legal}),
-        ("words=审计&category=audit&min_price_fen=200000", {dear}),
+        ("words=审计&category=audit&min_price_fen=200000", {dear}), ("words=审计&category=legal", {legal}),
+        ("words=审计&category=lega", set()), ("words=legal", set()), ("words=%3Dcategory%3Alegal", set()),
+        ("category=legal&region_code=370100", {legal}), ("category=legal&region_code=370202", set()),
         ("words=审计&vouchers_only=true&region_code=370100", {cheap, dear, legal}),
         ("category=unknown", set()),
     ):
