@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     lock_timeout_ms: Milliseconds = 2_000  # nobody waits longer than this for a row: the phone is told to try again
     idle_in_transaction_timeout_ms: Milliseconds = 5_000  # heals what a killed or frozen process left behind
 
+    hotline: str = ""  # 服务热线 of whoever runs this, told to who is stuck; empty: nothing is said of a telephone
+
     # --- people and secrets -------------------------------------------------------------------------------------------
     # "<id>:<64 hex>[,<id>:<64 hex>...]": the first key seals, all of them open (key rotation).
     personal_keys: SecretStr = SecretStr(DEVELOPMENT_KEY)

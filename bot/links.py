@@ -10,6 +10,7 @@ PAGES: Mapping[str, str] = {
     "reservation_received": "pages/reservations/show",
     "draw_result": "pages/reservations/show",
     "voucher_issued": "pages/wallet/index",
+    "voucher_given_back": "pages/wallet/index",
     "voucher_expiring": "pages/wallet/index",
     "order_placed": "pages/orders/show",
     "price_requested": "pages/orders/show",

@@ -6,6 +6,7 @@
     reservation_received  预约成功通知      round, ticket_no, time (公示)
     draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
+    voucher_given_back    服务券放弃通知    voucher_type, amount, time
     voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
     order_placed          新订单通知        order_number, service, amount, hint
     price_requested       订单核价提醒      order_number, service, amount (产品价格), hint
@@ -141,6 +142,7 @@ def vouchers() -> Iterator[Template]:
                    "券种 thing voucher_type", "温馨提示 thing hint")
     yield template("voucher_issued", "服务券到账通知", "券种 thing voucher_type", "金额 amount amount",
                    "有效期至 date valid_until", "温馨提示 thing hint")
+    yield template("voucher_given_back", "服务券放弃通知", "券种 thing voucher_type", "金额 amount amount", "放弃时间 time time")
     yield template("voucher_expiring", "服务券到期提醒", "券种 thing voucher_type", "余额 amount balance",
                    "到期日 date valid_until", "温馨提示 thing hint")
 

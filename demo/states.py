@@ -69,7 +69,7 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "reservation": {
         "submitted": "已预约", "withdrawn": "已撤回", "won": "中签", "alternate": "候补", "issued": "已发券", "declined": "已放弃",
-        "disqualified": "取消资格",
+        "disqualified": "取消资格", "given_back": "发券后放弃",
     },
     "consultant": {
         "added": "已添加", "invited": "已邀请", "filling": "填写中", "in_review": "审核中", "returned": "退回补正", "rejected": "审核拒绝",

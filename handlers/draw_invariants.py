@@ -22,20 +22,21 @@ DRAWS = {
       SELECT r.id AS reservation_id, l.lots FROM reservations r
       FULL JOIN (SELECT reservation_id, count(*) AS lots FROM lots WHERE reservation_id IS NOT NULL GROUP BY reservation_id) l
         ON l.reservation_id = r.id
-      WHERE (r.state = 'issued') IS DISTINCT FROM (coalesce(l.lots, 0) = 1)""",
+      WHERE (r.state IN ('issued', 'given_back')) IS DISTINCT FROM (coalesce(l.lots, 0) = 1)""",
     "issued_lots_are_the_winners": """
       SELECT l.id FROM lots l JOIN reservations r ON r.id = l.reservation_id
       WHERE (l.organisation_id, l.voucher_type_id) <> (r.organisation_id, r.voucher_type_id)""",
     "final_rounds_have_issued_all": """
       SELECT r.id FROM reservations r JOIN rounds d ON d.id = r.round_id
-      WHERE d.state = 'final' AND r.state = 'won' OR d.state <> 'final' AND r.state = 'issued' AND d.allocation = 'lottery'""",
+      WHERE d.state = 'final' AND r.state = 'won'
+        OR d.state <> 'final' AND r.state IN ('issued', 'given_back') AND d.allocation = 'lottery'""",
     "only_drawn_rounds_have_winners": """
       SELECT r.id, r.state, d.state AS round FROM reservations r JOIN rounds d ON d.id = r.round_id
-      WHERE r.state IN ('won', 'alternate', 'issued', 'declined') AND d.state NOT IN ('drawn', 'publicity', 'final', 'voided')
+      WHERE r.state IN ('won', 'alternate', 'issued', 'given_back', 'declined') AND d.state NOT IN ('drawn', 'publicity', 'final', 'voided')
         AND d.allocation = 'lottery'""",
     "voided_rounds_have_no_winners": """
       SELECT r.id FROM reservations r JOIN rounds d ON d.id = r.round_id
-      WHERE d.state = 'voided' AND r.state IN ('won', 'alternate', 'issued') AND d.allocation = 'lottery'""",
+      WHERE d.state = 'voided' AND r.state IN ('won', 'alternate', 'issued', 'given_back') AND d.allocation = 'lottery'""",
     "drawn_rounds_have_their_bundle": """
       SELECT d.id, d.state FROM (SELECT * FROM rounds WHERE allocation = 'lottery') d LEFT JOIN draws w ON w.round_id = d.id
       WHERE d.state IN ('committed', 'drawn', 'publicity', 'final') AND w.id IS NULL

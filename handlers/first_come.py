@@ -25,7 +25,7 @@ from handlers.reservation_rules import (
 )
 from handlers.rounds import SHUT, each_due, lock_due
 from handlers.transactions import Transaction, one_statement, transaction
-from handlers.wallet import ISSUE_TICKET, first_unusable_instant, shanghai_date
+from handlers.wallet import ISSUE_TICKET, first_unusable_instant, give_back_until, shanghai_date
 from models.reservations import ROUND_GRAPH, ReservationState, RoundState
 
 # The n-th win of a year takes the lowest free number, as in a draw, which is the one behind those that are taken without a gap: UNIQUE
@@ -86,7 +86,7 @@ async def _written(tx: Transaction, taking: str, facts: Any, choice: dict[str, A
     today = shanghai_date(ctx.now)
     made = await tx.last(
         "SELECT id FROM ticket", *ticket.values(), today.year, choice["cap"], facts.programme_id, choice["face_fen"], today,
-        facts.valid_until, first_unusable_instant(facts.valid_until), before=taking,
+        facts.valid_until, first_unusable_instant(facts.valid_until), give_back_until(today, facts.give_back_days), before=taking,
     )
     return view if made else None
 

@@ -88,6 +88,11 @@ MONEY = {
       WHERE expires_at <> (valid_until + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' OR valid_until < valid_from""",
     "lots_expired_only_after_their_last_day": """
       SELECT id, expires_at, expired_at FROM lots WHERE expired_fen > 0 AND (expired_at IS NULL OR expired_at < expires_at)""",
+    "given_back_lots_are_whole_and_of_their_ticket": """
+      SELECT l.id, l.given_back_at, r.state, e.fen FROM lots l LEFT JOIN reservations r ON r.id = l.reservation_id
+      LEFT JOIN (SELECT lot_id, sum(fen) AS fen FROM ledger_entries WHERE kind = 'give_back' GROUP BY lot_id) e ON e.lot_id = l.id
+      WHERE (l.given_back_at IS NOT NULL) <> (coalesce(r.state, '') = 'given_back')
+        OR coalesce(e.fen, 0) <> CASE WHEN l.given_back_at IS NULL THEN 0 ELSE l.face_fen END""",
     "grace_lots_continue_their_lot": """
       SELECT g.id FROM lots g JOIN lots l ON l.id = g.grace_of_id
       WHERE (g.programme_id, g.voucher_type_id, g.organisation_id) <> (l.programme_id, l.voucher_type_id, l.organisation_id)

@@ -102,6 +102,10 @@ TEXTS: Mapping[str, Text] = {
         "服务券已到账", "「{voucher_type}」{amount} 元已到账[，有效期至 {valid_until}（含当日）]。", "pages/wallet/index",
         "voucher_type amount valid_until hint", PAYERS, "请在有效期内使用",
     ),
+    "voucher_given_back": text(
+        "服务券已放弃", "「{voucher_type}」{amount} 元已放弃，不再计入年度中签次数。", "pages/wallet/index",
+        "voucher_type amount time", PAYERS,
+    ),
     "voucher_expiring": text(
         "服务券即将到期", "「{voucher_type}」余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用。", "pages/wallet/index",
         "voucher_type balance valid_until hint", PAYERS, "到期后自动失效",

@@ -55,11 +55,10 @@ class Claim(BaseModel):
     requires: Literal["paid", "completed"] = "completed"
     ratio: Annotated[Decimal, Field(gt=0, le=1, decimal_places=4)] = Decimal(1)
     basis: Literal["voucher_paid", "actual_amount"] = "actual_amount"
-    two_steps: bool = True  # 预兑付 until the payout batch is confirmed, then 已兑付
 
 
 class Rules(BaseModel):
-    """Every switch of section 2.1; a default is the decision of section 3 for a new programme.
+    """What a programme decides; the defaults are for a new one. Each switch and each of its values does something: two people sign them.
 
     The yearly cap of wins stands at each voucher type. `None` for a number means: no limit.
     """
@@ -67,22 +66,21 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # none: the programme hands out no vouchers, it brings supply and demand together.
-    allocation: Literal["lottery", "approved_amount", "first_come", "ranked", "none"] = "lottery"
+    allocation: Literal["lottery", "approved_amount", "first_come", "none"] = "lottery"
     # Institutions apply for the role of a service institution, and offer what stands in its standard list (D03, D12).
     supermarket: bool = False
     # Divisions whose companies may be enterprise users (D02); empty: of everywhere.
     zone: tuple[Annotated[str, Field(pattern="^[1-9][0-9]{5}$")], ...] = ()
     # What may be granted in all (approved_amount); the money of rounds is planned by their quotas.
     budget_fen: Annotated[int, Field(ge=1, le=10**15)] | None = None
-    voucher_shape: Literal["typed", "directed"] = "typed"
     product_use_cap_per_year: Annotated[int, Field(ge=1, le=1000)] | None = None
     pricing: Literal["fixed", "contract"] = "fixed"
     price_confirm: Literal["never", "if_differs", "always"] = "never"
     max_voucher: tuple[Literal["product_max_deduct", "order_amount"], ...] = ("product_max_deduct", "order_amount")
-    contract_upload: Literal["none", "at_pay", "at_claim"] = "none"
+    contract_upload: Literal["none", "at_pay"] = "none"
     contract_after_award: bool = False
     direction_match: Literal["type", "category_content"] = "type"
-    pay_auth: Literal["password", "otp", "none"] = "password"
+    pay_auth: Literal["password", "none"] = "password"
     payment_review: Literal["none", "park", "centre"] = "none"
     provider_accept: bool = True
     accept_working_days: Annotated[int, Field(ge=1, le=60)] = 5
@@ -95,12 +93,9 @@ class Rules(BaseModel):
     review_replace_days: Annotated[int, Field(ge=0, le=365)] = 30
     mutual_review: bool = False
     requalify_on_update: Literal["none", "sensitive_fields", "always"] = "none"
-    hold_protects: bool = True
     release_grace_days: Annotated[int, Field(ge=0, le=365)] = 7
     unpaid_timeout_days: Annotated[int, Field(ge=1, le=365)] = 15
-    give_back_days: Annotated[int, Field(ge=0, le=365)] = 10
-    # An event that is not named here goes the usual chain of handlers/notices.py.
-    notify: dict[str, tuple[Literal["wechat_subscribe", "dingtalk_notice", "inbox"], ...]] = {}
+    give_back_days: Annotated[int, Field(ge=0, le=365)] = 10  # after the issue; 0: a voucher cannot be given back
 
 
 # What Jinan's manual states; everything else there is the default.
@@ -109,7 +104,7 @@ JINAN = Rules(product_use_cap_per_year=2)
 # What Zhengzhou's manual states (C23-C44): amounts are approved for directions, the contract sets the price, the park of the enterprise
 # reviews the payment, and nobody accepts, confirms or rates.
 ZHENGZHOU = Rules(
-    allocation="approved_amount", voucher_shape="directed", pricing="contract", price_confirm="if_differs", max_voucher=("order_amount",),
+    allocation="approved_amount", pricing="contract", price_confirm="if_differs", max_voucher=("order_amount",),
     contract_upload="at_pay", contract_after_award=True, direction_match="category_content", payment_review="park",
     provider_accept=False, completion="none", claim=Claim(requires="paid", ratio=Decimal("0.60")), review=False,
     auto_review_after_days=None, requalify_on_update="always",

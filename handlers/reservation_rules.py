@@ -58,7 +58,7 @@ class VoucherTypeTaken(Refusal):
 
 STATE_TITLES = {
     "reserved": "已预约", "withdrawn": "已撤回", "awaiting": "待公示", "won": "中签", "alternate": "候补", "lost": "未中签",
-    "issued": "已发券", "declined": "已放弃", "disqualified": "已取消资格", "voided": "批次已作废",
+    "issued": "已发券", "given_back": "已放弃", "declined": "已放弃", "disqualified": "已取消资格", "voided": "批次已作废",
 }
 
 
@@ -89,7 +89,7 @@ class ReservationView(TypedDict):
 
 _FACTS = f"""
 SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.valid_until, r.opens_at, r.closes_at, r.publicity_at,
-  r.notes, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id,
+  r.give_back_days, r.notes, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id,
   v.state AS reservation_state,
   (SELECT coalesce(json_agg(json_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
      'cap', t.annual_win_cap, 'wins', CASE WHEN t.annual_win_cap IS NULL THEN 0 ELSE (
@@ -149,7 +149,7 @@ def round_tree(ctx: Context, facts: Any, *ticket_rules: Rule) -> Tree:
         Rule("certified", "企业已实名认证", certified, NotCertified, expected=True, actual=certified, fix="请先完成企业实名认证",
              link="pages/enterprise/certification"),
         Rule("not_suspended", "企业状态正常", facts.suspended_at is None, EnterpriseSuspended, expected=True,
-             actual=facts.suspended_at is None, fix="请联系 4006-0531-77"),
+             actual=facts.suspended_at is None, fix=_whom_to_ask(ctx)),
         Rule("qualified", "已取得服务券资格", qualified, QualificationMissing, expected=True, actual=qualified,
              fix="请先申请服务券资格", link="pages/qualification/show"),
         # Unknown, not broken, while there is no qualification at all: the rule before says what to do.
@@ -157,6 +157,10 @@ def round_tree(ctx: Context, facts: Any, *ticket_rules: Rule) -> Tree:
              actual=complete, fix="请补充服务券资格信息（无需再次审核）", link="pages/qualification/show"),
         *ticket_rules,
     ))
+
+
+def _whom_to_ask(ctx: Context) -> str:
+    return f"请致电服务热线 {ctx.settings.hotline}" if ctx.settings.hotline else "请联系当地主管部门"
 
 
 def one_ticket_rule(facts: Any) -> Rule:
@@ -187,7 +191,7 @@ def choice_of(facts: Any, voucher_type_id: int) -> dict[str, Any]:
 
 def shown_state(state: str, round_state: str, publicity_at: datetime, now: datetime) -> str:
     """A loser is not written: a ticket that is still `submitted` when results are public has lost."""
-    if state in {ReservationState.WITHDRAWN, ReservationState.ISSUED}:
+    if state in {ReservationState.WITHDRAWN, ReservationState.ISSUED, ReservationState.GIVEN_BACK}:
         return state
     if round_state == RoundState.VOIDED:
         return "voided"
@@ -204,7 +208,7 @@ def reservation_view(facts: dict[str, Any], voucher_type: str, now: datetime) ->
     number = ticket_number(facts["number"], facts["id"])
     state = shown_state(facts["state"], round_state, facts["publicity_at"], now)
     salt = bytes(facts["salt"])
-    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued"}
+    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued", "given_back"}
     in_window = round_state in {RoundState.ANNOUNCED, RoundState.OPEN} and facts["opens_at"] <= now < facts["closes_at"]
     return {
         "id": facts["id"], "round_id": facts["round_id"], "round_number": facts["number"], "round": facts["name"],

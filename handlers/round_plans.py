@@ -52,7 +52,7 @@ class Plan:
 
 
 def settled(now: datetime, plan: Plan, allocation: Allocation) -> tuple[object, ...]:
-    """The columns of a round, in the order of `rounds.PLANNED`. Raises RoundPlanWrong."""
+    """The columns of a round that its plan says, in the order of `rounds.PLANNED`. Raises RoundPlanWrong."""
     times = _times_of_draw(plan) if allocation is Allocation.LOTTERY else _times_without_draw(plan)
     if sorted(times) != times or plan.opens_at == plan.closes_at:
         raise RoundPlanWrong(problem="times")

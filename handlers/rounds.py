@@ -84,7 +84,7 @@ class RoundView(TypedDict):
 # What a plan says, whatever else a round is.
 PLANNED = (
     "allocation", "number", "name", "opens_at", "closes_at", "draw_at", "publicity_at", "publicity_until", "valid_until",
-    "randomness", "notes",
+    "randomness", "notes", "give_back_days",
 )
 _VALUES = ", ".join(f"${number}" for number in range(4, 4 + len(PLANNED)))
 DRAFT = f"""
@@ -104,7 +104,7 @@ async def draft_round(ctx: Context, programme_id: int, plan: Plan) -> RoundView:
         policy = await current_policy(tx, programme_id)
         if programme.state == ProgrammeState.ENDED:
             raise ProgrammeStateWrong(state=programme.state)
-        planned = settled(ctx.now, plan, allocation_of(policy))
+        planned = _planned(ctx, plan, policy)
         try:
             round_id = await tx.value(DRAFT, programme_id, policy.id, ctx.person_id, *planned, ctx.now)
         except asyncpg.UniqueViolationError as error:
@@ -121,7 +121,7 @@ async def replace_draft(ctx: Context, round_id: int, plan: Plan) -> RoundView:
         if found.state != RoundState.DRAFT:
             raise RoundStateWrong(state=found.state)
         policy = await current_policy(tx, found.programme_id)
-        planned = settled(ctx.now, plan, allocation_of(policy))
+        planned = _planned(ctx, plan, policy)
         try:
             await tx.run(REDRAFT, round_id, policy.id, ctx.person_id, *planned)
         except asyncpg.UniqueViolationError as error:
@@ -207,6 +207,10 @@ async def void_round(ctx: Context, round_id: int, reason: str) -> RoundView:
             VOID_RESERVATIONS, round_id, ctx.now, ctx.person_id, ctx.actor.role, ctx.request_id, timeout=LONG_SECONDS
         )
         return tx.reply(await view_in(tx, round_id))
+
+
+def _planned(ctx: Context, plan: Plan, policy: Any) -> tuple[object, ...]:
+    return *settled(ctx.now, plan, allocation_of(policy)), rules_of(policy).give_back_days
 
 
 def allocation_of(policy: Any) -> Allocation:

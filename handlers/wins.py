@@ -31,6 +31,12 @@ class NothingToDecline(Refusal):
     kind, code, title = Kind.CONFLICT, "nothing_to_decline", "当前没有可以放弃的中签或候补资格"
 
 
+class VouchersOver(Refusal):
+    """Their last day is over: what would be issued could never be used. Such a round can only be voided."""
+
+    kind, code, title = Kind.CONFLICT, "vouchers_over", "该批次服务券的有效期已过，不能发券，请作废该批次"
+
+
 class RoundWaitsForOther(Refusal):
     kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存待摇号，候补须待其摇号后递补，请稍后发券"
 
@@ -137,7 +143,7 @@ SELECT count(*) FROM issued
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     """Issue the vouchers once the objections' time is over; by another person than who made the round, in one transaction.
 
-    Raises RoundStateWrong, PublicityNotOver, SecondPersonNeeded, RoundWaitsForOther.
+    Raises RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundWaitsForOther.
     """
     async with transaction(ctx) as tx:
         found = await lock_round(ctx, tx, round_id)
@@ -145,6 +151,8 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise RoundStateWrong(state=found.state)
         if ctx.now < found.publicity_until:
             raise PublicityNotOver(publicity_until=found.publicity_until.isoformat())
+        if ctx.now >= wallet.first_unusable_instant(found.valid_until):
+            raise VouchersOver(valid_until=found.valid_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
         await allow_long_statements(tx)

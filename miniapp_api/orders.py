@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import approvals, demands, orders
+from handlers import accounts, approvals, demands, orders
 from handlers.context import Context
 from handlers.eligibility import TreeView
 from handlers.orders import (
@@ -109,6 +109,12 @@ class PriceBody(Body):
 class DeliverBody(Body):
     summary: Reason
     attachment_id: Id | None = None
+
+
+@api.get("/agreement", title="专项服务券交易协议", who=Who.ANYONE)
+async def read_agreement(_ctx: Context) -> accounts.DocumentView:
+    """提交订单时须同意的文本；其 version 填入订单的 agreement_version。"""
+    return accounts.agreement()
 
 
 class EligibilityQuery(Parameters):

@@ -19,7 +19,7 @@ from handlers.rounds import (
     RoundStateWrong,
     RoundView,
 )
-from handlers.wins import RoundWaitsForOther
+from handlers.wins import RoundWaitsForOther, VouchersOver
 from miniapp_api.programmes import Line
 from miniapp_api.routing import Api, Body, Query, Who
 
@@ -107,6 +107,6 @@ async def void_round(ctx: Context, round_id: int, body: VoidBody) -> RoundView:
 
 
 @api.put("/rounds/{round_id}/finalisation", title="公示期满发券（须另一人）", who=Who.PROGRAMME_MANAGER, key_required=True,
-         refusals=(RoundStateWrong, PublicityNotOver, SecondPersonNeeded, RoundWaitsForOther, ChangedMeanwhile))
+         refusals=(RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundWaitsForOther, ChangedMeanwhile))
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     return await wins.finalise_round(ctx, round_id)

@@ -67,6 +67,7 @@ class Round(Table):
     publicity_until = moment()   # objections end; vouchers may be issued
     valid_until = fields.DateField()
     randomness: fields.Field[list[dict[str, str]]] = fields.JSONField(default=list)
+    give_back_days = fields.SmallIntField(default=0, db_default=0)  # of that policy: how long an unused voucher may be given back
     notes = fields.TextField(default="")  # 注意事项, shown once before the first reservation (E13)
     made_by = reference("Person")
     confirmed_by = reference("Person", null=True)
@@ -135,6 +136,7 @@ class ReservationState(StrEnum):
     ISSUED = "issued"        # the voucher is in the wallet
     DECLINED = "declined"    # given up before it was issued: the next alternate moves up (F15)
     DISQUALIFIED = "disqualified"
+    GIVEN_BACK = "given_back"  # its voucher, unused: it does not count towards the yearly cap any more
 
 
 V = ReservationState
@@ -147,6 +149,7 @@ RESERVATION_GRAPH = Graph("reservation", "reservations", ReservationState, {
     (V.WON, V.ISSUED): "reservation.issued",
     (V.WON, V.DECLINED): "reservation.declined",
     (V.ALTERNATE, V.DECLINED): "reservation.declined",
+    (V.ISSUED, V.GIVEN_BACK): "reservation.given_back",
     (V.WON, V.DISQUALIFIED): "reservation.disqualified",
     (V.ALTERNATE, V.DISQUALIFIED): "reservation.disqualified",
 })
@@ -177,7 +180,9 @@ class Reservation(Table):
                 name="reservations_wins_counted", condition="win_nth IS NOT NULL",
             ),
             # What a draw chose is found by its rank: an index on the state would be written anew when vouchers are issued.
-            CheckConstraint(check="state NOT IN ('won','alternate','issued') OR rank IS NOT NULL", name="reservations_chosen_have_rank"),
+            CheckConstraint(
+                check="state NOT IN ('won','alternate','issued','given_back') OR rank IS NOT NULL", name="reservations_chosen_have_rank",
+            ),
             CheckConstraint(check="(win_nth IS NULL) = (state NOT IN ('won','issued'))", name="reservations_win_is_counted"),
         )
 

@@ -25,9 +25,9 @@ class Account(StrEnum):
 
 class EntryKind(StrEnum):
     ISSUE = "issue"          # 发放      budget -> available
-    HOLD = "hold"            # 冻结      available -> held
+    HOLD = "hold"            # 占用      available -> held
     COMMIT = "commit"        # 下单      held -> receivable
-    RELEASE = "release"      # 解冻      held -> available
+    RELEASE = "release"      # 释放      held -> available
     REVERSE = "reverse"      # 退回      receivable -> available
     EXPIRE = "expire"        # 过期      available -> expired
     GIVE_BACK = "give_back"  # 放弃      available -> returned
@@ -100,6 +100,8 @@ class Lot(Table):
     valid_until = fields.DateField()  # inclusive, Asia/Shanghai
     expires_at = moment()             # the first instant at which it can no longer be used
     expired_at = moment(null=True)    # when the sweep took what was left
+    give_back_until = fields.DateField(null=True)  # inclusive, Asia/Shanghai; null: never, or it has been used
+    given_back_at = moment(null=True)
     created_at = moment()
 
     class Meta:
@@ -108,13 +110,18 @@ class Lot(Table):
         constraints = (
             UniqueConstraint(fields=("reservation_id",), name="lots_one_per_win", condition="reservation_id IS NOT NULL"),
             UniqueConstraint(fields=("grant_id",), name="lots_one_per_grant", condition="grant_id IS NOT NULL AND grace_of_id IS NULL"),
-            UniqueConstraint(fields=("grace_of_id",), name="lots_one_grace", condition="grace_of_id IS NOT NULL"),
+            UniqueConstraint(fields=("grace_of_id", "valid_until"), name="lots_one_grace_a_day", condition="grace_of_id IS NOT NULL"),
             CheckConstraint(
                 check="available_fen >= 0 AND held_fen >= 0 AND spent_fen >= 0 AND expired_fen >= 0 AND face_fen > 0",
                 name="lots_never_negative",
             ),
             CheckConstraint(check="available_fen + held_fen + spent_fen + expired_fen <= face_fen", name="lots_within_face"),
             CheckConstraint(check="grace_of_id IS NULL OR reservation_id IS NULL", name="lots_grace_is_no_win"),
+            CheckConstraint(check="valid_until >= valid_from", name="lots_end_after_they_begin"),
+            CheckConstraint(
+                check="given_back_at IS NULL OR available_fen = 0 AND held_fen = 0 AND spent_fen = 0 AND expired_fen = 0",
+                name="lots_given_back_whole",
+            ),
         )
 
 

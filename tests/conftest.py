@@ -128,6 +128,7 @@ def settings(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory)
         var_dir=tmp_path_factory.mktemp("var"), payment_hash_memory_kib=64, payment_hash_passes=1,
         wechat_api_base_url="http://127.0.0.1:9/wechat", dingtalk_api_base_url="http://127.0.0.1:9/dingtalk",
         dingtalk_oapi_base_url="http://127.0.0.1:9/oapi",
+        hotline="0531-12345678",
         content_check=False,  # texts are shown at once; tests/test_content_checks.py turns it on
     )
 

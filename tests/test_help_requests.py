@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.answering import say
 from handlers.help_requests import LINES_MAX, ask_for_help, forget_lines, scrubbed
 from handlers.notices import open_events
 from models.accounts import Role
@@ -44,7 +45,7 @@ async def test_who_asks_for_a_human_waits_in_the_queue_of_the_division_with_what
     request = await world.value("SELECT id FROM help_requests")
     assert answer == (
         f"已为您转人工（编号 #{request}），工作人员会在 3月3日 23:59 前答复，答复发到您的消息中心。\n"
-        "人工服务热线 4006-0531-77，工作日 9:00-17:00。"
+        "人工服务热线 0531-12345678，工作日 9:00-17:00。"
     )
     admin, elsewhere = await world.official(Role.ADMIN), await world.official(Role.ADMIN, region_code="410100")
     shown, = await waiting(world, admin)
@@ -121,12 +122,18 @@ async def test_outside_of_the_hours_it_is_said_so(world: World):
         assert ("现在是非工作时间" in await speaker.say("转人工")) is closed, moment
 
 
+def test_nothing_is_said_of_a_hotline_where_there_is_none():
+    assert say("general.human", hotline="", closed=True, number=7, due="3月3日") == (
+        "已为您转人工（编号 #7），工作人员会在 3月3日 前答复，答复发到您的消息中心。\n现在是非工作时间。"
+    )
+
+
 async def test_officials_and_groups_hear_the_hotline_and_nobody_waits(world: World):
     shop = await open_shop(world)
     before = await world.snapshot("help_requests", "events")
     for speaker in (Speaker(world, await world.official(Role.ADMIN)), group(Speaker(world, shop.buyer))):
         answer = await speaker.say("转人工")
-        assert "4006-0531-77" in answer and "编号" not in answer
+        assert "0531-12345678" in answer and "编号" not in answer
     assert await world.snapshot("help_requests", "events") == before
 
 

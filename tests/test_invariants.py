@@ -112,6 +112,7 @@ BREAKS = {
     "lots_are_of_their_programme": "UPDATE lots SET programme_id = programme_id + 1",
     "lots_end_after_their_last_day_in_shanghai": "UPDATE lots SET expires_at = expires_at + interval '1 second'",
     "lots_expired_only_after_their_last_day": "UPDATE lots SET expired_fen = 1, expired_at = expires_at - interval '1 microsecond'",
+    "given_back_lots_are_whole_and_of_their_ticket": "UPDATE lots SET given_back_at = created_at",
     "grace_lots_continue_their_lot": GRACE_LOT,
     "grants_are_lots_of_their_amount": "UPDATE grants SET amount_fen = amount_fen - 1",
     "grace_lots_keep_the_grant": "UPDATE lots SET grant_id = NULL WHERE grace_of_id IS NOT NULL",

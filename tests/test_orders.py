@@ -1,6 +1,7 @@
 """Orders under the Jinan policy: one test for each sentence of the manual's 4.6 and 4.7, and for each way to be refused."""
 
 import asyncio
+import hashlib
 import re
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 
 from handlers import orders
 from models.accounts import Role
+from settings import ROOT
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
@@ -36,6 +38,18 @@ async def test_an_order_keeps_its_price_when_the_product_changes(shop):
     await shop.world.owner.execute("UPDATE products SET price_fen = 900000, name = '改名' WHERE id = $1", shop.product_id)
     _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
     assert (order["list_price_fen"], order["product_name"]) == (400_000, "年度财务审计")
+
+
+async def test_the_agreement_that_is_ticked_can_be_read_by_everybody(shop):
+    status, body = await shop.world.get("/agreement")
+    assert (status, body["document"], body["version"]) == (200, "agreement", orders.AGREEMENT_VERSION)
+    assert body["text"].startswith("# 专项服务券交易协议")
+    assert (await shop.place(agreement_version=body["version"]))[0] == 201
+
+
+def test_the_agreement_changes_only_with_its_version():
+    text = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
+    assert (orders.AGREEMENT_VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == ("2026-01", "c3c2a474de8698dc")
 
 
 async def test_the_agreement_must_be_ticked(shop):

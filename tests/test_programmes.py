@@ -1,11 +1,14 @@
 """Programmes, versioned policies and voucher types over HTTP (2.1): four eyes, immutability, who sees what."""
 
+import re
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from handlers.programmes import JINAN, Rules
+from handlers.programmes import JINAN, Claim, Rules
 from models.accounts import Role
+from settings import ROOT
 from tests.lottery import officials, plan
 from tests.world import World
 
@@ -88,13 +91,37 @@ async def test_a_discarded_draft_is_not_confirmed(world: World) -> None:
 
 @pytest.mark.parametrize("rules", [
     {"allocation": "by_friendship"}, {"rework_max": -1}, {"unknown": 1}, {"claim": {"ratio": "1.5"}}, {"unpaid_timeout_days": 0},
-    {"notify": {"draw_result": ["pigeon"]}},
+    {"allocation": "ranked"}, {"contract_upload": "at_claim"}, {"pay_auth": "otp"}, {"hold_protects": True}, {"claim": {"two_steps": True}},
 ])
 async def test_rules_that_no_switch_has_are_refused(world: World, rules: dict[str, Any]) -> None:
     _, programme, people = await drafted(world)
     status, body = await world.post(f"/programmes/{programme['id']}/policies", {"rules": rules}, by=people.maker)
     assert (status, body["code"]) == (422, "invalid_input")
     assert await world.value("SELECT count(*) FROM policies") == 0
+
+
+@pytest.mark.parametrize("switch", [*Rules.model_fields, *Claim.model_fields])
+def test_every_switch_that_two_people_sign_is_read_by_somebody(switch: str) -> None:
+    read = re.compile(rf"(rules|claim|rules_of\([a-z_]+\)|rules_known\([a-z_.]+\))\.{switch}\b|rules ?->>? ?'{switch}'")
+    modules = [path for path in (ROOT / "handlers").rglob("*.py") if path.name != "programmes.py"]
+    own = (ROOT / "handlers" / "programmes.py").read_text(encoding="utf-8")
+    assert any(read.search(path.read_text(encoding="utf-8")) for path in modules) or read.search(own)
+
+
+async def test_policies_from_before_say_what_they_did_all_the_time(world: World) -> None:
+    """Switches and values that nobody read are taken out of what is stored, so that it can still be read."""
+    programme = await world.programme(claim={"requires": "paid"})
+    await world.owner.execute(
+        "UPDATE policies SET rules = jsonb_set(rules, '{claim,two_steps}', 'true') || $1",
+        '{"voucher_shape": "directed", "hold_protects": false, "notify": {}, "allocation": "ranked", "contract_upload": "at_claim",'
+        ' "pay_auth": "otp"}',
+    )
+    migration = import_module("models.migrations.0008_vouchers_given_back")
+    await world.owner.execute(migration.POLICIES)
+    rules = Rules.model_validate_json(await world.value("SELECT rules FROM policies WHERE programme_id = $1", programme.id))
+    assert (rules.allocation, rules.contract_upload, rules.pay_auth) == ("none", "none", "password")
+    assert rules.claim is not None
+    assert rules.claim.requires == "paid"
 
 
 async def test_a_programme_without_policy_or_types_is_not_published(world: World) -> None:

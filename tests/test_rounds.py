@@ -108,7 +108,7 @@ async def test_a_round_number_is_used_once(world: World) -> None:
 
 
 async def test_a_programme_that_allocates_otherwise_has_no_round(world: World) -> None:
-    programme = await world.programme(allocation="ranked")
+    programme = await world.programme(allocation="approved_amount")
     maker = await world.official(Role.PROGRAMME_MANAGER)
     assert (await world.post(f"/programmes/{programme.id}/rounds", plan(world, programme), by=maker))[1]["code"] == "programme_without_draw"
 

@@ -32,7 +32,7 @@ TERMINAL = {
     "product_version": {"superseded"}, "institution": set(),
     "redemption": {"redeemed"}, "payout_batch": {"settled", "cancelled"}, "payout_line": {"paid", "bounced", "cancelled"},
     "programme": {"ended"},
-    "reservation": {"issued", "declined", "disqualified"},
+    "reservation": {"declined", "disqualified", "given_back"},
     "round": {"final", "voided"},
 }
 FIRST = {

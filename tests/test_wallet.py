@@ -38,6 +38,38 @@ async def test_the_three_tabs_show_each_lot_once(shop):
     assert (await tab(shop, "usable"), await tab(shop, "used"), await tab(shop, "expired")) == ([usable], [spent], [gone])
 
 
+async def test_what_comes_back_after_its_date_has_all_its_days_each_time(shop):
+    """Two orders of one voucher, refused at different times: the second amount is not lost with the days of the first."""
+    await shop.password()
+    await shop.lot(200_000, valid_until=shop.world.at(days=2).date())
+    both = [await shop.order(), await shop.order()]
+    for order_id in both:
+        assert (await shop.pay(order_id, 100_000))[0] == 200
+    for order_id, days in zip(both, (4, 9), strict=True):
+        shop.world.clock.advance(days=days)
+        await shop.world.sweep(wallet.expire_due)
+        await shop.ok(shop.seller, order_id, "refusal", {"reason": "排期已满"})
+        until = (shop.world.clock.now().astimezone(SHANGHAI) + timedelta(days=7)).date().isoformat()
+        _, [balance] = await shop.world.get("/wallet/balances", by=shop.buyer)
+        assert (balance["available_fen"], balance["next_expiry"]) == (100_000, until)
+        _, bills = await shop.world.get("/wallet/bills?limit=1", by=shop.buyer)
+        assert [(bill["remark"], bill["expires_on"]) for bill in bills["items"]] == [("退回", until)]
+    assert await tab(shop, "used") == []  # the voucher that they came from is empty, and nothing of it was used
+
+
+async def test_what_comes_back_on_one_day_is_one_voucher(shop):
+    await shop.password()
+    await shop.lot(200_000, valid_until=shop.world.at(days=2).date())
+    both = [await shop.order(), await shop.order()]
+    for order_id in both:
+        assert (await shop.pay(order_id, 100_000))[0] == 200
+    shop.world.clock.advance(days=4)
+    for order_id in both:
+        await shop.ok(shop.seller, order_id, "refusal", {"reason": "排期已满"})
+    _, page = await shop.world.get("/wallet/lots", by=shop.buyer)
+    assert [lot["available_fen"] for lot in page["items"]] == [200_000]
+
+
 async def test_lots_are_paged_by_expiry_and_each_is_seen_once(shop):
     lots = [await shop.lot(1_000, valid_until=shop.world.at(days=1 + number % 3).date()) for number in range(7)]
     seen, after = [], ""

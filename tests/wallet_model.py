@@ -151,7 +151,7 @@ class Model:
         order.review, order.reviewed = by, self.now
 
     def refund(self, order: Order, fen: int, reason: str) -> None:
-        """Back to where it came from, what can be used longest first; what is over by now gets a lot of its own, once."""
+        """Back to where it came from, what can be used longest first; what is over by now gets days of its own, once."""
         by_id = {lot.id: lot for lot in self.lots}
         left = fen
         for lot_id in sorted(order.paid_from, key=lambda lot_id: (by_id[lot_id].until, lot_id), reverse=True):
@@ -168,9 +168,9 @@ class Model:
         if lot.usable(self.now) or lot.grace_of is not None or fen == 0:
             lot.available += fen
             return
-        grace = next((other for other in self.lots if other.grace_of == lot.id), None)
+        until = shanghai_date(self.now) + timedelta(days=RULES["release_grace_days"])
+        grace = next((other for other in self.lots if (other.grace_of, other.until) == (lot.id, until)), None)
         if grace is None:
-            until = shanghai_date(self.now) + timedelta(days=RULES["release_grace_days"])
             grace = Lot(None, lot.voucher_type, until, 0, grace_of=lot.id)
             self.lots.append(grace)
         grace.available += fen

@@ -27,10 +27,13 @@ async def human(talk: Talk) -> list[Reply]:
     """The hotline; and for whom offices are there, a place in the queue of their division. In a group the hotline alone."""
     here = talk.ctx.now.astimezone(SHANGHAI)
     closed = not (is_working_day(here.date()) and OPENS <= here.hour < CLOSES)
+    hotline = talk.ctx.settings.hotline
     if talk.saying.in_group or talk.group not in HELPED:
-        return talk.tell("general.human", closed=closed)
+        return talk.tell("general.human", hotline=hotline, closed=closed)
     asked = await talk.once(help_requests.ask_for_help)
-    return talk.tell("general.human", closed=closed, number=asked["id"], due=day(asked["due_at"]), waiting=not asked["is_new"])
+    return talk.tell(
+        "general.human", hotline=hotline, closed=closed, number=asked["id"], due=day(asked["due_at"]), waiting=not asked["is_new"],
+    )
 
 
 @answers("announcements")

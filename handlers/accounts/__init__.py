@@ -6,6 +6,7 @@ from handlers.accounts.consents import (
     ConsentView,
     DocumentView,
     agree,
+    agreement,
     privacy,
     require_consent,
 )
@@ -69,7 +70,7 @@ __all__ = [
     "AdminExists", "AlreadyMember", "ConsentNeeded", "ConsentOutdated", "ConsentView", "CreditCodeInvalid", "DocumentView",
     "EndedView", "JurisdictionNeeded", "LastOwner", "LoginCodeRefused", "MeView", "MemberView", "MembershipView", "OfficeUnknown",
     "OfficeView", "OfficialView", "OrganisationExists", "OrganisationsTooMany", "PersonUnknown", "PhoneTaken",
-    "PlatformUnavailable", "RegisteredView", "RevokedView", "RolesNotSeparate", "SessionView", "SignedInView", "agree",
+    "PlatformUnavailable", "RegisteredView", "RevokedView", "RolesNotSeparate", "SessionView", "SignedInView", "agree", "agreement",
     "appoint_first_admin", "appoint_official", "bind_phone", "change_member_role", "create_office", "credit_code_of",
     "end_membership", "end_official", "forget_sessions", "invite_member", "list_members", "list_offices", "list_officials",
     "list_sessions", "log_in", "log_out", "me", "privacy", "register_organisation", "require_consent", "revoke_other_sessions",

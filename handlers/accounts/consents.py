@@ -1,4 +1,4 @@
-"""The privacy text, and who agreed to it before a personal value of theirs was stored (PIPL 14, 17)."""
+"""The agreement of an order; and the privacy text, with who agreed to it before a value of theirs was stored (E28; PIPL 14, 17)."""
 
 import re
 from functools import cache
@@ -39,12 +39,21 @@ class ConsentView(TypedDict):
 
 
 @cache
-def privacy() -> DocumentView:
-    """The text in force. Its version stands in the text itself, so neither can change without the other being looked at."""
-    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+def text_in_force(document: str) -> DocumentView:
+    """docs/<document>.md. Its version stands in the text itself, so neither can change without the other being looked at."""
+    text = (ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")
     found = re.search(r"^版本：(\S+)$", text, re.MULTILINE)
-    assert found, "docs/privacy.md has no line 版本：…"
-    return {"document": PRIVACY, "version": found[1], "text": text}
+    assert found, f"docs/{document}.md has no line 版本：…"
+    return {"document": document, "version": found[1], "text": text}
+
+
+def privacy() -> DocumentView:
+    return text_in_force(PRIVACY)
+
+
+def agreement() -> DocumentView:
+    """《专项服务券交易协议》, which an order is placed under (E28)."""
+    return text_in_force("agreement")
 
 
 async def agree(ctx: Context, document: str, version: str) -> ConsentView:

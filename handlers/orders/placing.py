@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from handlers import demands, programmes
+from handlers import accounts, demands, programmes
 from handlers.context import Context
 from handlers.eligibility import refuse_unless
 from handlers.orders import rules as order_rules
@@ -15,7 +15,7 @@ from handlers.transactions import Transaction, transaction
 from handlers.wallet import SHANGHAI
 from models.orders import OrderState
 
-AGREEMENT_VERSION = "2026-01"  # docs/agreement.md, 《专项服务券交易协议》
+AGREEMENT_VERSION = accounts.agreement()["version"]  # 《专项服务券交易协议》
 
 
 class AgreementNeeded(Refusal):

@@ -4,7 +4,7 @@ Every movement is one ledger entry from an account to another; a lot's amounts a
 The earliest expiry goes first. An expiry date is usable to its last instant in Asia/Shanghai (E22).
 """
 
-from handlers.wallet.calendar import SHANGHAI, first_unusable_instant, shanghai_date
+from handlers.wallet.calendar import SHANGHAI, first_unusable_instant, give_back_until, shanghai_date
 from handlers.wallet.choosing import (
     Direction,
     LotNotUsable,
@@ -16,6 +16,7 @@ from handlers.wallet.choosing import (
     find_lots,
     lock_lots,
 )
+from handlers.wallet.giving_back import CannotGiveBack, give_back_lot
 from handlers.wallet.lots import ISSUE_TICKET, awarded_on, expire_due, issue_grant, issue_round
 from handlers.wallet.moving import commit, hold, release, reverse, spend
 from handlers.wallet.views import (
@@ -30,8 +31,8 @@ from handlers.wallet.views import (
 )
 
 __all__ = [
-    "ISSUE_TICKET", "SHANGHAI", "BalanceView", "BillView", "Direction", "DirectionView", "LotNotUsable", "LotView",
+    "ISSUE_TICKET", "SHANGHAI", "BalanceView", "BillView", "CannotGiveBack", "Direction", "DirectionView", "LotNotUsable", "LotView",
     "NotEnoughVouchers", "Spend", "SpendView", "WalletTab", "awarded_on", "check_picks", "choose_lots", "commit", "expire_due", "find_lots",
-    "first_unusable_instant", "hold", "issue_grant", "issue_round", "list_balances", "list_bills", "list_lots", "lock_lots",
-    "release", "reverse", "shanghai_date", "spend",
+    "first_unusable_instant", "give_back_lot", "give_back_until", "hold", "issue_grant", "issue_round", "list_balances", "list_bills",
+    "list_lots", "lock_lots", "release", "reverse", "shanghai_date", "spend",
 ]

@@ -5,14 +5,14 @@ from typing import Any
 
 from handlers.context import Context
 from handlers.transactions import Transaction, transaction
-from handlers.wallet.calendar import first_unusable_instant, shanghai_date
+from handlers.wallet.calendar import first_unusable_instant, give_back_until, shanghai_date
 
 BATCH_SECONDS = 600  # a hundred thousand vouchers take longer than any request; the caller has raised statement_timeout likewise
 ISSUE_ROUND = """
 WITH made AS (
   INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
-                    expired_fen, valid_from, valid_until, expires_at, created_at)
-  SELECT $2, r.voucher_type_id, r.organisation_id, r.id, t.face_fen, t.face_fen, 0, 0, 0, $3, $4, $5, $6
+                    expired_fen, valid_from, valid_until, expires_at, created_at, give_back_until)
+  SELECT $2, r.voucher_type_id, r.organisation_id, r.id, t.face_fen, t.face_fen, 0, 0, 0, $3, $4, $5, $6, $7
   FROM reservations r JOIN voucher_types t ON t.id = r.voucher_type_id
   WHERE r.round_id = $1 AND r.rank IS NOT NULL AND r.state = 'issued' ORDER BY r.id
   RETURNING id, organisation_id, face_fen
@@ -29,19 +29,21 @@ async def issue_round(ctx: Context, tx: Transaction, round_: Any) -> int:
 
     Behind the tickets, whose rows are then ours already: else each voucher would lock its ticket first.
     """
+    today = shanghai_date(ctx.now)
     issued: int = await tx.connection.fetchval(
-        ISSUE_ROUND, round_.id, round_.programme_id, shanghai_date(ctx.now), round_.valid_until,
-        first_unusable_instant(round_.valid_until), ctx.now, timeout=BATCH_SECONDS,
+        ISSUE_ROUND, round_.id, round_.programme_id, today, round_.valid_until, first_unusable_instant(round_.valid_until), ctx.now,
+        give_back_until(today, round_.give_back_days), timeout=BATCH_SECONDS,
     )
     return issued
 
 
-# Parts of a statement that has made a `ticket`: $8 now, $11 programme, $12 face in fen, $13 today, $14 last day, $15 its end.
+# Parts of a statement that has made a `ticket`: $8 now, $11 programme, $12 face in fen, $13 today, $14 last day, $15 its end,
+# $16 until when it may be given back.
 ISSUE_TICKET = """
 lot AS (
   INSERT INTO lots (programme_id, voucher_type_id, organisation_id, reservation_id, face_fen, available_fen, held_fen, spent_fen,
-                    expired_fen, valid_from, valid_until, expires_at, created_at)
-  SELECT $11, voucher_type_id, organisation_id, id, $12, $12, 0, 0, 0, $13, $14, $15, $8 FROM ticket RETURNING id, organisation_id
+                    expired_fen, valid_from, valid_until, expires_at, created_at, give_back_until)
+  SELECT $11, voucher_type_id, organisation_id, id, $12, $12, 0, 0, 0, $13, $14, $15, $8, $16 FROM ticket RETURNING id, organisation_id
 ), entered AS (
   INSERT INTO ledger_entries (programme_id, lot_id, organisation_id, kind, from_account, to_account, fen, at)
   SELECT $11, id, organisation_id, 'issue', 'budget', 'available', $12, $8 FROM lot

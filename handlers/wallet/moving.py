@@ -11,7 +11,8 @@ from handlers.wallet.choosing import Spend
 HOLD = """
 WITH spends AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS s(lot_id, fen)),
 held AS (
-  UPDATE lots l SET available_fen = available_fen - s.fen, held_fen = held_fen + s.fen FROM spends s WHERE l.id = s.lot_id
+  UPDATE lots l SET available_fen = available_fen - s.fen, held_fen = held_fen + s.fen, give_back_until = NULL
+  FROM spends s WHERE l.id = s.lot_id
   RETURNING l.id, l.programme_id, l.organisation_id, s.fen
 )
 INSERT INTO ledger_entries (programme_id, lot_id, order_id, organisation_id, institution_id, kind, from_account, to_account, fen, at)
@@ -22,7 +23,8 @@ SELECT programme_id, id, $3, organisation_id, NULL::bigint, 'hold', 'available',
 HOLD_AND_COMMIT = """
 WITH spends AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS s(lot_id, fen)),
 spent AS (
-  UPDATE lots l SET available_fen = available_fen - s.fen, spent_fen = spent_fen + s.fen FROM spends s WHERE l.id = s.lot_id
+  UPDATE lots l SET available_fen = available_fen - s.fen, spent_fen = spent_fen + s.fen, give_back_until = NULL
+  FROM spends s WHERE l.id = s.lot_id
   RETURNING l.id, l.programme_id, l.organisation_id, s.fen
 )
 INSERT INTO ledger_entries (programme_id, lot_id, order_id, organisation_id, institution_id, kind, from_account, to_account, fen, at)
@@ -71,7 +73,7 @@ async def release(tx: Transaction, order_id: int, grace_days: int) -> None:
     )
     for part in held:
         if part.fen > 0:
-            await _give_back(tx, "release", part.lot_id, part.fen, order_id, None, grace_days)
+            await _put_back(tx, "release", part.lot_id, part.fen, order_id, None, grace_days)
 
 
 async def reverse(tx: Transaction, order_id: int, institution_id: int, fen: int, grace_days: int) -> None:
@@ -91,10 +93,10 @@ async def reverse(tx: Transaction, order_id: int, institution_id: int, fen: int,
     assert left == 0, f"order {order_id} cannot return {fen} fen: {left} fen more than it has paid"
     for lot_id, part_fen in sorted(parts):
         if part_fen > 0:
-            await _give_back(tx, "reverse", lot_id, part_fen, order_id, institution_id, grace_days)
+            await _put_back(tx, "reverse", lot_id, part_fen, order_id, institution_id, grace_days)
 
 
-async def _give_back(
+async def _put_back(
     tx: Transaction, kind: str, lot_id: int, fen: int, order_id: int, institution_id: int | None, grace_days: int
 ) -> None:
     source, account = ("held_fen", "held") if kind == "release" else ("spent_fen", "receivable")
@@ -104,18 +106,21 @@ async def _give_back(
     await _enter(tx, lot, kind, account, "available", fen, order_id=order_id, institution_id=institution_id)
     if lot.expires_at <= tx.ctx.now and not lot.grace_of_id and grace_days:
         await _move_to_grace_lot(tx, lot, fen, order_id, grace_days)
-    # A grace lot that is over gets no second one: the next sweep expires what came back to it.
+    # What comes back to a grace lot that is over is not prolonged again: the next sweep expires it.
 
 
 async def _move_to_grace_lot(tx: Transaction, lot: Any, fen: int, order_id: int, grace_days: int) -> None:
-    """What comes back after its date would be lost through no fault of the enterprise: it gets a lot of its own, once."""
+    """What comes back after its date would be lost through no fault of the enterprise: it gets days of its own, once.
+
+    One grace lot for what comes back on one day. Each amount has all of its days, whatever came back earlier.
+    """
     today = shanghai_date(tx.ctx.now)
     until = today + timedelta(days=grace_days)
     await tx.run("UPDATE lots SET available_fen = available_fen - $2 WHERE id = $1", lot.id, fen)
     grace = await tx.row(
         "INSERT INTO lots (programme_id, voucher_type_id, organisation_id, grace_of_id, face_fen, available_fen, held_fen, spent_fen,"
         " expired_fen, valid_from, valid_until, expires_at, created_at, grant_id) VALUES ($1,$2,$3,$4,$5,$5,0,0,0,$6,$7,$8,$9,$10)"
-        " ON CONFLICT (grace_of_id) WHERE grace_of_id IS NOT NULL"
+        " ON CONFLICT (grace_of_id, valid_until) WHERE grace_of_id IS NOT NULL"
         " DO UPDATE SET face_fen = lots.face_fen + $5, available_fen = lots.available_fen + $5 RETURNING id",
         lot.programme_id, lot.voucher_type_id, lot.organisation_id, lot.id, fen, today, until, first_unusable_instant(until), tx.ctx.now,
         lot.grant_id,
