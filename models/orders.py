@@ -26,7 +26,6 @@ class CloseReason(StrEnum):
     TIMEOUT = "timeout"
     DECLINED = "declined"
     NOT_ACCEPTED = "not_accepted"
-    REFUNDED = "refunded"
     RULED = "ruled"
 
 
