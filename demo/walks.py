@@ -10,6 +10,7 @@ from PIL import Image
 
 from demo import people
 from demo.phones import Phone, Town, WalkFailedError
+from handlers.money import grouped_yuan
 from handlers.working_days import SHANGHAI, is_working_day
 
 ID_NUMBER = "370103199003078655"
@@ -41,7 +42,7 @@ def paper(title: str) -> bytes:
 
 
 def yuan(fen: int) -> str:
-    return f"{fen / 100:,.2f}元"
+    return f"{grouped_yuan(fen)}元"
 
 
 def local(moment: datetime) -> datetime:
