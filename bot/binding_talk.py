@@ -1,4 +1,4 @@
-"""What is said about the binding itself. Whoever is not bound hears of nothing else (section 5.7)."""
+"""What is said about the binding itself. Whoever is not bound hears of nothing else (decision 0181)."""
 
 import re
 import unicodedata

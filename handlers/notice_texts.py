@@ -311,7 +311,7 @@ SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
 OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
 ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
-# What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
+# What is worth a phone's SMS when nothing else got through (decision 0130). The result of an application only for admissions.
 BY_SMS = frozenset({"order_frozen", "payout_result"})
 ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})
 # The answer to what somebody did this minute, told to whoever reads that mailbox or phone: no quiet hours.

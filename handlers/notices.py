@@ -1,4 +1,4 @@
-"""From events to notices: who is told, and the inbox where everything can be read, whatever the channels do (section 5.2, F23).
+"""From events to notices: who is told, and the inbox where everything can be read, whatever the channels do (F23).
 
 An event is written in the commit of what it tells; the sweep here opens it into one notice per person and plans the first
 delivery of each. `handlers/deliveries.py` sends.

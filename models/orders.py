@@ -1,4 +1,4 @@
-"""Orders: an enterprise buys a service and pays part of it with vouchers (section 2.2)."""
+"""Orders: an enterprise buys a service and pays part of it with vouchers (O1-O13)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""The manuals' words for where an order is: Jinan's, and the nine tabs of Zhengzhou's list (C27, section 2.3)."""
+"""The manuals' words for where an order is: Jinan's, and the nine tabs of Zhengzhou's list (C27, decision 0081)."""
 
 from enum import StrEnum
 from typing import Any

@@ -1,4 +1,4 @@
-"""对账单: what an enterprise, an institution or a programme had, what moved in a period, and what was left (F07, section 2.4).
+"""对账单: what an enterprise, an institution or a programme had, what moved in a period, and what was left (F07).
 
 Everything is summed from the append-only ledger. The sum of the statements of all enterprises of a programme is the
 programme's, and the ledger's, at any cut-off; a statement that is made again is the same, byte for byte, unless a name changed.

@@ -1,4 +1,4 @@
-"""Sums and lines of the ledger for one holder: an enterprise, an institution, or a programme (section 2.4, F07).
+"""Sums and lines of the ledger for one holder: an enterprise, an institution, or a programme (F07).
 
 Only `ledger_entries` are summed, and only those before an instant, so what was true at any past instant can be said again.
 """
