@@ -19,7 +19,7 @@ from handlers.notice_texts import CLAUSE, fill, shown_fact
 from handlers.refusals import Busy, Refusal
 from handlers.sessions import kept_answer, worth_another_try
 from handlers.transactions import AnsweredMeanwhileError
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 
 IF = re.compile(r"\{(\w+)\?\}")
 TRIES = 3

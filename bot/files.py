@@ -22,7 +22,7 @@ from handlers.context import Actor, Context, Idempotency
 from handlers.file_types import MEGABYTE, SLOTS, sniff
 from handlers.refusals import Busy, Kind, Refusal
 from handlers.sessions import kept_answer
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind, Platform, Role
 
 log = structlog.get_logger(__name__)

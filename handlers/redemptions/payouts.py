@@ -19,7 +19,7 @@ from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.regions import prefix_of
 from handlers.spreadsheets import write_csv, write_xlsx
 from handlers.transactions import Transaction, row, rows, transaction
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.redemptions import BATCH_GRAPH, LINE_GRAPH, REDEMPTION_GRAPH, BatchState, LineState, RedemptionState
 
 LINES_MAX = 10_000  # what the banks' batch transfer takes in one file

@@ -15,8 +15,8 @@ from handlers.regions import reaches
 from handlers.statements import files, ledger
 from handlers.statements.ledger import ACCOUNTS, KINDS, OWNED, TOLD, Holder, Scope, Sums
 from handlers.transactions import row
-from handlers.wallet import SHANGHAI
 from handlers.wallet.views import moment_of
+from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind
 from models.wallet import Account
 

@@ -12,7 +12,7 @@ import orjson
 from handlers.money import grouped_yuan
 from handlers.refusals import Busy
 from handlers.statements.ledger import KINDS, Scope
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from settings import ROOT
 
 PRINTED_MAX = 2_000  # lines of a pdf, some fifty pages; a longer one prints its sums, and the workbook has the lines
