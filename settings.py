@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     trust_forwarded_for: bool = False  # only behind a proxy that overwrites X-Forwarded-For
 
     # --- database -----------------------------------------------------------------------------------------------------
-    # More than about four connections per core make everything slower; two web processes and the jobs share two cores.
+    # Of each process: two web processes and the jobs hold 24 together, of the hundred that PostgreSQL has by default.
     database_pool_max: Annotated[int, Field(ge=2, le=100)] = 8
     statement_timeout_ms: Milliseconds = 5_000  # the slowest list takes 50 ms; a batch sets its own
     lock_timeout_ms: Milliseconds = 2_000  # nobody waits longer than this for a row: the phone is told to try again

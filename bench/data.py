@@ -36,10 +36,8 @@ def fingerprint(size: Size) -> str:
     return hashlib.sha256(repr(size).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def statements(size: Size) -> list[str]:
-    """In order; `now()` is the moment at which the data is made."""
+def _people(size: Size) -> list[str]:
     e, o = size.enterprises, size.organisations
-    open_first, drawn = size.past_rounds + 1, size.past_rounds + size.open_rounds + 1
     return [
         f"""INSERT INTO organisations (id, kind, name, credit_code, region_code, certified_at, created_at)
             SELECT n, CASE WHEN n <= {o} THEN 'enterprise' ELSE 'institution' END, '企业' || n, lpad(n::text, 18, '0'), '{REGION}',
@@ -52,6 +50,15 @@ def statements(size: Size) -> list[str]:
         f"""INSERT INTO sessions (id, token_hash, person_id, identity_id, membership_id, created_at, expires_at)
             SELECT n, sha256(convert_to('bench-' || n, 'UTF8')), n, n, n, now(), now() + interval '400 days'
             FROM generate_series(1, {e}) n""",
+    ]
+
+
+def statements(size: Size) -> list[str]:
+    """In order; `now()` is the moment at which the data is made."""
+    e = size.enterprises
+    open_first, drawn = size.past_rounds + 1, size.past_rounds + size.open_rounds + 1
+    return [
+        *_people(size),
         f"""INSERT INTO programmes (id, name, region_code, state, made_by_id, created_at)
             VALUES (1, '专项服务券', '370100', 'published', {e + 1}, now())""",
         f"""INSERT INTO policies (id, programme_id, number, rules, state, made_by_id, confirmed_by_id, confirmed_at, created_at)
@@ -84,7 +91,7 @@ def statements(size: Size) -> list[str]:
             SELECT now(), 1 + n % {e}, 1 + n % {e}, 'owner', 'order.paid', 'order', n, 'unpaid', 'paid', '{{}}', 'old'
             FROM generate_series(1, {size.done_orders}) n""",
         f"""INSERT INTO events (id, kind, organisation_id, subject, subject_id, data, created_at, opened_at)
-            SELECT {size.notices} + n, 'order_paid', {o + 1} + n % {INSTITUTIONS}, 'order', n, '{{}}', now(), now()
+            SELECT {size.notices} + n, 'order_paid', {size.organisations + 1} + n % {INSTITUTIONS}, 'order', n, '{{}}', now(), now()
             FROM generate_series(1, {size.done_orders}) n""",
     ]
 
@@ -169,18 +176,21 @@ ENTRIES = f"""(VALUES (0, 'issue', 'budget', 'available', {FACE_FEN}, {IN_REVIEW
 ) e(step, kind, source, target, fen, lowest, highest)"""
 
 
-def _reviewed(size: Size) -> list[str]:
-    """Orders of enterprises that are not signed in, each paid with one whole lot: under review, claimed, approved, and long past."""
-    person, last = size.enterprises + 1, size.unpaid_orders + size.done_orders + size.to_review
+def _bought(size: Size) -> str:
+    """Rows of what was bought: n counts all of them, p is the programme; an order's lot and number follow from n."""
+    last = size.unpaid_orders + size.done_orders + size.to_review
     last_lot = size.enterprises * LOTS_EACH + size.expiring
     counts = {IN_REVIEW: size.decisions, CLAIMED: size.decisions, APPROVED: size.claims, STATED: size.lines // 4}
-    # n counts all of them, p is the programme; an order's lot and number follow from n.
     parts = " UNION ALL ".join(f"SELECT {p}, k FROM generate_series(1, {count}) k" for p, count in counts.items())
-    bought = f"""(SELECT p, n, {last} + n AS order_id, {last_lot} + n AS lot_id,
+    return f"""(SELECT p, n, {last} + n AS order_id, {last_lot} + n AS lot_id,
       {size.enterprises} + 1 + n % {size.organisations - size.enterprises} AS buyer,
       {size.organisations} + 1 + n % {INSTITUTIONS} AS seller,
       now() - interval '40 days' + n * interval '30 seconds' AS at
       FROM (SELECT p, row_number() OVER (ORDER BY p, k) AS n FROM ({parts}) part(p, k)) numbered) b"""
+
+
+def _reviewing_programmes(size: Size) -> list[str]:
+    person = size.enterprises + 1
     return [
         f"""INSERT INTO programmes (id, name, region_code, state, made_by_id, created_at)
             SELECT p, '创新券' || p, '370100', 'published', {person}, now() FROM generate_series({IN_REVIEW}, {STATED}) p""",
@@ -194,6 +204,14 @@ def _reviewed(size: Size) -> list[str]:
               bank_account, state, updated_at)
             SELECT n, '', '', '', '', '', '机构' || n, '济南历下支行', sha256(n::text::bytea) || sha256('x'), 'admitted', now()
             FROM generate_series({size.organisations + 1}, {size.organisations + INSTITUTIONS}) n""",
+    ]
+
+
+def _reviewed(size: Size) -> list[str]:
+    """Orders of enterprises that are not signed in, each paid with one whole lot: under review, claimed, approved, and long past."""
+    bought = _bought(size)
+    return [
+        *_reviewing_programmes(size),
         f"""INSERT INTO orders (id, number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name,
               product_version, category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state,
               message, agreement_version, rework_count, placed_by_id, placed_at, paid_at, completed_at, reviewed_at, reminded, version)

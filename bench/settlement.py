@@ -20,7 +20,7 @@ from bench.sizes import FACE_FEN, Size
 from handlers import approvals, redemptions, statements
 from handlers.approvals import Decision
 from handlers.context import Context, Idempotency
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.accounts import Role
 
 WORKS = ("W11", "W12", "W13", "W14")

@@ -10,7 +10,7 @@ from xlsxwriter import Workbook
 
 from bench.data import APPROVED, STATED
 from handlers.statements.ledger import KINDS
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 
 # $1 approval, $2 reviewer, $3 now, $4 park or what the division's code begins with, $5 key, $6 hash of the body, $7 request. Like the
 # floor of a payment: who may, what is on hold, lots, ledger, order, approval, audit, events and the kept answer.

@@ -14,11 +14,12 @@ from bot.slots import Token
 from bot.talk import Button, Reply, Saying
 from bot.wording import phrases
 from handlers.context import Context, Idempotency
+from handlers.money import grouped_yuan
 from handlers.notice_texts import CLAUSE, fill, shown_fact
 from handlers.refusals import Busy, Refusal
 from handlers.sessions import kept_answer, worth_another_try
 from handlers.transactions import AnsweredMeanwhileError
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 
 IF = re.compile(r"\{(\w+)\?\}")
 TRIES = 3
@@ -27,7 +28,7 @@ YES, NO = "确认", "取消"
 
 def yuan(fen: int) -> str:
     """1,000 or 1,000.50: as people here write amounts in a message."""
-    return f"{fen // 100:,}" if fen % 100 == 0 else f"{fen // 100:,}.{fen % 100:02d}"
+    return grouped_yuan(fen).removesuffix(".00")
 
 
 def day(value: date | datetime | str | None) -> str:

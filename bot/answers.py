@@ -1,7 +1,7 @@
 """What is sent back, as the platform takes it: replies become parts, and a part that has gone out is not sent again.
 
 WeChat: texts, few and bundled, since its windows count them. DingTalk: texts and interactive cards; what is private, and every
-card, goes into the chat of the two, never into the group (section 5.5, rule 8).
+card, goes into the chat of the two, never into the group (rule 8 of decision 0191).
 """
 
 import hashlib

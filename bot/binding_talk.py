@@ -1,4 +1,4 @@
-"""What is said about the binding itself. Whoever is not bound hears of nothing else (section 5.7)."""
+"""What is said about the binding itself. Whoever is not bound hears of nothing else (decision 0181)."""
 
 import re
 import unicodedata
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 CODE = re.compile(r"(?:绑定)?\s*([A-Za-z]{6})")
 UNBIND = frozenset({"解除绑定", "解绑", "取消绑定"})
 HOW_TO = Reply(
-    "您还没有绑定账号，绑定后才能查询和办理业务。\n请登录企服券小程序，进入「我的－绑定对话」：扫描页面上的二维码，或把六位字母的绑定码发送到这里。",
+    "您还没有绑定账号，绑定后才能查询和办理业务。\n请登录企服券小程序，进入「我的—绑定对话」：扫描页面上的二维码，或把六位字母的绑定码发送到这里。",
     private=True,
 )
-UNBOUND = Reply("已解除绑定。需要时可随时在小程序「我的－绑定对话」重新绑定。", private=True)
+UNBOUND = Reply("已解除绑定。需要时可随时在小程序「我的—绑定对话」重新绑定。", private=True)
 
 
 class BindingTalk:

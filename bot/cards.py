@@ -10,7 +10,7 @@ from bot.deep_links import go_url
 from bot.dingtalk_api import DingTalkApi
 from bot.transport import PlatformError, to_json
 from handlers.ports import Outcome, SendResult, SettledCase
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 
 log = structlog.get_logger(__name__)
 

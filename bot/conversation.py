@@ -1,4 +1,4 @@
-"""One sentence of one person: understood, continued where a conversation stands, answered. The same use-cases as the API's (section 5)."""
+"""One sentence of one person: understood, continued where a conversation stands, answered. The API's use-cases do it (decision 0190)."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -6,6 +6,7 @@ from pkgutil import iter_modules
 
 import bot.topics
 from bot.answering import ANSWERS, NO, Talk, refused, say
+from bot.binding_talk import HOW_TO
 from bot.conversation_help import examples
 from bot.intents import NAMED, Intent, Match, group_of, intents, understand
 from bot.slots import holds_secret, tokens
@@ -25,7 +26,7 @@ CLEAR = 0.9  # where only yes and no were asked for, a sentence with words of it
 # Steps that take any words. Elsewhere a sentence that is clearly something else is taken as something else.
 FREE = frozenset({"reason", "text", "title", "summary", "content"})
 PRIVATE = frozenset({"name", "phone"})
-# What may be said where others read along: nothing of it shows more than masked data (rule 8 of section 5.5).
+# What may be said where others read along: nothing of it shows more than masked data (rule 8 of decision 0191).
 IN_GROUPS = frozenset({"help", "human", "announcements", "find_service", "todo", "show_case", "approve", "reject", "return_case", "recuse"})
 
 
@@ -35,7 +36,7 @@ async def converse(ctx: Context, saying: Saying) -> list[Reply]:
     Raises nothing that a person caused: refusals are answers.
     """
     if ctx.actor.person_id is None:
-        return [Reply(say("general.unbound"), title=say("general.unbound_title"), page="pages/me/binding", private=True)]
+        return [HOW_TO]
     if any(holds_secret(spelled(typed)) for typed in _typed(saying)):
         return [Reply(say("general.secret"), page="pages/orders/index", private=True)]
     try:

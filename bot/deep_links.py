@@ -1,4 +1,4 @@
-"""From a chat into a page of the mini-program (section 5.1): an https address of our own that mints a URL Link when it is opened.
+"""From a chat into a page of the mini-program (decision 0183): an https address of our own that mints a URL Link when it is opened.
 
 A URL Link ends after at most thirty days, and a message is opened when it is opened. So messages carry /go/<page>?<query>; the link
 behind it is made on opening and kept for others until an hour before it ends.

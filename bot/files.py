@@ -1,4 +1,4 @@
-"""Files that somebody sends in a chat: fetched from the platform and taken in as the results of a service (section 5.4, 提交完成).
+"""Files that somebody sends in a chat: fetched from the platform and taken in as the results of a service (O8, decision 0212).
 
 Before a conversation hears of a file it is an attachment like one that was uploaded on a page, of the same types and sizes.
 """
@@ -22,7 +22,7 @@ from handlers.context import Actor, Context, Idempotency
 from handlers.file_types import MEGABYTE, SLOTS, sniff
 from handlers.refusals import Busy, Kind, Refusal
 from handlers.sessions import kept_answer
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind, Platform, Role
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,6 @@ from bot.wording import phrases, spelled, squeezed
 from handlers.context import Actor
 from models.accounts import MEMBER_ROLES, OrganisationKind, Role
 
-GROUPS = ("enterprise", "institution", "consultant", "reviewer", "finance", "official", "nobody")
 PLACE = re.compile(r"\{(\w+)\}")
 SLOTS = frozenset({"order", "amount", "month", "voucher", "ticket", "case", "phone", "text"})
 DISTRICT = re.compile(r"[\u4e00-\u9fff]{1,6}[区县市]")

@@ -1,7 +1,6 @@
 """Where a message leads, and what may stand in a mini-program code."""
 
 import re
-import secrets
 from collections.abc import Mapping
 
 # Pages of the mini-program, without a leading slash: with one it is another page to WeChat (41030).
@@ -81,11 +80,3 @@ def page_for(kind: str, page: str) -> str:
 def is_scene(token: str) -> bool:
     """May this stand in a mini-program code? A UUID with its dashes may not: it has 36 characters."""
     return SCENE.fullmatch(token) is not None and SCENE_RESERVED not in token
-
-
-def new_scene(purpose: str) -> str:
-    """A token nobody guesses, e.g. "i.3Jx...": a letter for what it opens, then 144 random bits; 26 characters."""
-    token = f"{purpose}.{secrets.token_urlsafe(18)}"
-    if len(purpose) != 1 or not is_scene(token):
-        raise ValueError("the purpose of a scene is one letter")
-    return token

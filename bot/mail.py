@@ -23,7 +23,7 @@ PORTS = {"smtp": 587, "smtps": 465}
 SENDER = re.compile(r"(?P<name>[^<>\r\n\"]*)<(?P<address>[^<>]+)>|(?P<bare>[^<>\s]+)")
 # Wrong password, no right to send as this sender, no TLS: people repair that, and the mails should still go out.
 OURS_SECONDS = 60
-FOOTER = "本邮件由企服券平台自动发送，请勿直接回复。可在小程序「我的-消息设置」中调整接收方式。"
+FOOTER = "本邮件由企服券平台自动发送，请勿直接回复。可在小程序「我的—消息设置」中调整接收方式。"
 HTML = """\
 <!DOCTYPE html>
 <html lang="zh-CN"><head><meta charset="utf-8"><title>{title}</title></head>

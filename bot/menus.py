@@ -1,4 +1,4 @@
-"""The Official Account's menus (section 5.3): one for everybody, and one for each tag that people get with the organisation they act for.
+"""The Official Account's menus (decision 0184): one for everybody, and one for each tag that people get with the organisation they act for.
 
 A tap says the entry's key back as Said.MENU: the names are those of the conversation's intents.
 """

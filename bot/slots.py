@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
+from handlers.outside import MOBILE_PATTERN
+
 DIGITS = {digit: value for value, digits in enumerate(("零〇", "一", "二两", "三", "四", "五", "六", "七", "八", "九")) for digit in digits}
 UNITS = {"十": 10, "百": 100, "千": 1_000}
 NUMERAL = "零〇一二两三四五六七八九十百千万"
@@ -13,7 +15,7 @@ NUMERAL = "零〇一二两三四五六七八九十百千万"
 TOKEN = re.compile(rf"""
     (?P<order>(?<!\d)\d{{24}}(?!\d))
   | (?P<ticket>r\d{{1,12}}-\d{{8}}(?!\d))
-  | (?P<phone>(?<![\da-z])1[3-9]\d{{9}}(?!\d))
+  | (?P<phone>(?<![\da-z]){MOBILE_PATTERN}(?!\d))
   | (?P<month>(?<!\d)20\d\d\s*(?:年|[-./])\s*(?:1[0-2]|0?[1-9])(?!\d)\s*(?:月份?)?
       | (?<![\d.])(?:1[0-2]|0?[1-9])\s*月份? | 十[一二]?月份? | [一二三四五六七八九]月份? | 上个?月 | 这个?月 | 本月 | 当月)
   | (?P<amount>(?<![\da-z])\d[\d,]*(?:\.\d+)?\s*(?:万元?|千元?|百元?|元|块钱?)

@@ -29,7 +29,7 @@
     filing_objection_result  备案异议结果通知  institution, finding (异议成立|异议不成立|无须处理), time, reason
     appeal_result         申诉结果通知      subject, outcome (维持原决定|撤销原决定|退回补充), time, reason
     redemption_result     兑付审核通知      order_number, service, result (审核通过|退回补正|审核拒绝), reason
-    payout_result         兑付到账通知      order_number, service, amount, result (已划拨|被银行退回)
+    payout_result         兑付划拨通知      order_number, service, amount, result (已划拨|被银行退回)
     review_reminder       评价提醒          service, order_number, time (系统自动评价), hint
     system_review_made    系统评价通知      service, order_number, time, hint
     review_revealed       评价公布通知      service, order_number, time, hint
@@ -49,14 +49,13 @@
 
 Times and dates are ISO 8601 (with an offset: shown in Asia/Shanghai; two of them joined by `~` are a range); amounts are
 yuan as text ("5000.00"). A text may be missing or empty, a time, date or amount may not: there is no neutral value for one.
-Limits: WeChat's table for subscribe messages, as of mid-2026 (section 5.2, F23).
+Limits: WeChat's table for subscribe messages, as of mid-2026 (F23).
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from bot.values import FORMATTERS, HAN
@@ -136,7 +135,7 @@ def cases() -> Iterator[Template]:
 
 def vouchers() -> Iterator[Template]:
     """From the reservation to the last day of a voucher."""
-    yield template("reservation_received", "预约成功通知", "预约批次 thing round", "签号 character_string ticket_no",
+    yield template("reservation_received", "预约成功通知", "预约批次 thing round", "票号 character_string ticket_no",
                    "公示时间 time time")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),
                    "券种 thing voucher_type", "温馨提示 thing hint")
@@ -164,7 +163,7 @@ def orders() -> Iterator[Template]:
     yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")
     yield order("risk_proposed", "订单核查提醒", "时间 time time", "温馨提示 thing hint")
     yield order("redemption_result", "兑付审核通知", ("审核结果 phrase result", RESULTS), "原因说明 thing reason")
-    yield order("payout_result", "兑付到账通知", "兑付金额 amount amount", ("划拨结果 phrase result", PAYOUT_RESULTS))
+    yield order("payout_result", "兑付划拨通知", "兑付金额 amount amount", ("划拨结果 phrase result", PAYOUT_RESULTS))
 
 
 def reviews() -> Iterator[Template]:
@@ -178,11 +177,7 @@ def reviews() -> Iterator[Template]:
     yield template("review_replied", "评价回复通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "回复时间 time time", "温馨提示 thing hint")
     yield template("text_hidden", "内容审核通知", "审核内容 thing subject", "原因说明 thing reason", "审核时间 time time")
-    yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
-                   "提交时间 time time", "温馨提示 thing hint")
     yield template("bot_answer", "对话答复通知", "答复内容 thing answer", "时间 time time", "温馨提示 thing hint")
-    yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
-                   "提交时间 time time", "审核环节 thing queue")
 
 
 def supermarket() -> Iterator[Template]:
@@ -217,7 +212,8 @@ def order(kind: str, title: str, *lines: str | tuple[str, Sequence[str]]) -> Tem
     return template(kind, title, "订单编号 character_string order_number", "服务名称 thing service", *lines)
 
 
-TEMPLATES: Mapping[str, Template] = {each.kind: each for each in chain(cases(), vouchers(), orders(), reviews(), supermarket())}
+WRITTEN = (*cases(), *vouchers(), *orders(), *reviews(), *supermarket())
+TEMPLATES: Mapping[str, Template] = {each.kind: each for each in WRITTEN}
 KINDS = frozenset(TEMPLATES)
 
 
@@ -234,11 +230,12 @@ def simulator_templates() -> list[dict[str, Any]]:
 
 def lint(templates: Iterable[Template] | None = None, kinds: frozenset[str] = KINDS) -> list[str]:
     """Everything that would be wrong with some message, found before there is one. Empty: all is well."""
-    checked = list(TEMPLATES.values() if templates is None else templates)
+    checked = list(WRITTEN if templates is None else templates)
     problems = [f"{each.kind}: {problem}" for each in checked for problem in problems_of(each)]
     problems += [f"{each.kind}: unknown kind" for each in checked if each.kind not in kinds]
     problems += [f"{kind}: no template" for kind in sorted(kinds - {each.kind for each in checked})]
-    titles = [each.title for each in checked]
+    named, titles = [each.kind for each in checked], [each.title for each in checked]
+    problems += [f"{kind}: written twice" for kind in sorted(set(named)) if named.count(kind) > 1]
     # The popup on the phone shows only one of several templates with the same title.
     problems += [f"{each.kind}: title used twice" for each in checked if titles.count(each.title) > 1]
     return problems

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from handlers.working_days import SHANGHAI
+
 HAN = "〇\u3400-\u4dbf\u4e00-\u9fff"  # without the rare ones beyond the first plane: not every phone has them
 NOTHING, NOTHING_IN_LATIN = "无", "-"
 # Pictures for phones; they come out as □ or break the message. Signs such as ℃, № and © stay.

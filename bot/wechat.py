@@ -1,4 +1,4 @@
-"""The WeChat mini-program, through wechatpy's API classes over our own transport.
+"""One WeChat app, the mini-program or the Official Account: wechatpy's API classes over our own transport.
 
 wechatpy 1.8 knows hundreds of endpoints and how to ask them, but it blocks, fetches tokens without a limit and ignores
 timeouts. Its API methods end in `client.get/post`, and those return here what the overridden `_request` returns: a

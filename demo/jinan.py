@@ -123,9 +123,9 @@ class JinanWalk(Walk):
         self.say("可预约：" + "、".join(choice["name"] for choice in choices["voucher_types"] if choice["enabled"]))
         await self.enterprise.accept_messages("reservation")
         receipt = await self.enterprise.post(f"{path}/reservation", {"voucher_type_id": self.types["AUDIT"]["id"]})
-        self.say(f"预约成功：{receipt['voucher_type']}，签号 {receipt['ticket_no']}")
+        self.say(f"预约成功：{receipt['voucher_type']}，票号 {receipt['ticket_no']}")
         self.receipt = await self.enterprise.put(f"{path}/reservation", {"voucher_type_id": self.types["CERT"]["id"]})
-        self.say(f"预约期内改为：{self.receipt['voucher_type']}（签号不变）")
+        self.say(f"预约期内改为：{self.receipt['voucher_type']}（票号不变）")
 
     # --- 4.2 预约记录 -----------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class JinanWalk(Walk):
         path = f"/rounds/{round_['id']}"
         await self.town.move_to(self.times["closes_at"])
         committed = await self.enterprise.until(path, lambda answer: answer["state"] == "committed")
-        self.say(f"预约截止：公布 {committed['ticket_count']} 个签号的名单摘要与全部承诺")
+        self.say(f"预约截止：公布 {committed['ticket_count']} 个票号的名单摘要与全部承诺")
         await self.town.move_to(self.times["draw_at"])
         at = (self.times["draw_at"] - timedelta(minutes=30)).isoformat()
         balls = await self.town.control(f"/lottery?at={at.replace('+', '%2B')}", method="GET")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from demo.walks import local
+from handlers.money import yuan
 from handlers.orders.labels import TAB_TITLES, Tab
 
 HEAD = ("服务大类", "服务小类", "产品价格", "订单金额", "支付创新券金额", "添加时间", "状态", "备注", "操作")
@@ -38,7 +39,7 @@ def _button(order: Any) -> str:
 
 
 def _yuan(fen: int) -> str:
-    return f"{fen // 100}" if fen % 100 == 0 else f"{fen / 100:.2f}"
+    return yuan(fen).removesuffix(".00")
 
 
 def _width(text: str) -> int:

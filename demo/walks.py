@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from PIL import Image
 
 from demo import people
 from demo.phones import Phone, Town, WalkFailedError
-from handlers.working_days import is_working_day
+from handlers.money import grouped_yuan
+from handlers.working_days import SHANGHAI, is_working_day
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 ID_NUMBER = "370103199003078655"
 OPENS, CLOSES = 9, 17  # an office; messages are held in the night, and whoever walks then would wait for the morning
 PASSWORD = "274906"  # noqa: S105 - of an enterprise that does not exist
@@ -43,7 +42,7 @@ def paper(title: str) -> bytes:
 
 
 def yuan(fen: int) -> str:
-    return f"{fen / 100:,.2f}元"
+    return f"{grouped_yuan(fen)}元"
 
 
 def local(moment: datetime) -> datetime:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from handlers.accounts.organisations import credit_code_of
-from handlers.outside import is_email
+from handlers.outside import MOBILE_PATTERN, is_email
 
 WAN_FEN = 1_000_000  # 1 万元 = 10,000 yuan = 1,000,000 fen
 AMOUNT_MAX_FEN = 10**15  # ten trillion yuan, and still exact in a phone's double
@@ -73,7 +73,7 @@ LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 PERSON_NAME = r"^[\u3400-\u9fff\U00020000-\U0003ffffA-Za-z·. ]{2,50}$"
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PERSON_NAME)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_email)]
-MobilePhone = Annotated[str, StringConstraints(pattern="^1[3-9][0-9]{9}$")]
+MobilePhone = Annotated[str, StringConstraints(pattern=f"^{MOBILE_PATTERN}$")]
 CreditCode = Annotated[str, AfterValidator(_credit_code)]
 IdNumber = Annotated[str, AfterValidator(_id_number)]
 County = Annotated[str, StringConstraints(pattern="^[1-9][0-9]{5}$")]

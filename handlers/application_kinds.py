@@ -25,7 +25,7 @@ MASKS: Mapping[str, Callable[[str], str]] = {
 
 
 class Requalify(StrEnum):
-    """`requalify_on_update` (section 2.1): whether an approved form that is amended goes to a reviewer again."""
+    """`requalify_on_update` (decision 0030): whether an approved form that is amended goes to a reviewer again."""
 
     NONE = "none"
     SENSITIVE_FIELDS = "sensitive_fields"

@@ -134,33 +134,19 @@ INSERT = """
 INSERT INTO attachments (organisation_id, uploaded_by_id, slot, display_name, storage_key, state, created_at)
 VALUES ($1, $2, $3, $4, $5, 'uploading', $6) RETURNING *
 """
-UNUSED = """
-SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.state <> 'deleted'
-AND NOT EXISTS (SELECT 1 FROM application_files l WHERE l.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM handovers h WHERE h.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM contracts c WHERE c.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM redemption_files r WHERE r.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM invoices v WHERE v.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM appeal_files e WHERE e.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM demand_files n WHERE n.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM filing_files g WHERE g.attachment_id = f.id)
-AND NOT EXISTS (SELECT 1 FROM pictures p WHERE p.attachment_id = f.id)
-AND f.slot <> 'consultant_photo'
-"""
+# What a file can be part of by a row of its own.
+KEEPERS = ("application_files", "handovers", "contracts", "redemption_files", "invoices", "appeal_files", "demand_files", "filing_files",
+           "pictures")
+UNUSED = " AND ".join((
+    "SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.state <> 'deleted' AND f.slot <> 'consultant_photo'",
+    *(f"NOT EXISTS (SELECT 1 FROM {table} k WHERE k.attachment_id = f.id)" for table in KEEPERS),
+))
 # On a form now, handed over, or part of what was once submitted: it is evidence and stays.
-USED = """
-SELECT EXISTS (SELECT 1 FROM application_files WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM handovers WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM contracts WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM redemption_files WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM invoices WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM appeal_files WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM demand_files WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM filing_files WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM pictures WHERE attachment_id = $1)
-    OR EXISTS (SELECT 1 FROM consultants WHERE photo_id = $1)
-    OR EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))
-"""
+USED = "SELECT " + " OR ".join((
+    *(f"EXISTS (SELECT 1 FROM {table} WHERE attachment_id = $1)" for table in KEEPERS),
+    "EXISTS (SELECT 1 FROM consultants WHERE photo_id = $1)",
+    "EXISTS (SELECT 1 FROM approvals WHERE organisation_id = $2 AND data -> 'attachment_ids' @> to_jsonb($1::bigint))",
+))
 UNFINISHED = "SELECT id, storage_key FROM attachments WHERE state = 'uploading' AND created_at <= $1 ORDER BY created_at LIMIT $2"
 
 

@@ -167,13 +167,6 @@ async def check_books() -> dict[str, list[dict[str, object]]]:
     return broken
 
 
-async def verify_chain(name: str) -> BrokenSealView | None:
-    """Recompute every seal of a chain from its rows. Returns the first that does not hold."""
-    async with lend_transaction() as connection:
-        await _prepare_proof(connection)
-        return await _first_broken(connection, CHAINS[name])
-
-
 async def _prepare_proof(connection: Any) -> None:
     # One snapshot, or a payment between two queries would look like a break.
     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -83,7 +83,7 @@ DELETE FROM bindings WHERE id IN (SELECT id FROM bindings WHERE expires_at <= $1
 class BindingCodeWrong(Refusal):
     """Wrong, used or over: the answer is the same, so that nobody learns which codes are open."""
 
-    kind, code, title = Kind.INVALID, "binding_code_wrong", "绑定码无效或已过期，请在小程序「我的－绑定对话」中重新获取"
+    kind, code, title = Kind.INVALID, "binding_code_wrong", "绑定码无效或已过期，请在小程序「我的—绑定对话」中重新获取"
 
 
 class BindingTriesUsedUp(Refusal):

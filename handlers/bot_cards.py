@@ -1,4 +1,4 @@
-"""Who has which interactive card in their chat, so that all of them can be brought up to date (section 5.5, rule 1; decision 0210).
+"""Who has which interactive card in their chat, so that all of them can be brought up to date (rule 1 of decision 0191; decision 0210).
 
 A card of a case waits (`due_at`) until the case is over, wherever that is decided: in a chat, in the mini-program, or by the applicant
 who withdraws it. What is looked at is the case and no event of it, so that a card which was on its way meanwhile is found as well.

@@ -1,4 +1,4 @@
-"""Deciding in a conversation: which cases may be, and that what is decided is what was shown (rules 1-8 of section 5.5)."""
+"""Deciding in a conversation: which cases may be, and that what is decided is what was shown (rules 1-8 of decision 0191)."""
 
 import hashlib
 from typing import Any, TypedDict

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from handlers.money import grouped_yuan
 from handlers.spreadsheets import CREATED, Yuan, clean, write_xlsx
 
 TEMPLATE = Path(__file__).parent / "statements" / "statement.typ"
@@ -55,8 +56,7 @@ def make_pdf(document: dict[str, Any]) -> bytes:
 
 def _printed(cell: object) -> str:
     if isinstance(cell, Yuan):
-        sign, digits = ("-" if cell.fen < 0 else ""), abs(cell.fen)
-        return f"{sign}{digits // 100:,}.{digits % 100:02d}"
+        return grouped_yuan(cell.fen)
     return "" if cell is None else clean(str(cell))
 
 

@@ -96,13 +96,6 @@ class DrawReveal(TypedDict):
     results: dict[str, DrawResult]
 
 
-class DrawBundle(TypedDict):
-    """The published file; `reveal` is null between commitment and draw."""
-
-    commitment: DrawCommitment
-    reveal: DrawReveal | None
-
-
 def ticket_number(round_no: str, number: int) -> str:
     """`R<round>-<8 digits>`; `number` is 1..99999999."""
     if not 0 < number < 10**8:

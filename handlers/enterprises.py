@@ -40,7 +40,7 @@ async def place_problems(tx: Transaction, region_code: str) -> list[ProblemView]
 
 
 async def by_section_three(_tx: Transaction, _application: Any) -> Requalify:
-    """Section 3: a certified enterprise that changes what it was certified for is looked at again."""
+    """Decision 0030: a certified enterprise that changes what it was certified for is looked at again."""
     return Requalify.SENSITIVE_FIELDS
 
 

@@ -1,4 +1,4 @@
-"""First come, first served (先到先得): a ticket that wins at once while the quota lasts, and its voucher with it (section 2.1).
+"""First come, first served (先到先得): a ticket that wins at once while the quota lasts, and its voucher with it (decision 0221).
 
 The quota is in parts (`round_shares`), because one counter would be one hot row. Who comes takes a place of a part that nobody holds;
 only who finds all of them held waits for one. So there is never a voucher too many, and nobody is refused while one is left.

@@ -1,4 +1,4 @@
-"""转人工: who asks for a human waits in a queue of their division, with the last lines of the conversation (section 5.4, decision 0213)."""
+"""转人工: who asks for a human waits in a queue of their division, with the last lines of the conversation (decision 0213)."""
 
 import re
 import unicodedata

@@ -4,12 +4,12 @@ Landline, mail, website and address are what an institution publishes about itse
 (C09), to its own people only masked.
 """
 
-import re
 from datetime import date, datetime
 from typing import Any, TypedDict
 
 from handlers.accounts.consents import require_consent
 from handlers.context import Context
+from handlers.outside import is_mobile
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import mask_account, mask_name, mask_phone, normalise, open_sealed, seal
 from handlers.product_search import folded
@@ -18,8 +18,6 @@ from handlers.regions import prefix_of
 from handlers.transactions import Transaction, row, rows, transaction
 from models.categories import CATEGORIES
 from models.institutions import InstitutionState
-
-MOBILE = re.compile(r"1[3-9]\d{9}")
 
 
 class InstitutionNotCertified(Refusal):
@@ -198,7 +196,7 @@ async def update_profile(
     ctx: Context, *, introduction: str, address: str, website: str, landline: str, email: str
 ) -> ProfileView:
     """Replace what is public. Raises LandlineIsMobile; ReviewedElsewhere where the library's review stands behind a fact."""
-    if MOBILE.fullmatch(normalise(landline)):
+    if is_mobile(normalise(landline)):
         raise LandlineIsMobile
     async with transaction(ctx) as tx:
         before = await tx.row("SELECT * FROM institutions WHERE organisation_id = $1 FOR NO KEY UPDATE", ctx.organisation_id)

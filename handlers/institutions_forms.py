@@ -9,10 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from handlers.application_forms import County, CreditCode, Form, MobilePhone, PersonName, Text
 from handlers.file_types import SLOTS, FileSlot
+from handlers.outside import is_mobile
 from handlers.personal import normalise
 from models.categories import CATEGORIES
 
-MOBILE = re.compile(r"1[3-9]\d{9}")
 ACCOUNT = re.compile(r"[0-9]{8,30}")
 BASIC, CONTACT, BUSINESS, BANK, FILES = "基本信息", "联系信息", "经营信息", "银行信息", "附件信息"
 # Between the Zengmu reef and Mohe, Pamir and Heixiazi (degrees, GCJ-02 as WeChat's map gives them).
@@ -20,7 +20,7 @@ LATITUDES, LONGITUDES = (3.0, 54.0), (73.0, 136.0)
 
 
 def _landline(number: str) -> str:
-    if MOBILE.fullmatch(normalise(number)):
+    if is_mobile(normalise(number)):
         raise PydanticCustomError("landline", "会对外公布，请填写座机；手机号请填在联系人手机号")
     return number
 

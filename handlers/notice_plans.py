@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.context import Context
-from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, SHANGHAI, by_sms
+from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, by_sms
 from handlers.transactions import Transaction
+from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind, Platform
 from models.notices import Channel
 
@@ -53,7 +54,7 @@ PREFIXES: Mapping[str, Group] = {
     "approval_": Group.APPROVALS, "application_": Group.APPROVALS, "institution_": Group.APPROVALS,
     "order_": Group.ORDERS, "price_": Group.ORDERS, "payment_": Group.ORDERS,
     "reservation_": Group.VOUCHERS, "draw_": Group.VOUCHERS, "voucher_": Group.VOUCHERS,
-    "demand_": Group.DEMANDS, "new_demand": Group.DEMANDS, "consultant_": Group.CONSULTANTS,
+    "demand_": Group.DEMANDS, "consultant_": Group.CONSULTANTS,
     "redemption_": Group.REDEMPTIONS, "payout_": Group.REDEMPTIONS,
     "review_": Group.REVIEWS, "system_review_": Group.REVIEWS, "risk_": Group.RISKS, "appeal_": Group.RISKS,
 }

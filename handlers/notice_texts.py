@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
+from handlers.money import yuan
+from handlers.working_days import SHANGHAI
 from models.accounts import Role
 from models.approvals import ApplicationKind
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
 
 DOERS = frozenset({Role.OWNER, Role.HANDLER})
@@ -19,7 +19,7 @@ RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "
            "won": "中签", "lost": "未中签", "alternate": "候补"}
 GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a no has a reason
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
-           "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
+           "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
@@ -91,11 +91,11 @@ TEXTS: Mapping[str, Text] = {
         "standing time reason hint", hint="可在机构信息中查看",
     ),
     "reservation_received": text(
-        "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
+        "预约成功", "您已预约「{round}」，票号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
     ),
     "draw_result": text(
-        "摇号结果：{result}", "「{round}」摇号结果：{result}[，券种：{voucher_type}][，签号 {ticket_no}][，公示至 {publicity_until}]。",
+        "摇号结果：{result}", "「{round}」摇号结果：{result}[，券种：{voucher_type}][，票号 {ticket_no}][，公示至 {publicity_until}]。",
         "pages/reservations/show?id={subject_id}", "round result voucher_type hint", hint="公示期内可提出异议",
     ),
     "voucher_issued": text(
@@ -315,7 +315,7 @@ SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
 OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
 ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
-# What is worth a phone's SMS when nothing else got through (section 5.2). The result of an application only for admissions.
+# What is worth a phone's SMS when nothing else got through (decision 0130). The result of an application only for admissions.
 BY_SMS = frozenset({"order_frozen", "payout_result"})
 ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})
 # The answer to what somebody did this minute, told to whoever reads that mailbox or phone: no quiet hours.
@@ -364,7 +364,7 @@ def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]
         if value is None:
             continue
         if name.endswith("_fen") and isinstance(value, int):
-            facts[name.removesuffix("_fen")] = f"{value // 100}.{value % 100:02d}"
+            facts[name.removesuffix("_fen")] = yuan(value)
         else:
             facts[name] = WORDS.get(name, {}).get(str(value), str(value))
     if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value

@@ -1,4 +1,4 @@
-"""From events to notices: who is told, and the inbox where everything can be read, whatever the channels do (section 5.2, F23).
+"""From events to notices: who is told, and the inbox where everything can be read, whatever the channels do (F23).
 
 An event is written in the commit of what it tells; the sweep here opens it into one notice per person and plans the first
 delivery of each. `handlers/deliveries.py` sends.
@@ -66,15 +66,14 @@ UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY(
 """
 # $1-$4: what has happened now (event, subject, its id) and a kind that it makes pointless, $7: for which organisation only. What is
 # being sent goes its way; what was sent is taken back where the channel can ($6), as long as it remembers: that is until `give_up_at`.
-SUPERSEDE = """
+# The kinds stand in the text, in this order, because a partial index has the same list.
+SUPERSEDED = ", ".join(f"'{kind}'" for kind in sorted({kind for kinds in SUPERSEDES.values() for kind in kinds}))
+SUPERSEDE = f"""
 WITH over AS (
   UPDATE notices n SET superseded_at = $5
   FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $7::bigint[]) AS now(event_id, subject, subject_id, kind, side_id)
   JOIN events past ON past.subject = now.subject AND past.subject_id = now.subject_id AND past.kind = now.kind
-    AND past.id < now.event_id AND past.kind IN (
-      'approval_waiting', 'demand_alternatives', 'demand_posted', 'demand_reminder', 'order_delivered', 'order_paid', 'order_placed',
-      'price_confirmed', 'price_requested', 'review_reminder'
-    )
+    AND past.id < now.event_id AND past.kind IN ({SUPERSEDED})
   WHERE n.event_id = past.id AND n.superseded_at IS NULL AND (now.side_id IS NULL OR n.organisation_id = now.side_id)
   RETURNING n.id
 )

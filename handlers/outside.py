@@ -19,7 +19,8 @@ from models.notices import Channel
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = re.compile(rf"(?=.{{6,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])")
-MOBILE = re.compile(r"1[3-9][0-9]{9}")
+MOBILE_PATTERN = "1[3-9][0-9]{9}"  # of the mainland, as `normalise` spells it
+MOBILE = re.compile(MOBILE_PATTERN)
 KEPT = timedelta(days=7)  # long enough to answer "has it been sent?"
 
 FORGET = """

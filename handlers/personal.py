@@ -113,12 +113,6 @@ def open_sealed(settings: Settings, blob: bytes) -> str:
         raise SealBrokenError("a sealed value was changed") from error
 
 
-def reseal_needed(settings: Settings, blob: bytes) -> bool:
-    """Whether the value was sealed with an older key or the other cipher than new values are."""
-    _, _, header, _ = _parts(bytes(blob))
-    return header != current_header(settings)
-
-
 def normalise(text: str) -> str:
     """One spelling of a phone, id or account number: half-width, no spaces or hyphens, upper case, no +86."""
     plain = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", text)).upper()

@@ -113,12 +113,6 @@ async def index_product(tx: Transaction, product_id: int) -> None:
     await tx.run("UPDATE products SET haystack = $2, terms = $3 WHERE id = $1", product_id, haystack, terms)
 
 
-async def index_products_of(tx: Transaction, organisation_id: int) -> None:
-    """For whoever changes the name of an institution."""
-    for product in await tx.rows("SELECT id FROM products WHERE organisation_id = $1 ORDER BY id FOR UPDATE", organisation_id):
-        await index_product(tx, product.id)
-
-
 # --- looking ------------------------------------------------------------------------------------------------------------------
 
 # sort -> (key, direction, how the next page compares, the key's type)

@@ -129,7 +129,7 @@ async def discard_amendment(ctx: Context, product_id: int) -> ProductView:
 
 
 async def set_pictures(ctx: Context, product_id: int, picture_ids: list[int]) -> ProductView:
-    """The pictures beside the texts, at once (section 3). Raises NotFound, PictureUnknown."""
+    """The pictures beside the texts, at once (decision 0070). Raises NotFound, PictureUnknown."""
     async with transaction(ctx) as tx:
         product = await _lock_own(ctx, tx, product_id)
         await require_pictures(tx, ctx.organisation_id, picture_ids)

@@ -1,4 +1,4 @@
-"""A later text of an approved product: it is written and reviewed while the approved one stays in force and listed (section 3).
+"""A later text of an approved product: it is written and reviewed while the approved one stays in force and listed (decision 0070).
 
 The product's row is locked first, by everybody: it is the gate to its versions.
 """
@@ -26,7 +26,7 @@ from models.accounts import Role
 from models.approvals import ApprovalKind
 from models.products import VERSION_GRAPH, VersionState
 
-REVIEW_WORKING_DAYS = 3  # section 2.6
+REVIEW_WORKING_DAYS = 3  # decision 0070
 
 
 class VersionView(TypedDict):

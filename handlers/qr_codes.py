@@ -1,23 +1,8 @@
-"""QR codes of links, drawn here so that both posters and the bot have the same."""
+"""QR codes of links, as the posters and pages of invitations and badges draw them."""
 
-import io
 from typing import Any
 
 import qrcode
-from qrcode.image.svg import SvgPathImage
-
-
-def qr_png(url: str) -> bytes:
-    """Black on white, about 300 px; error correction M survives a stamp on a corner."""
-    out = io.BytesIO()
-    _code(url).make_image().save(out)
-    return out.getvalue()
-
-
-def qr_svg(url: str) -> bytes:
-    out = io.BytesIO()
-    _code(url).make_image(image_factory=SvgPathImage).save(out)
-    return out.getvalue()
 
 
 def modules(url: str) -> list[list[bool]]:

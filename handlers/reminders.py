@@ -5,7 +5,8 @@ from datetime import datetime, time, timedelta
 
 from handlers.context import Context
 from handlers.transactions import transaction
-from handlers.wallet import SHANGHAI, shanghai_date
+from handlers.wallet import shanghai_date
+from handlers.working_days import SHANGHAI
 
 
 @dataclass(frozen=True, slots=True)

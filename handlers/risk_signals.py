@@ -55,10 +55,6 @@ class Signal:
         return hashlib.sha256(f"{self.kind} {self.key}".encode()).hexdigest()
 
 
-def verdict_of(score: int) -> Verdict:
-    return Verdict.FREEZE if score >= FREEZE_FROM else Verdict.SAMPLE if score >= SAMPLE_FROM else Verdict.NONE
-
-
 # Whatever is locked is being moved at this moment: it comes again with its next state.
 DUE = """
 SELECT o.*, e.name AS enterprise_name, i.name AS institution_name FROM orders o

@@ -11,7 +11,7 @@ from typing import Any
 from handlers.context import Context
 from handlers.score_formula import BASE, COLUMNS, MONTH_OF, MONTHS, OF_KIND, PARTS, POINTS_OF, VALUE_OF, VERSION
 from handlers.transactions import Transaction, transaction
-from handlers.wallet.calendar import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.scores import ScoreKind
 
 COUNT = """

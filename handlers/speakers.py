@@ -1,4 +1,4 @@
-"""Who speaks in a chat, and for whom they act there: independent of what their phones are signed in as (section 5.2, F08)."""
+"""Who speaks in a chat, and for whom they act there: independent of what their phones are signed in as (F08, decision 0181)."""
 
 from dataclasses import dataclass
 from typing import Any, TypedDict

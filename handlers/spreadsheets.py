@@ -13,6 +13,8 @@ from typing import Any
 
 from xlsxwriter import Workbook
 
+from handlers.money import yuan
+
 # What XML or a reader cannot take, and the marks that turn the direction of writing, so that a name shows as another.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 # Spreadsheet programs take a cell of a csv for a formula by its first character; some take the wide forms too.
@@ -30,7 +32,7 @@ class Yuan:
     fen: int
 
     def __str__(self) -> str:
-        return f"{'-' if self.fen < 0 else ''}{abs(self.fen) // 100}.{abs(self.fen) % 100:02d}"
+        return yuan(self.fen)
 
 
 Cell = str | int | Yuan | None

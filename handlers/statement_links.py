@@ -1,4 +1,4 @@
-"""A statement by link: made in a conversation, fetched once within ten minutes by whoever holds it (section 5.4)."""
+"""A statement by link: made in a conversation, fetched once within ten minutes by whoever holds it (decision 0192)."""
 
 import hashlib
 import secrets

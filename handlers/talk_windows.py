@@ -1,4 +1,4 @@
-"""How many answers a platform still lets us send to one person, counted so that none is tried in vain (section 5.1)."""
+"""How many answers a platform still lets us send to one person, counted so that none is tried in vain (decision 0183)."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum

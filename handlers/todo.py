@@ -80,11 +80,12 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "consultant_form": ("待填写或补正的顾问资料", "pages/consultants/institution", "pages/consultants/institution"),
 }
 
+ORDER_TITLE = "o.product_name || '（尾号 ' || right(o.number, 4) || '）'"
 # Each part: kind, id, title, due. Vouchers are due on their last instant, a review when the system makes its own (E36); what is frozen
 # waits for nobody here.
-ENTERPRISE = """
+ENTERPRISE = f"""
 WITH mine AS MATERIALIZED (
-  SELECT o.*, p.rules, o.product_name || '（尾号 ' || right(o.number, 4) || '）' AS title
+  SELECT o.*, p.rules, {ORDER_TITLE} AS title
   FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.enterprise_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
     AND (o.state IN ('unpaid', 'pay_rejected', 'delivered', 'paid') OR o.state = 'completed' AND o.reviewed_at IS NULL)
@@ -102,7 +103,7 @@ UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at - interval '1 micro
   WHERE l.organisation_id = $1 AND l.available_fen > 0 AND l.expires_at > $2 AND l.expires_at <= $3 GROUP BY t.name, l.expires_at
 UNION ALL SELECT 'demand_offered', d.id, d.title, NULL FROM demands d WHERE d.enterprise_id = $1 AND d.state = 'taken' AND EXISTS (
   SELECT FROM demand_responses r WHERE r.demand_id = d.id AND r.offered_at IS NOT NULL AND r.outcome_at IS NULL)
-UNION ALL SELECT 'review_to_answer', o.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', e.revealed_at + $4
+UNION ALL SELECT 'review_to_answer', o.id, {ORDER_TITLE}, e.revealed_at + $4
   FROM enterprise_reviews e JOIN orders o ON o.id = e.order_id
   WHERE e.enterprise_id = $1 AND NOT e.is_blind AND e.revealed_at + $4 > $2
     AND NOT EXISTS (SELECT FROM review_replies p WHERE p.enterprise_review_id = e.id)
@@ -119,9 +120,9 @@ WHERE r.institution_id = $1 AND d.state <> 'closed' AND ($3::bigint IS NULL OR d
 UNION ALL SELECT 'filing_returned', f.id, coalesce(f.title, f.enterprise_name), NULL FROM filings f
   WHERE f.institution_id = $1 AND f.state = 'returned' AND ($3::bigint IS NULL OR f.consultant_id = $3)
 """
-INSTITUTION = """
+INSTITUTION = f"""
 WITH mine AS MATERIALIZED (
-  SELECT o.*, p.rules, o.product_name || '（尾号 ' || right(o.number, 4) || '）' AS title
+  SELECT o.*, p.rules, {ORDER_TITLE} AS title
   FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.institution_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL AND o.state IN ('awaiting_price', 'paid', 'accepted')
 )
@@ -130,12 +131,12 @@ UNION ALL SELECT 'to_accept', id, title, due_at FROM mine WHERE state = 'paid' A
 UNION ALL SELECT 'to_deliver', id, title, NULL FROM mine WHERE rework_count = 0
   AND (state = 'accepted' OR state = 'paid' AND NOT (rules->>'provider_accept')::boolean)
 UNION ALL SELECT 'rework', id, title, NULL FROM mine WHERE rework_count > 0 AND state = 'accepted'
-UNION ALL SELECT 'claim_returned', r.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', NULL
+UNION ALL SELECT 'claim_returned', r.id, {ORDER_TITLE}, NULL
   FROM redemptions r JOIN orders o ON o.id = r.order_id
   WHERE r.institution_id = $1 AND r.state = 'returned'
 UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
-UNION ALL SELECT 'review_to_answer', o.id, o.product_name || '（尾号 ' || right(o.number, 4) || '）', v.revealed_at + $4
+UNION ALL SELECT 'review_to_answer', o.id, {ORDER_TITLE}, v.revealed_at + $4
   FROM (SELECT id, order_id, institution_id, coalesce(revealed_at, reviewed_at) AS revealed_at FROM reviews
         WHERE institution_id = $1 AND NOT is_blind AND NOT is_system) v JOIN orders o ON o.id = v.order_id
   WHERE v.revealed_at + $4 > $2 AND NOT EXISTS (SELECT FROM review_replies p WHERE p.review_id = v.id)

@@ -1,4 +1,4 @@
-"""Working days of the Chinese public-holiday calendar, counted in Asia/Shanghai (section 3, F11)."""
+"""Working days of the Chinese public-holiday calendar, counted in Asia/Shanghai (F11)."""
 
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Chats joined to a person: a code to join one, which there are, and leaving one (section 5.1)."""
+"""Chats joined to a person: a code to join one, which there are, and leaving one (decision 0181)."""
 
 from handlers import bindings
 from handlers.context import Context

@@ -24,7 +24,7 @@ from handlers.consultants import (
 from handlers.context import Context
 from handlers.file_types import MEGABYTE
 from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
-from handlers.outside import is_email
+from handlers.outside import MOBILE_PATTERN, is_email
 from handlers.paging import PageView
 from handlers.refusals import NotFound, StorageAway
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
@@ -41,7 +41,7 @@ def _email(address: str) -> str:
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PERSON_NAME)]
 DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=20, pattern=ONE_LINE)]
-Mobile = Annotated[str, StringConstraints(pattern=r"^1[3-9][0-9]{9}$")]
+Mobile = Annotated[str, StringConstraints(pattern=f"^{MOBILE_PATTERN}$")]
 Email = Annotated[str, AfterValidator(_email), StringConstraints(max_length=254)]
 Speciality = Annotated[str, StringConstraints(max_length=32)]
 Specialities = Annotated[list[Speciality], Field(max_length=consultants.SPECIALITIES_MAX, description="服务类型代码")]

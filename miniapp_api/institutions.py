@@ -11,6 +11,7 @@ from handlers.application_views import ApplicationView, FormView
 from handlers.applications import ApplicationNotApproved, ApplicationNotEditable, ApplicationNotWithdrawable, FormIncomplete
 from handlers.context import Context
 from handlers.institutions_standing import InstitutionStateWrong, StandingView, SuspensionEndWrong
+from handlers.outside import MOBILE_PATTERN
 from handlers.paging import PageView
 from handlers.product_search import ProductCardView
 from handlers.refusals import ChangedMeanwhile, NotFound
@@ -30,7 +31,7 @@ Website = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200
 Landline = Annotated[str, StringConstraints(strip_whitespace=True, max_length=32, pattern=r"^(\+?[0-9][0-9 -]{4,30})?$")]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^([^@\s<>\"']+@[^@\s<>\"']+\.[A-Za-z]{2,24})?$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=ONE_LINE)]
-Mobile = Annotated[str, StringConstraints(pattern=r"^1[3-9][0-9]{9}$")]
+Mobile = Annotated[str, StringConstraints(pattern=f"^{MOBILE_PATTERN}$")]
 
 
 class InstitutionsQuery(Query):

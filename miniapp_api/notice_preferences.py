@@ -1,4 +1,4 @@
-"""What somebody is told where, and when not (section 5.2)."""
+"""What somebody is told where, and when not (F23, decision 0131)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The inbox, consents to WeChat messages, and what administrators see of messages and sweeps (section 5.2, F19, F23)."""
+"""The inbox, consents to WeChat messages, and what administrators see of messages and sweeps (F19, F23)."""
 
 from typing import Annotated
 

@@ -79,7 +79,6 @@ class Who:
     ENTERPRISE_OWNER = _of("企业负责人", OrganisationKind.ENTERPRISE, Role.OWNER)
     INSTITUTION = _of("服务机构成员", OrganisationKind.INSTITUTION, *MEMBER_ROLES)
     INSTITUTION_ACTOR = _of("服务机构负责人、经办人", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER)
-    INSTITUTION_OWNER = _of("服务机构负责人", OrganisationKind.INSTITUTION, Role.OWNER)
     CONSULTANT = _of("服务顾问", OrganisationKind.INSTITUTION, Role.CONSULTANT)
     INSTITUTION_OR_CONSULTANT = _of(
         "服务机构负责人、经办人、服务顾问", OrganisationKind.INSTITUTION, Role.OWNER, Role.HANDLER, Role.CONSULTANT,
@@ -234,9 +233,6 @@ class Api:
 
     def put(self, path: str, **options: Any) -> Callable[[Function], Function]:
         return self.route("PUT", path, **options)
-
-    def patch(self, path: str, **options: Any) -> Callable[[Function], Function]:
-        return self.route("PATCH", path, **options)
 
     def delete(self, path: str, **options: Any) -> Callable[[Function], Function]:
         return self.route("DELETE", path, **options)

@@ -1,4 +1,4 @@
-"""Applications and the one queue of whatever waits for a reviewer (F10-F12, section 2.6 G1-G9)."""
+"""Applications and the one queue of whatever waits for a reviewer (F10-F12, G1-G9)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Where somebody is in a conversation of several steps with the bot, and links that are used once (section 5.4)."""
+"""Where somebody is in a conversation of several steps with the bot, and links that are used once (decisions 0190, 0192)."""
 
 from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint

@@ -1,4 +1,4 @@
-"""What the platforms pushed to us, until it has been handled, and how many answers each of them still lets us send (section 5.1)."""
+"""What the platforms pushed to us, until it has been handled, and how many answers each of them still lets us send (0180, 0183)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""From something that happened to a message on a phone (F23, section 5.2)."""
+"""From something that happened to a message on a phone (F23)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Orders: an enterprise buys a service and pays part of it with vouchers (section 2.2)."""
+"""Orders: an enterprise buys a service and pays part of it with vouchers (O1-O13)."""
 
 from enum import StrEnum
 
@@ -26,7 +26,6 @@ class CloseReason(StrEnum):
     TIMEOUT = "timeout"
     DECLINED = "declined"
     NOT_ACCEPTED = "not_accepted"
-    REFUNDED = "refunded"
     RULED = "ruled"
 
 

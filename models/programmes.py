@@ -1,4 +1,4 @@
-"""Programmes, their versioned policies and voucher types (section 2.1, F25)."""
+"""Programmes, their versioned policies and voucher types (F25, decision 0041)."""
 
 from enum import StrEnum
 

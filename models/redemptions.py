@@ -1,4 +1,4 @@
-"""兑付: an institution claims what it was paid in vouchers, and finance pays it out (section 2.3, K1-K6)."""
+"""兑付: an institution claims what it was paid in vouchers, and finance pays it out (K1-K6)."""
 
 from enum import StrEnum
 

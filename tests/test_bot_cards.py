@@ -1,4 +1,4 @@
-"""Everybody's card is brought up to date wherever its case is decided (section 5.5, rule 1; decision 0210)."""
+"""Everybody's card is brought up to date wherever its case is decided (rule 1 of decision 0191; decision 0210)."""
 
 import asyncio
 from datetime import timedelta

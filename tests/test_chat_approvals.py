@@ -1,4 +1,4 @@
-"""Reviewers decide by cards and by text, under the eight rules of section 5.5; nobody else decides anything."""
+"""Reviewers decide by cards and by text, under the eight rules of decision 0191; nobody else decides anything."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

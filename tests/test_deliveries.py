@@ -1,4 +1,4 @@
-"""Sending: in order for each person, with leases, consents, fallbacks, receipts and 48 hours of tries (F23, section 5.2)."""
+"""Sending: in order for each person, with leases, consents, fallbacks, receipts and 48 hours of tries (F23)."""
 
 import asyncio
 from dataclasses import dataclass, field, replace

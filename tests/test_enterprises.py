@@ -6,7 +6,7 @@ from datetime import datetime
 from handlers.personal import open_sealed
 from models.accounts import Role
 from tests.applications import applicant, certification, consent, submitted_certification
-from tests.world import JINAN, SHIZHONG, World
+from tests.world import JINAN, SHIZHONG, Member, World
 
 TABLES = ("applications", "application_files", "approvals", "organisations", "events", "audit_entries")
 
@@ -54,9 +54,12 @@ async def test_a_draft_is_returned_resubmitted_and_approved(world: World) -> Non
     assert (status, decided["state"]) == (200, "approved")
     _, done = await world.get("/certification", by=owner)
     assert (done["state"], done["allowed_actions"]) == ("approved", ["amend"])
-    name = body["form"]["enterprise_name"]
     certified = await world.value("SELECT certified_at FROM organisations WHERE id = $1", owner.organisation_id)
     assert certified == world.clock.now()
+    await told_of_both_rounds(world, owner, body["form"]["enterprise_name"])
+
+
+async def told_of_both_rounds(world: World, owner: Member, name: str) -> None:
     told = await world.owner.fetch("SELECT kind, organisation_id, role, region_code, data FROM events ORDER BY id")
     assert [(one["kind"], one["organisation_id"], one["role"], one["region_code"]) for one in told] == [
         ("approval_waiting", None, "admin", SHIZHONG), ("approval_result", owner.organisation_id, None, None),

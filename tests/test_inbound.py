@@ -1,4 +1,4 @@
-"""What the platforms push: verified, kept once, answered in time, worked off by whoever is there (section 5.1, traps 33-44)."""
+"""What the platforms push: verified, kept once, answered in time, worked off by whoever is there (decision 0180, traps 33-44)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""From events to the inbox: who is told what, once; what stays unread; which WeChat messages were agreed to (F23, section 5.2)."""
+"""From events to the inbox: who is told what, once; what stays unread; which WeChat messages were agreed to (F23)."""
 
 import asyncio
 import inspect

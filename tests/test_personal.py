@@ -30,6 +30,10 @@ def keyed(keys: str, cipher: str = "aes-256-gcm", index_key: str = "index key") 
     )
 
 
+def reseal_needed(settings: Settings, blob: bytes) -> bool:
+    return not blob.startswith(personal.current_header(settings))
+
+
 def tables() -> Iterator[type[Model]]:
     for name in models.ALL:
         module = importlib.import_module(name)
@@ -53,9 +57,9 @@ def test_after_a_rotation_old_values_open_and_ask_to_be_sealed_again():
     old = personal.seal(keyed(OLD), "13800138000")
     rotated = keyed(f"{NEW},{OLD}")
     assert personal.open_sealed(rotated, old) == "13800138000"
-    assert personal.reseal_needed(rotated, old)
+    assert reseal_needed(rotated, old)
     again = personal.seal(rotated, personal.open_sealed(rotated, old))
-    assert not personal.reseal_needed(rotated, again)
+    assert not reseal_needed(rotated, again)
     assert personal.open_sealed(keyed(NEW), again) == "13800138000"
 
 
@@ -73,7 +77,7 @@ async def test_the_sweep_seals_everything_anew_so_that_the_old_key_can_go(world)
     sealed = await world.owner.fetch("SELECT phone AS sealed FROM persons WHERE phone IS NOT NULL ORDER BY id")
     sealed += await world.owner.fetch("SELECT bank_account AS sealed FROM institutions")
     assert [personal.open_sealed(new, one["sealed"]) for one in sealed] == ["13800138000", "13900139000", "62220200"]
-    assert not any(personal.reseal_needed(both, one["sealed"]) for one in sealed)
+    assert not any(reseal_needed(both, one["sealed"]) for one in sealed)
     told = await world.owner.fetch("SELECT subject, subject_id, data FROM audit_entries WHERE action = 'personal.resealed' ORDER BY id")
     assert [(one["subject"], one["subject_id"]) for one in told][:2] == [("persons", anna), ("persons", bert)]
 
@@ -91,8 +95,8 @@ def test_changing_the_cipher_keeps_old_values_readable_and_asks_to_seal_them_aga
     aes = personal.seal(keyed(NEW), "13800138000")
     sm4 = keyed(NEW, "sm4-gcm")
     assert personal.open_sealed(sm4, aes) == "13800138000"
-    assert personal.reseal_needed(sm4, aes)
-    assert not personal.reseal_needed(sm4, personal.seal(sm4, "13800138000"))
+    assert reseal_needed(sm4, aes)
+    assert not reseal_needed(sm4, personal.seal(sm4, "13800138000"))
 
 
 def test_a_value_without_its_key_is_refused_without_telling_anything():

@@ -1,4 +1,4 @@
-"""SMS through the provider's interface, against a stand-in that keeps its rules: signature, templates, limits (section 5.2)."""
+"""SMS through the provider's interface, against a stand-in that keeps its rules: signature, templates, limits (decision 0130)."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace

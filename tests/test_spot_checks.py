@@ -1,4 +1,4 @@
-"""抽查: the orders of a month that the signals propose, for the risk officers of their division (section 5.4, F03)."""
+"""抽查: the orders of a month that the signals propose, for the risk officers of their division (F03, decision 0213)."""
 
 from datetime import UTC, datetime, timedelta
 

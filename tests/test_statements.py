@@ -54,7 +54,7 @@ async def test_an_enterprise_sees_opening_lines_totals_and_closing(world: World)
     assert accounts(body, "opening_fen") == {}
     assert accounts(body, "closing_fen") == {"available": 300_000, "receivable": 200_000}
     assert [(each["kind"], each["title"], each["lines"], each["fen"], each["change_fen"]) for each in body["totals"]] == [
-        ("issue", "发放", 2, 500_000, 500_000), ("hold", "冻结", 1, 200_000, 0), ("commit", "下单支付", 1, 200_000, -200_000),
+        ("issue", "发放", 2, 500_000, 500_000), ("hold", "占用", 1, 200_000, 0), ("commit", "下单支付", 1, 200_000, -200_000),
     ]
     assert body["lines"] == 4 and body["budget_fen"] is None
     page = await statement(world, shop.buyer, path="/statement/lines")
@@ -185,7 +185,7 @@ async def test_the_workbook_holds_the_statement_and_its_digest(world: World) -> 
     assert ["企业", "=1+1有限公司"] in sheets["对账单"] and ["内容摘要", digest["digest"]] in sheets["对账单"]
     assert sheets["账户"][-1] == ["合计", 0.0, 5000.0]
     assert sheets["本期合计"][1:] == [
-        ["发放", 2.0, 5000.0, 5000.0], ["冻结", 1.0, 2000.0, 0.0], ["下单支付", 1.0, 2000.0, -2000.0], ["合计", 4.0, 9000.0, 3000.0],
+        ["发放", 2.0, 5000.0, 5000.0], ["占用", 1.0, 2000.0, 0.0], ["下单支付", 1.0, 2000.0, -2000.0], ["合计", 4.0, 9000.0, 3000.0],
     ]
     assert len(sheets["明细"]) == 6 and sheets["明细"][-1][3:5] == [9000.0, 3000.0]
     assert content == await download(world, shop.buyer, "xlsx")

@@ -1,4 +1,4 @@
-"""Files that an institution sends in a chat are results of a service, bound to one order by a dialogue (section 5.4, decision 0212)."""
+"""Files that an institution sends in a chat are results of a service, bound to one order by a dialogue (O8, decision 0212)."""
 
 import base64
 import io

@@ -181,6 +181,7 @@ def test_unknown_missing_and_equally_titled_kinds_are_found():
     assert lint([Template("a", "标题", keywords), Template("b", "标题", keywords)], frozenset({"a", "c"})) == [
         "b: unknown kind", "c: no template", "a: title used twice", "b: title used twice",
     ]
+    assert lint([Template("a", "标题", keywords), Template("a", "又一个标题", keywords)], frozenset({"a"})) == ["a: written twice"]
 
 
 def test_an_optional_field_that_is_empty_gets_a_placeholder():
@@ -204,7 +205,7 @@ def test_the_simulator_is_given_the_same_templates():
     assert len(rows) == len(TEMPLATES)
     assert rows["tmpl_reservation_received"] == {
         "priTmplId": "tmpl_reservation_received", "title": "预约成功通知", "type": 2,
-        "content": "预约批次:{{thing1.DATA}}\n签号:{{character_string2.DATA}}\n公示时间:{{time3.DATA}}\n",
+        "content": "预约批次:{{thing1.DATA}}\n票号:{{character_string2.DATA}}\n公示时间:{{time3.DATA}}\n",
     }
 
 

@@ -1,4 +1,4 @@
-"""Deadlines in working days, by the public-holiday calendar of 2026 (section 3, F11)."""
+"""Deadlines in working days, by the public-holiday calendar of 2026 (F11)."""
 
 from datetime import UTC, date, datetime
 

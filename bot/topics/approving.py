@@ -1,4 +1,4 @@
-"""待审, 通过, 退回, 驳回, 回避: by cards and by text, under the eight rules of section 5.5."""
+"""待审, 通过, 退回, 驳回, 回避: by cards and by text, under the eight rules of decision 0191."""
 
 from collections.abc import Awaitable, Callable
 

@@ -6,8 +6,7 @@ from bot.talk import Reply
 from handlers import help_requests, rounds, todo
 from handlers.paging import Page
 from handlers.rounds import RoundView
-from handlers.wallet import SHANGHAI
-from handlers.working_days import is_working_day
+from handlers.working_days import SHANGHAI, is_working_day
 from models.reservations import Allocation
 
 SHOWN = 5

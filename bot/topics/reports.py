@@ -6,7 +6,7 @@ from bot.answering import Talk, answers, day, say, tail, yuan
 from bot.slots import Month, month_of
 from bot.talk import Reply
 from handlers import budgets, risks, todo
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.risks import Verdict
 
 SHOWN = 10

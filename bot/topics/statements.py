@@ -8,7 +8,7 @@ from bot.talk import Reply
 from handlers import statements
 from handlers.statement_links import make_statement_link
 from handlers.statements import Period
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 
 
 @answers("bill")

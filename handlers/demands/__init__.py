@@ -1,4 +1,4 @@
-"""Demands (需求): an enterprise asks, institutions and their consultants answer (D14-D16, section 2.6)."""
+"""Demands (需求): an enterprise asks, institutions and their consultants answer (D14-D16)."""
 
 from handlers.demands import checking  # noqa: F401 - registers what follows from a verdict on a demand's words
 from handlers.demands.alternatives import AlreadyForwarded, NotAnAlternative, forward_demand, offer_alternatives

@@ -28,6 +28,7 @@ from handlers.demands.rules import (
 )
 from handlers.demands.views import DemandView, demand_view
 from handlers.moves import move
+from handlers.outside import MOBILE_PATTERN
 from handlers.personal import normalise, seal
 from handlers.products_content import CategoryUnknown
 from handlers.qualifications import NotCertified
@@ -40,7 +41,7 @@ from models.demands import DEMAND_GRAPH, CloseReason, DemandState, DemandTarget
 
 FILES_MAX = 5
 ALIVE_MAX = 20  # of an enterprise at a time: an open one is told to a thousand institutions
-MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+MOBILE = re.compile(rf"(?<!\d){MOBILE_PATTERN}(?!\d)")
 
 
 class TargetWrong(Refusal):

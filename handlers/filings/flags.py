@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from handlers import risk_traits
+from handlers.money import yuan
 from handlers.product_search import folded
 from handlers.risk_signals import FactView, both_sides, crowded
 from handlers.transactions import Transaction
@@ -86,7 +87,7 @@ def _is_same_deal(filing: Any, other: Any) -> bool:
 
 def _of(other: Any) -> FactView:
     what = f"备案 {other.id}"
-    value = other.title or f"{other.amount_fen // 100}.{other.amount_fen % 100:02d} 元"
+    value = other.title or f"{yuan(other.amount_fen)} 元"
     return {"who": other.enterprise_name or "本机构", "what": what, "value": value, "at": other.happened_on.isoformat()}
 
 

@@ -1,4 +1,4 @@
-"""Orders (订单): place, pay, accept, deliver, confirm or send back, dispute (section 2.2).
+"""Orders (订单): place, pay, accept, deliver, confirm or send back, dispute (O1-O13).
 
 Under a contract policy (Zhengzhou) the price is settled and the payment reviewed in between.
 """

@@ -7,6 +7,7 @@ from handlers.moves import move
 from handlers.orders import disputes
 from handlers.orders.payment import refund, with_names
 from handlers.orders.policy import rules_known, rules_of_order
+from handlers.orders.telling import tell
 from handlers.orders.views import OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.scores import count_completed
@@ -106,13 +107,6 @@ async def send_back(ctx: Context, order_id: int, reason: str) -> OrderView:
         )
         tell(tx, "order_sent_back", order, order.institution_id, reason=reason)
         return tx.reply(view(ctx, with_names(again, order)))
-
-
-def tell(tx: Transaction, kind: str, order: Any, organisation_id: int, **data: Any) -> None:
-    tx.announce(
-        kind, "order", order.id, organisation_id=organisation_id, number=order.number, service=order.product_name,
-        voucher_fen=order.voucher_fen, at=tx.ctx.now.isoformat(), **data,
-    )
 
 
 REMIND_AFTER_DAYS = (3, 7)  # after `delivered`; never an automatic confirmation

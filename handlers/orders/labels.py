@@ -1,4 +1,4 @@
-"""The manuals' words for where an order is: Jinan's, and the nine tabs of Zhengzhou's list (C27, section 2.3)."""
+"""The manuals' words for where an order is: Jinan's, and the nine tabs of Zhengzhou's list (C27, decision 0081)."""
 
 from enum import StrEnum
 from typing import Any
@@ -76,7 +76,7 @@ def label(order: Any, rules: Rules, redemption_state: str | None) -> str:
 
 REMARKS = {
     "cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "服务机构拒单", "not_accepted": "服务机构超时未接单",
-    "refunded": "双方协商退款", "ruled": "争议裁定退款",
+    "ruled": "争议裁定退款",
 }
 
 

@@ -162,7 +162,7 @@ async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: int) 
 
 
 async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: int) -> Any:
-    """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (section 3)."""
+    """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (decision 0006)."""
     rules = await rules_of_order(tx, order.policy_id)
     if fen:
         await wallet.reverse(tx, order.id, order.institution_id, fen, rules.release_grace_days)

@@ -13,6 +13,7 @@ from handlers.moves import move
 from handlers.orders.contracts import ContractBeforeAward, ContractTotalDiffers, contract_view
 from handlers.orders.policy import learn, rules_of_order
 from handlers.orders.rules import DirectionDiffers, direction_text
+from handlers.orders.telling import tell
 from handlers.orders.views import SELECT, require_outsider, view
 from handlers.programmes import Rules
 from handlers.refusals import Kind, Refusal
@@ -97,7 +98,7 @@ async def _approve(tx: Transaction, order: Any, rules: Rules) -> None:
     )
     _tell_both(tx, "payment_approved", order)
     if rules.provider_accept:
-        _tell(tx, "order_paid", order, order.institution_id)
+        tell(tx, "order_paid", order, order.institution_id)
 
 
 async def _reject(tx: Transaction, order: Any, rules: Rules, reason: str) -> None:
@@ -112,14 +113,7 @@ async def _reject(tx: Transaction, order: Any, rules: Rules, reason: str) -> Non
 
 def _tell_both(tx: Transaction, kind: str, order: Any, **data: Any) -> None:
     for party in (order.enterprise_id, order.institution_id):
-        _tell(tx, kind, order, party, **data)
-
-
-def _tell(tx: Transaction, kind: str, order: Any, organisation_id: int, **data: Any) -> None:
-    tx.announce(
-        kind, "order", order.id, organisation_id=organisation_id, number=order.number, service=order.product_name,
-        voucher_fen=order.voucher_fen, at=tx.ctx.now.isoformat(), **data,
-    )
+        tell(tx, kind, order, party, **data)
 
 
 # --- what the reviewer sees --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from handlers.orders.policy import rules_of_order, settles_prices
 from handlers.orders.views import SELECT, OrderView, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, transaction
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.orders import OrderState
 
 AGREEMENT_VERSION = accounts.agreement()["version"]  # 《专项服务券交易协议》

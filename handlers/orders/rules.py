@@ -14,7 +14,7 @@ from handlers.orders.views import OrderNotFound
 from handlers.qualifications import FORM_VERSION, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.categories import CATEGORIES
 
 

@@ -18,8 +18,8 @@ from handlers.programmes import Claim
 from handlers.redemptions.views import RedemptionNotFound, RedemptionView, view_in
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, transaction
-from handlers.wallet import SHANGHAI, shanghai_date
-from handlers.working_days import due_after
+from handlers.wallet import shanghai_date
+from handlers.working_days import SHANGHAI, due_after
 from models.accounts import Role
 from models.approvals import ApprovalKind
 from models.redemptions import REDEMPTION_GRAPH, RedemptionState

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from handlers.context import Context
+from handlers.money import yuan
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import mask_account, open_sealed
-from handlers.redemptions.views import yuan
 from handlers.refusals import Kind, NotFound, Refusal, SecondPersonNeeded
 from handlers.regions import prefix_of
 from handlers.spreadsheets import write_csv, write_xlsx
 from handlers.transactions import Transaction, row, rows, transaction
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from models.redemptions import BATCH_GRAPH, LINE_GRAPH, REDEMPTION_GRAPH, BatchState, LineState, RedemptionState
 
 LINES_MAX = 10_000  # what the banks' batch transfer takes in one file

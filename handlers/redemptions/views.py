@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any, TypedDict
 
 from handlers.context import Context
+from handlers.money import yuan
 from handlers.paging import Page, PageView, page_of
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, rows
@@ -64,10 +65,6 @@ SELECT r.*, o.number AS order_number, o.product_name, o.order_fen, o.enterprise_
 FROM redemptions r JOIN orders o ON o.id = r.order_id JOIN organisations e ON e.id = o.enterprise_id
 JOIN organisations i ON i.id = r.institution_id
 """
-
-
-def yuan(fen: int) -> str:
-    return f"{fen // 100}.{fen % 100:02d}"
 
 
 def formula(redemption: Any) -> str:

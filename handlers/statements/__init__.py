@@ -1,4 +1,4 @@
-"""对账单: what an enterprise, an institution or a programme had, what moved in a period, and what was left (F07, section 2.4).
+"""对账单: what an enterprise, an institution or a programme had, what moved in a period, and what was left (F07).
 
 Everything is summed from the append-only ledger. The sum of the statements of all enterprises of a programme is the
 programme's, and the ledger's, at any cut-off; a statement that is made again is the same, byte for byte, unless a name changed.
@@ -15,8 +15,8 @@ from handlers.regions import reaches
 from handlers.statements import files, ledger
 from handlers.statements.ledger import ACCOUNTS, KINDS, OWNED, TOLD, Holder, Scope, Sums
 from handlers.transactions import row
-from handlers.wallet import SHANGHAI
 from handlers.wallet.views import moment_of
+from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind
 from models.wallet import Account
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from handlers.money import grouped_yuan
 from handlers.refusals import Busy
 from handlers.statements.ledger import KINDS, Scope
-from handlers.wallet import SHANGHAI
+from handlers.working_days import SHANGHAI
 from settings import ROOT
 
 PRINTED_MAX = 2_000  # lines of a pdf, some fifty pages; a longer one prints its sums, and the workbook has the lines
@@ -63,15 +64,11 @@ def _facts(statement: Any, digest: str) -> dict[str, Any]:
         [holders[statement["holder"]], statement["name"]],
         ["统一社会信用代码", statement["credit_code"]], ["项目范围", statement["programme"] or "全部项目"],
         ["期间", f"{statement['since']} 至 {statement['before']}（不含该日）"],
-        ["期初余额（元）", _yuan(statement["opening_fen"])], ["期末余额（元）", _yuan(statement["closing_fen"])],
-        ["期末预算（元）", None if statement["budget_fen"] is None else _yuan(statement["budget_fen"])],
+        ["期初余额（元）", grouped_yuan(statement["opening_fen"])], ["期末余额（元）", grouped_yuan(statement["closing_fen"])],
+        ["期末预算（元）", None if statement["budget_fen"] is None else grouped_yuan(statement["budget_fen"])],
         ["内容摘要", digest], ["说明", MONEY_NOTE],
     ]
     return _table("对账单", ["项目", "内容"], [fact for fact in facts if fact[1] is not None])
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100:,}.{fen % 100:02d}"
 
 
 def _accounts(statement: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sums and lines of the ledger for one holder: an enterprise, an institution, or a programme (section 2.4, F07).
+"""Sums and lines of the ledger for one holder: an enterprise, an institution, or a programme (F07).
 
 Only `ledger_entries` are summed, and only those before an instant, so what was true at any past instant can be said again.
 """
@@ -20,12 +20,12 @@ class Holder(StrEnum):
 
 
 ACCOUNTS = {
-    Account.AVAILABLE: "可使用", Account.HELD: "冻结中", Account.RECEIVABLE: "已使用待兑付", Account.PRE_REDEEMED: "预兑付",
+    Account.AVAILABLE: "可使用", Account.HELD: "占用中", Account.RECEIVABLE: "已使用待兑付", Account.PRE_REDEEMED: "预兑付",
     Account.PAID: "已兑付", Account.SHORTFALL: "未足额兑付", Account.EXPIRED: "已过期",
     Account.REVOKED: "已收回", Account.RETURNED: "已放弃",
 }
 KINDS = {
-    EntryKind.ISSUE: "发放", EntryKind.HOLD: "冻结", EntryKind.COMMIT: "下单支付", EntryKind.RELEASE: "解冻", EntryKind.REVERSE: "退回",
+    EntryKind.ISSUE: "发放", EntryKind.HOLD: "占用", EntryKind.COMMIT: "下单支付", EntryKind.RELEASE: "释放", EntryKind.REVERSE: "退回",
     EntryKind.EXPIRE: "过期", EntryKind.GIVE_BACK: "放弃", EntryKind.REVOKE: "收回", EntryKind.PRE_REDEEM: "预兑付",
     EntryKind.SHORTFALL: "未足额", EntryKind.PAY_OUT: "兑付", EntryKind.GRACE: "退回延期",
 }

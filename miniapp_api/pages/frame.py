@@ -44,7 +44,7 @@ Handler = Callable[["Visit"], Awaitable[web.StreamResponse]]
 class FormOutdated(Refusal):
     """The form was not drawn for this browser, or its cookies are gone."""
 
-    kind, code, title = Kind.FORBIDDEN, "form_outdated", "页面已失效，请重新打开链接（需允许浏览器保存饼干文件）"
+    kind, code, title = Kind.FORBIDDEN, "form_outdated", "页面已失效，请重新打开链接（请允许浏览器保存网站数据）"
 
 
 @cache

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from clock import OffsetClock
-from demo.walks import SHANGHAI
+from handlers.working_days import SHANGHAI
 from settings import ROOT
 
 WALK_SECONDS = 360  # with the start of the family, which makes a database cluster, on a busy machine in minutes

@@ -9,7 +9,7 @@ def test_the_jinan_manual_is_walked_to_its_end_and_the_books_balance(tmp_path: P
     with family(tmp_path) as running:
         printed = running.walk("jinan")
         for line in (
-            "预约期内改为：体系认证服务专用券（签号不变）",
+            "预约期内改为：体系认证服务专用券（票号不变）",
             "到达公示时间：中签",
             "结论：全部通过",
             "券包：体系认证服务专用券 2,000.00元",

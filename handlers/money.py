@@ -1,0 +1,11 @@
+"""Amounts of fen as yuan that people read: always with two decimals, whatever the sign."""
+
+
+def yuan(fen: int) -> str:
+    """-1234.50: for templates, csv and formulas."""
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
+
+
+def grouped_yuan(fen: int) -> str:
+    """-1,234.50: for printed pages."""
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
