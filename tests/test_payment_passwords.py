@@ -13,6 +13,7 @@ from handlers.payment_passwords import is_weak
 from handlers.personal import blind_index
 from handlers.refusals import Refusal
 from handlers.signatures import key_of_what_is_asked
+from tests.applications import consent
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
 
@@ -193,6 +194,35 @@ async def test_a_reset_by_the_bound_phone_can_pay_only_a_day_later(shop):
         await passwords.verify(shop.world.context(shop.buyer), "385017")
     shop.world.clock.advance(hours=24)
     await passwords.verify(shop.world.context(shop.buyer), "385017")
+
+
+async def test_a_reset_is_told_to_the_person(shop):
+    await shop.password()
+    await bind(shop, "13800138000")
+    reset = {"phone_code": f"phone-13800138000@{shop.buyer.open_id}", "new": "385017"}
+    assert (await shop.world.put("/payment-password/reset", reset, by=shop.buyer))[0] == 200
+    told = await shop.world.owner.fetch("SELECT kind, person_id, data->>'security' AS security FROM events")
+    assert [tuple(one) for one in told] == [("security_changed", shop.buyer.person_id, "password_reset")]
+
+
+async def test_a_phone_that_replaced_another_is_told_and_resets_nothing_for_a_day(shop):
+    world, buyer = shop.world, shop.buyer
+    await shop.password()
+    await bind(shop, "13800138000")
+    await consent(world, buyer)
+    for phone, changes in (("13800138000", 0), ("13900139000", 1)):
+        status, body = await world.put("/me/phone", {"code": f"phone-{phone}@{buyer.open_id}"}, by=buyer)
+        assert status == 200, body
+        assert await world.value("SELECT count(*) FROM events WHERE kind = 'security_changed'") == changes
+    assert await world.value("SELECT data->>'security' FROM events") == "phone_changed"
+    reset = {"phone_code": f"phone-13900139000@{buyer.open_id}", "new": "385017"}
+    before = await world.snapshot("payment_passwords", "events")
+    world.clock.advance(hours=24, microseconds=-1)
+    status, body = await world.put("/payment-password/reset", reset, by=buyer)
+    assert (status, body["code"]) == (409, "phone_just_changed")
+    assert await world.snapshot("payment_passwords", "events") == before
+    world.clock.advance(microseconds=1)
+    assert (await world.put("/payment-password/reset", reset, by=buyer))[0] == 200
 
 
 async def test_two_members_of_one_enterprise_have_passwords_of_their_own(shop):
