@@ -37,6 +37,7 @@ PAGES: Mapping[str, str] = {
     "digest": "pages/notices/index",
     "review_revealed": "pages/orders/review",
     "review_replied": "pages/orders/review",
+    "security_changed": "pages/me/identities",
     "text_hidden": "pages/index/index",
     "application_received": "pages/approvals/show",
     "approval_waiting": "pages/approvals/show",

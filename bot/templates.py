@@ -34,6 +34,7 @@
     system_review_made    系统评价通知      service, order_number, time, hint
     review_revealed       评价公布通知      service, order_number, time, hint
     review_replied        评价回复通知      service, order_number, time, hint
+    security_changed      账户安全提醒      subject, time, hint
     text_hidden           内容审核通知      subject, reason, time
     application_received  新申请通知        subject, applicant, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
@@ -176,6 +177,7 @@ def reviews() -> Iterator[Template]:
                    "公布时间 time time", "温馨提示 thing hint")
     yield template("review_replied", "评价回复通知", "服务名称 thing service", "订单编号 character_string order_number",
                    "回复时间 time time", "温馨提示 thing hint")
+    yield template("security_changed", "账户安全提醒", "变更事项 thing subject", "变更时间 time time", "温馨提示 thing hint")
     yield template("text_hidden", "内容审核通知", "审核内容 thing subject", "原因说明 thing reason", "审核时间 time time")
     yield template("bot_answer", "对话答复通知", "答复内容 thing answer", "时间 time time", "温馨提示 thing hint")
 

@@ -37,6 +37,16 @@ class Answer(StrEnum):
     FILTER = "filter"
 
 
+ACCEPT_WITH = "acceptWith"  # acceptWithAudio, and whatever else somebody may add to a yes
+
+
+def answer_of(word: str) -> Answer | None:
+    """None for a word that WeChat has not had so far: it says nothing about its template, and nothing about the others."""
+    if word.startswith(ACCEPT_WITH):
+        return Answer.ACCEPT
+    return Answer(word) if word in set(Answer) else None
+
+
 class Occasion(StrEnum):
     RESERVATION = "reservation"      # 提交预约
     PAYMENT = "payment"              # 用券支付
@@ -128,7 +138,7 @@ async def show_consents(ctx: Context) -> ConsentsView:
     return consents(ctx, found)
 
 
-async def report_consents(ctx: Context, answers: Sequence[tuple[str, Answer]], nonce: str) -> ConsentsView:
+async def report_consents(ctx: Context, answers: Sequence[tuple[str, str]], nonce: str) -> ConsentsView:
     """Count what somebody answered to a popup: (template id, answer) each. `nonce` is the popup's own: repeats count once.
 
     Raises ConsentsElsewhere, TemplateUnknown.
@@ -137,14 +147,12 @@ async def report_consents(ctx: Context, answers: Sequence[tuple[str, Answer]], n
     unknown = [template for template, _ in answers if template not in kinds]
     if unknown:
         raise TemplateUnknown
+    known = {kinds[template]: str(answer) for template, word in answers if (answer := answer_of(word))}
     async with transaction(ctx) as tx:
         identity_id = ctx.actor.identity_id
         if await tx.value(LOCK, identity_id) != "wechat":
             raise ConsentsElsewhere
-        counted = await tx.value(
-            REPORT, identity_id, [kinds[template] for template, _ in answers], [str(answer) for _, answer in answers], nonce, ctx.now,
-            "phone",
-        )
+        counted = await tx.value(REPORT, identity_id, list(known), list(known.values()), nonce, ctx.now, "phone")
         if counted:
             tx.record("consents.reported", "identity", identity_id or 0, templates=counted)
         return tx.reply(consents(ctx, {row.template: row.remaining for row in await tx.rows(MINE, identity_id)}))
@@ -155,7 +163,7 @@ async def note_consents(
 ) -> None:
     """What WeChat pushes about a popup, or about the switches in the phone's settings: (template id, answer) each."""
     kinds = {template_id(ctx, kind): kind for kind in TEXTS}
-    known = {kinds[template]: answer for template, answer in answers if template in kinds and answer in set(Answer)}
+    known = {kinds[template]: str(answer) for template, word in answers if template in kinds and (answer := answer_of(word))}
     if not known:
         return
     async with transaction(ctx) as tx:

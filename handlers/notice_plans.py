@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.context import Context
-from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, by_sms
+from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, EVERYWHERE, by_sms
 from handlers.transactions import Transaction
 from handlers.working_days import SHANGHAI
 from models.accounts import OrganisationKind, Platform
@@ -38,15 +38,18 @@ class Group(StrEnum):
     REDEMPTIONS = "redemptions"  # 兑付
     REVIEWS = "reviews"          # 评价
     RISKS = "risks"              # 核查与申诉
+    SECURITY = "security"        # 账户安全
     SYSTEM = "system"            # 系统
 
 
 GROUP_TITLES: Mapping[Group, str] = {
     Group.APPROVALS: "审核", Group.ORDERS: "订单", Group.VOUCHERS: "预约与服务券", Group.DEMANDS: "需求", Group.CONSULTANTS: "顾问",
-    Group.REDEMPTIONS: "兑付", Group.REVIEWS: "评价", Group.RISKS: "核查与申诉", Group.SYSTEM: "系统",
+    Group.REDEMPTIONS: "兑付", Group.REVIEWS: "评价", Group.RISKS: "核查与申诉",
+    Group.SECURITY: "账户安全", Group.SYSTEM: "系统",
 }
 # A freeze, a decision one may appeal against, a payment: they must reach somebody somewhere beside the inbox.
-REQUIRED = frozenset({Group.REDEMPTIONS, Group.RISKS})
+REQUIRED = frozenset({Group.REDEMPTIONS, Group.RISKS, Group.SECURITY})
+WHOLE = frozenset({Group.SECURITY})  # nothing of it is switched off: a thief would begin there
 # What somebody must hear of to object or to appeal in time cannot be turned off.
 EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objection_result": Group.RISKS,
          "filing_objected": Group.RISKS, "filing_revoked": Group.RISKS}
@@ -56,7 +59,7 @@ PREFIXES: Mapping[str, Group] = {
     "reservation_": Group.VOUCHERS, "draw_": Group.VOUCHERS, "voucher_": Group.VOUCHERS,
     "demand_": Group.DEMANDS, "consultant_": Group.CONSULTANTS,
     "redemption_": Group.REDEMPTIONS, "payout_": Group.REDEMPTIONS,
-    "review_": Group.REVIEWS, "system_review_": Group.REVIEWS, "risk_": Group.RISKS, "appeal_": Group.RISKS,
+    "security_": Group.SECURITY, "review_": Group.REVIEWS, "system_review_": Group.REVIEWS, "risk_": Group.RISKS, "appeal_": Group.RISKS,
 }
 
 
@@ -113,6 +116,8 @@ def plan(ctx: Context, event: Any, reader: Reader) -> dict[str, object]:
     wanted = [channel for channel in channels if channel not in muted]
     if group in REQUIRED and not wanted:  # what was left on cannot be reached: then the others have it
         wanted = channels
+    if event.kind in EVERYWHERE:
+        return everywhere(channels)
     if event.kind == "digest":
         wanted = from_channel(wanted, str(event.data["channel"]))
     planned: dict[str, object] = {"channels": wanted}
@@ -121,6 +126,13 @@ def plan(ctx: Context, event: Any, reader: Reader) -> dict[str, object]:
     # The answer to what this very person did goes at once, day and night.
     at_once = event.kind in AT_ONCE or (event.actor_id is not None and event.actor_id == reader.person_id)
     return planned if at_once else planned | waiting(ctx.now, reader.quiet)
+
+
+def everywhere(channels: Sequence[Channel]) -> dict[str, object]:
+    """All at once, by day and by night; none waits for another to fail."""
+    pushed = [channel for channel in channels if channel != Channel.EMAIL]
+    planned: dict[str, object] = {"channels": pushed[:1], "everywhere": pushed[1:]}
+    return planned | ({"also_by_email": True} if Channel.EMAIL in channels else {})
 
 
 def plan_outside(ctx: Context, event: Any) -> dict[str, object]:

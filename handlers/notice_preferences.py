@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from handlers.context import Context
-from handlers.notice_plans import GROUP_TITLES, MINUTES_OF_A_DAY, PUSHED, QUIET_HOURS, REQUIRED, Group, quiet_of
+from handlers.notice_plans import GROUP_TITLES, MINUTES_OF_A_DAY, PUSHED, QUIET_HOURS, REQUIRED, WHOLE, Group, quiet_of
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import row, transaction
 from models.notices import Channel
@@ -15,7 +15,7 @@ QUIET_MINUTES_MAX = 16 * 60  # a message is tried for two days, so it needs some
 class NoticesRequired(Refusal):
     """`data.group`: what the law wants told needs one channel beside the inbox."""
 
-    kind, code, title = Kind.INVALID, "notices_required", "核查、申诉与兑付通知至少保留一种接收方式"
+    kind, code, title = Kind.INVALID, "notices_required", "核查、申诉与兑付通知至少保留一种接收方式，账户安全通知不能关闭"
 
 
 class QuietHoursWrong(Refusal):
@@ -73,7 +73,8 @@ async def put_preferences(
     They hold for what is told from now on; what waits already goes its planned way. Raises NoticesRequired, QuietHoursWrong.
     """
     for group in sorted(REQUIRED):
-        if set(PUSHED) <= set(muted.get(group, ())):
+        off = set(muted.get(group, ()))
+        if set(PUSHED) <= off or (off and group in WHOLE):
             raise NoticesRequired(group=group)
     begins, ends = _minutes(quiet_hours)
     async with transaction(ctx) as tx:

@@ -30,9 +30,10 @@ CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up
 PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
 STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
          "submitted": "已提交审核", "unlinked": "已解除关联"}
+CHANGES = {"password_reset": "支付密码已重置", "phone_changed": "绑定手机号已更换"}
 WORDS: Mapping[str, Mapping[str, str]] = {
     "answer": ANSWERS, "closing": CLOSINGS, "finding": FINDINGS,
-    "step": STEPS,
+    "step": STEPS, "security": CHANGES,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
 
@@ -233,6 +234,10 @@ TEXTS: Mapping[str, Text] = {
     "review_replied": text(
         "收到评价回复", "订单 {number}「{service}」对方回复了您的评价，请查看。", REVIEW, ORDER_FIELDS + "time hint", hint="请查看回复内容",
     ),
+    "security_changed": text(
+        "账户安全提醒：{security}", "您的{security}。如非本人操作，请立即联系客服。", "pages/me/identities",
+        "subject=security time hint", hint="非本人操作请立即联系客服",
+    ),
     "text_hidden": text(
         "内容未通过审核", "您发表的「{title}」未通过审核，不会公布[，原因：{reason}]。", "pages/index/index", "subject=title reason time",
     ),
@@ -318,8 +323,10 @@ ALSO_BY_EMAIL = frozenset({"approval_result", "demand_posted"})
 # What is worth a phone's SMS when nothing else got through (decision 0130). The result of an application only for admissions.
 BY_SMS = frozenset({"order_frozen", "payout_result"})
 ADMISSIONS = frozenset({ApplicationKind.INSTITUTION_ADMISSION, "supermarket_certification"})
+# Goes to every channel at once, whatever was switched off: whoever holds one of them may be who must not keep it from the others.
+EVERYWHERE = frozenset({"security_changed"})
 # The answer to what somebody did this minute, told to whoever reads that mailbox or phone: no quiet hours.
-AT_ONCE = frozenset({"email_code"})
+AT_ONCE = frozenset({"email_code"}) | EVERYWHERE
 
 
 def by_sms(kind: str, data: Mapping[str, object]) -> bool:

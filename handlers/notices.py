@@ -61,6 +61,9 @@ WITH made AS (
   SELECT m.id, NULL, $12::smallint, 'email', CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
     coalesce((m.data->>'held_until')::timestamptz, $9), $10, p.email, NULL
   FROM made m JOIN persons p ON p.id = m.person_id WHERE m.data ? 'also_by_email' AND p.email IS NOT NULL
+  UNION ALL
+  SELECT m.id, m.person_id, ($12 + other.place)::smallint, other.channel, 'planned', 0, $9, $10, NULL, NULL
+  FROM made m, jsonb_array_elements_text(m.data->'everywhere') WITH ORDINALITY other(channel, place)
 )
 UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY($11)
 """

@@ -26,6 +26,7 @@ from settings import Settings
 TRIES = 5
 LOCK = timedelta(minutes=30)
 COOL_DOWN_AFTER_RESET = timedelta(hours=24)  # a stolen phone can reset, but not pay before its owner has noticed
+PHONE_SETTLES = timedelta(hours=24)  # ... nor reset with a number that was changed before its owner has noticed
 LOST_TRY = timedelta(seconds=30)  # a process died between spending a try and evaluating it
 WAIT_ROUNDS, WAIT_SECONDS = 40, 0.05  # how long a payment waits while five others are being evaluated
 
@@ -65,6 +66,12 @@ class PaymentPasswordCoolingDown(Refusal):
 
 class PhoneNotYours(Refusal):
     kind, code, title = Kind.FORBIDDEN, "phone_not_yours", "该手机号不是您已绑定的手机号"
+
+
+class PhoneJustChanged(Refusal):
+    """`data.possible_from`"""
+
+    kind, code, title = Kind.CONFLICT, "phone_just_changed", "手机号更换未满24小时，暂不能重置支付密码"
 
 
 class PaymentPasswordView(TypedDict):
@@ -108,7 +115,8 @@ async def reset_payment_password(ctx: Context, code: str, new: str) -> PaymentPa
     """Reset it without knowing it, by proving to hold the bound phone; usable for payments only 24 hours later (F09).
 
     `code` is the platform's own phone code, exchanged here.
-    Raises LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak.
+    The person hears of it on every channel. Raises LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PhoneJustChanged,
+    PaymentPasswordWeak.
     """
     digest = await _hash_new(ctx.settings, new)
     await _prove_phone(ctx, code)
@@ -120,19 +128,27 @@ async def reset_payment_password(ctx: Context, code: str, new: str) -> PaymentPa
             " locked_until = NULL, last_try_at = NULL",
             ctx.membership_id, digest, usable_at, ctx.now,
         )
+        tx.announce("security_changed", "person", ctx.person_id, person_id=ctx.person_id, security="password_reset")
         return _stored(ctx, tx, "payment_password.reset", usable_at)
+
+
+PHONE = """
+SELECT i.platform, i.open_id, p.phone_index, (
+    SELECT max(at) FROM audit_entries a WHERE a.subject = 'person' AND a.subject_id = p.id AND a.action = 'person.phone_changed'
+  ) AS changed_at
+FROM identities i JOIN persons p ON p.id = i.person_id WHERE i.id = $1
+"""
 
 
 async def _prove_phone(ctx: Context, code: str) -> None:
     """The platform vouches that the phone in hand has the number that is bound to the person. No transaction around it."""
-    found = await row(
-        "SELECT i.platform, i.open_id, p.phone_index FROM identities i JOIN persons p ON p.id = i.person_id WHERE i.id = $1",
-        ctx.actor.identity_id,
-    )
+    found = await row(PHONE, ctx.actor.identity_id)
     with asking_platform():
         phone = normalise(await login_of(ctx, found.platform).phone(code, found.open_id))
     if found.phone_index is None or not hmac.compare_digest(found.phone_index, blind_index(ctx.settings, phone)):
         raise PhoneNotYours
+    if found.changed_at is not None and ctx.now < (possible_from := found.changed_at + PHONE_SETTLES):
+        raise PhoneJustChanged(possible_from=possible_from)
 
 
 async def verify(ctx: Context, password: str) -> None:

@@ -1,4 +1,4 @@
-"""Programmes, their versioned policies and voucher types (section 2.1, F25; docs/decisions/0041)."""
+"""Programmes, their versioned policies and voucher types (F25; docs/decisions/0041)."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -110,7 +110,7 @@ ZHENGZHOU = Rules(
     auto_review_after_days=None, requalify_on_update="always",
 )
 
-# What the manual of Suzhou's Industrial Park states (D01-D22): no vouchers, a zone, and both sides rate each other (section 2.1, S3).
+# What the manual of Suzhou's Industrial Park states (D01-D22): no vouchers, a zone, and both sides rate each other.
 SUZHOU = Rules(allocation="none", supermarket=True, zone=("320571",), mutual_review=True)
 
 

@@ -7,7 +7,7 @@ from handlers import content_checks
 from handlers.content_checks import Subject
 from handlers.context import Context
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import OrderNotFound, is_window_over, lock_own_order, may
+from handlers.orders.views import OrderNotFound, is_window_over, lock_own_order, may, refuse_both
 from handlers.refusals import Kind, Refusal
 from handlers.reviews_lists import ReviewView, show_review
 from handlers.reviews_mutual import is_revealed, reveal_if_both
@@ -40,10 +40,11 @@ async def review_order(
 
     Where the institution reviews as well, nobody sees it before both are in or the window is over.
 
-    Raises OrderNotFound, OrderNotReviewable.
+    Raises OrderNotFound, RelatedParties, OrderNotReviewable.
     """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "review"):
             await _refuse_unless_systems(ctx, tx, order)
         is_blind = (await rules_of_order(tx, order.policy_id)).mutual_review

@@ -9,7 +9,7 @@ from handlers import content_checks
 from handlers.content_checks import Subject
 from handlers.context import Context
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import MUTUAL_WINDOW, is_window_over, lock_own_order, may
+from handlers.orders.views import MUTUAL_WINDOW, is_window_over, lock_own_order, may, refuse_both
 from handlers.refusals import Kind, Refusal
 from handlers.reviews_lists import EnterpriseReviewView, show_enterprise_review
 from handlers.scores import count_review
@@ -49,9 +49,10 @@ WHERE o.frozen_at IS NULL AND greatest(o.completed_at, o.clock_from) <= $1 ORDER
 
 
 async def review_enterprise(ctx: Context, order_id: int, grade: Grade, text: str) -> EnterpriseReviewView:
-    """评价企业, once, within fourteen days of completion. Raises OrderNotFound, EnterpriseNotReviewable."""
+    """评价企业, once, within fourteen days of completion. Raises OrderNotFound, RelatedParties, EnterpriseNotReviewable."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "review_enterprise"):
             raise EnterpriseNotReviewable(reason=await _why_not(ctx, tx, order))
         if await is_revealed(tx, order):

@@ -1,4 +1,4 @@
-"""From a published result to vouchers: giving up a win, alternates moving up (F15), and the issue (section 2.5, final)."""
+"""From a published result to vouchers: giving up a win, alternates moving up (F15), and the issue."""
 
 from typing import Any
 

@@ -22,7 +22,8 @@ class ReadAllBody(Body):
 
 class ConsentAnswer(Body):
     template: Annotated[str, Field(min_length=1, max_length=64, description="模板 id")]
-    answer: Annotated[notice_consents.Answer, Field(strict=False, description="wx.requestSubscribeMessage 的结果")]
+    # A word, not one of four: a new one of WeChat must not lose what was said of the other templates.
+    answer: Annotated[str, Field(min_length=1, max_length=64, description="wx.requestSubscribeMessage 的结果，原样上报")]
 
 
 class ConsentsBody(Body):

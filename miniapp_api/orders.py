@@ -32,7 +32,7 @@ api = Api("orders", "订单")
 Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-LOTS_REFUSALS = (OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
+LOTS_REFUSALS = (OrderNotFound, orders.RelatedParties, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
 
 
 class OrdersQuery(Query):
@@ -158,7 +158,7 @@ async def list_contracts(ctx: Context, order_id: int, query: Query) -> PageView[
 
 
 @api.put("/orders/{order_id}/price", title="核定价格", who=Who.INSTITUTION_ACTOR,
-         refusals=(OrderNotFound, orders.OrderNotPriceable, orders.PriceAboveList, orders.PriceAboveOffer))
+         refusals=(OrderNotFound, orders.RelatedParties, orders.OrderNotPriceable, orders.PriceAboveList, orders.PriceAboveOffer))
 async def settle_price(ctx: Context, order_id: int, body: PriceBody) -> OrderView:
     """订单金额改为合同总价，不能大于产品价格，由需求转来的订单不能大于报价；若与产品价格一致则无需核价。"""
     return await orders.settle_price(ctx, order_id, body.amount_fen)
@@ -186,7 +186,8 @@ async def take_back_order(ctx: Context, order_id: int) -> OrderView:
     return await orders.take_back_order(ctx, order_id)
 
 
-@api.post("/orders/{order_id}/acceptance", title="接单", who=Who.INSTITUTION_ACTOR, refusals=(OrderNotFound, OrderNotAcceptable))
+@api.post("/orders/{order_id}/acceptance", title="接单", who=Who.INSTITUTION_ACTOR,
+          refusals=(OrderNotFound, orders.RelatedParties, OrderNotAcceptable))
 async def accept_order(ctx: Context, order_id: int) -> OrderView:
     return await orders.accept_order(ctx, order_id)
 
@@ -197,12 +198,13 @@ async def decline_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderV
 
 
 @api.post("/orders/{order_id}/handovers", title="提交完成", who=Who.INSTITUTION_ACTOR,
-          refusals=(OrderNotFound, OrderNotDeliverable, NotFound))
+          refusals=(OrderNotFound, orders.RelatedParties, OrderNotDeliverable, NotFound))
 async def deliver_order(ctx: Context, order_id: int, body: DeliverBody) -> OrderView:
     return await orders.deliver_order(ctx, order_id, body.summary, body.attachment_id)
 
 
-@api.post("/orders/{order_id}/completion", title="确认完成", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
+@api.post("/orders/{order_id}/completion", title="确认完成", who=Who.ENTERPRISE_ACTOR,
+          refusals=(OrderNotFound, orders.RelatedParties, OrderNotConfirmable))
 async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
     return await orders.confirm_completion(ctx, order_id)
 

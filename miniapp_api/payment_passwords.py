@@ -15,6 +15,7 @@ from handlers.payment_passwords import (
     PaymentPasswordMissing,
     PaymentPasswordView,
     PaymentPasswordWeak,
+    PhoneJustChanged,
     PhoneNotYours,
     WrongPaymentPassword,
 )
@@ -59,6 +60,6 @@ async def change_payment_password(ctx: Context, body: ChangePasswordBody) -> Pay
 
 
 @api.put("/payment-password/reset", title="重置支付密码", who=Who.ENTERPRISE_PAYER, limit="password",
-         refusals=(LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PaymentPasswordWeak))
+         refusals=(LoginCodeRefused, PlatformUnavailable, PhoneNotYours, PhoneJustChanged, PaymentPasswordWeak))
 async def reset_payment_password(ctx: Context, body: ResetPasswordBody) -> PaymentPasswordView:
     return await payment_passwords.reset_payment_password(ctx, body.phone_code, body.new)

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from handlers import reviews, reviews_lists, reviews_mutual, reviews_replies
 from handlers.context import Context
-from handlers.orders import OrderNotFound
+from handlers.orders import OrderNotFound, RelatedParties
 from handlers.paging import PageView
 from handlers.reviews import OrderNotReviewable
 from handlers.reviews_lists import EnterpriseReviewView, ReceivedReviewView, ReviewView, WaitingReviewView
@@ -40,7 +40,7 @@ class ReviewsQuery(Query):
 
 
 @api.post("/orders/{order_id}/review", title="评价订单和平台", who=Who.ENTERPRISE_ACTOR, status=201,
-          refusals=(OrderNotFound, OrderNotReviewable))
+          refusals=(OrderNotFound, RelatedParties, OrderNotReviewable))
 async def review_order(ctx: Context, order_id: int, body: ReviewBody) -> ReviewView:
     """项目开启双向评价时，双方均已评价或完成后满 14 天才互相可见。"""
     return await reviews.review_order(ctx, order_id, body.grade, body.text, body.platform_stars, body.platform_text)
@@ -52,7 +52,7 @@ async def list_reviews(ctx: Context, institution_id: int, query: ReviewsQuery) -
 
 
 @api.post("/orders/{order_id}/enterprise-review", title="评价企业", who=Who.INSTITUTION_ACTOR, status=201,
-          refusals=(OrderNotFound, EnterpriseNotReviewable))
+          refusals=(OrderNotFound, RelatedParties, EnterpriseNotReviewable))
 async def review_enterprise(ctx: Context, order_id: int, body: EnterpriseReviewBody) -> EnterpriseReviewView:
     """双方均已评价或完成后满 14 天才互相可见。"""
     return await reviews_mutual.review_enterprise(ctx, order_id, body.grade, body.text)

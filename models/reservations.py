@@ -1,4 +1,4 @@
-"""Rounds, tickets and the draw (E13-E18, F01, section 2.5)."""
+"""Rounds, tickets and the draw (E13-E18, F01)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Voucher lots and the ledger they stand on (E19-E23, F06, section 2.4)."""
+"""Voucher lots and the ledger they stand on (E19-E23, F06)."""
 
 from enum import StrEnum
 

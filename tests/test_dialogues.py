@@ -37,7 +37,7 @@ async def test_a_reservation_is_made_in_two_steps_with_window_and_count(world: W
     assert [button.title for button in speaker.last[0].buttons] == ["确认", "取消"]
     answer = await speaker.tap("确认")
     ticket = await world.one("SELECT id, state, voucher_type_id FROM reservations")
-    assert answer == f"预约成功：「2026年第一批」审计服务专用券，签号 R202603-{ticket['id']:08d}，结果将于 3月2日 14:00 公示。"
+    assert answer == f"预约成功：「2026年第一批」审计服务专用券，票号 R202603-{ticket['id']:08d}，结果将于 3月2日 14:00 公示。"
     assert (ticket["state"], ticket["voucher_type_id"]) == ("submitted", lottery.programme.audit)
     assert "贵单位在「2026年第一批」已预约" in await speaker.say("预约")
 
@@ -57,7 +57,7 @@ async def test_a_choice_is_changed_and_a_ticket_withdrawn(world: World):
     await speaker.say("预约审计券")
     await speaker.say("确认")
     assert "请确认改约" in await speaker.say("改成 通用券")
-    assert "签号" in await speaker.say("确认")
+    assert "票号" in await speaker.say("确认")
     assert await world.value("SELECT voucher_type_id FROM reservations") == lottery.programme.general
     assert "确认撤回「2026年第一批」的预约吗" in await speaker.say("取消预约")
     assert "已撤回" in await speaker.say("确认")
@@ -85,16 +85,16 @@ async def test_before_publicity_the_time_is_told_and_afterwards_the_result(world
     await speaker.say("预约审计券")
     await speaker.say("确认")
     ticket = f"R202603-{await world.value('SELECT id FROM reservations'):08d}"
-    assert await speaker.say("中签了吗") == f"「2026年第一批」审计服务专用券，签号 {ticket}：结果将于 3月2日 14:00 公示，还有 4小时0分。"
+    assert await speaker.say("中签了吗") == f"「2026年第一批」审计服务专用券，票号 {ticket}：结果将于 3月2日 14:00 公示，还有 4小时0分。"
     assert await speaker.say(f"查签 {ticket}") == await speaker.say("查中签")
-    assert await speaker.say("查签 R202603-99999999") == "没有找到签号 R202603-99999999 的预约记录。"
+    assert await speaker.say("查签 R202603-99999999") == "没有找到票号 R202603-99999999 的预约记录。"
     await lottery.close()
     await lottery.type_values()
     await lottery.draw()
     lottery.set("publicity_at", -1)
     assert "公示，还有 0小时0分" in await speaker.say("中签了吗")
     await lottery.publicise()
-    assert await speaker.say("中签了吗") == f"「2026年第一批」审计服务专用券，签号 {ticket}：中签，位次 1。点开页面可以自己验证本次摇号。"
+    assert await speaker.say("中签了吗") == f"「2026年第一批」审计服务专用券，票号 {ticket}：中签，位次 1。点开页面可以自己验证本次摇号。"
     assert speaker.last[0].page == f"pages/draws/show?id={lottery.id}"
 
 

@@ -144,6 +144,24 @@ async def test_what_the_law_wants_told_cannot_be_switched_off_everywhere(reach, 
     assert (await reach.wish({group: CHANNELS[:3]}))[0] == 200
 
 
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_nothing_of_account_security_is_switched_off(reach, channel):
+    status, refused = await reach.wish({"security": [channel]})
+    assert (status, refused["code"], refused["data"]["group"]) == (422, "notices_required", "security")
+
+
+async def test_account_security_is_told_on_every_channel_at_once_and_at_night(reach):
+    reach.world.clock.set(datetime(2026, 3, 2, 23, 0, tzinfo=SHANGHAI))
+    reach.gateways["wechat_subscribe"].answers = [NO_CONSENT]
+    async with transaction(reach.world.context()) as tx:
+        tx.announce("security_changed", "person", reach.me.person_id, person_id=reach.me.person_id, security="password_reset")
+    await reach.world.sweep(open_events)
+    await reach.deliver()
+    assert sorted(await reach.states()) == [("dingtalk_notice", "delivered"), ("email", "delivered"), ("wechat_subscribe", "no_consent")]
+    assert await reach.inbox() == ["security_changed"]
+    assert reach.gateways["email"].sent[0].title == "账户安全提醒：支付密码已重置"
+
+
 async def test_where_the_channel_that_was_left_on_does_not_exist_a_freeze_takes_the_others(reach):
     await reach.wish({"risks": ["wechat_subscribe", "dingtalk_notice", "email"]})  # SMS is left, and nobody knows a number
     await reach.world.owner.execute("UPDATE persons SET phone = NULL")
@@ -163,6 +181,7 @@ def test_every_kind_is_in_the_group_that_its_reader_expects():
     for kind in TEXTS:
         found.setdefault(group_of(kind), set()).add(kind)
     assert {"order_frozen", "risk_proposed", "appeal_result"} <= found[Group.RISKS]
+    assert found[Group.SECURITY] == {"security_changed"}
     assert {"filing_named", "filing_objected", "filing_objection_result", "filing_revoked"} <= found[Group.RISKS]
     assert {"redemption_result", "payout_result"} <= found[Group.REDEMPTIONS]
     assert {"review_reminder", "system_review_made"} <= found[Group.REVIEWS]
@@ -182,7 +201,7 @@ async def test_preferences_are_shown_as_they_are_and_as_they_were_put(reach):
     assert first["quiet_hours"] == {"begins": "21:00", "ends": "08:00"}
     assert [group["group"] for group in first["groups"]] == [str(group) for group in Group]
     assert all(channel["is_on"] for group in first["groups"] for channel in group["channels"])
-    assert {group["group"] for group in first["groups"] if group["is_required"]} == {"risks", "redemptions"}
+    assert {group["group"] for group in first["groups"] if group["is_required"]} == {"risks", "redemptions", "security"}
     _, put = await reach.wish({"orders": ["sms"]}, ("22:30", "07:15"))
     assert (await reach.world.get("/notice-preferences", by=reach.me))[1] == put
     assert put["quiet_hours"] == {"begins": "22:30", "ends": "07:15"}

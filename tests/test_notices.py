@@ -334,6 +334,28 @@ async def test_a_no_takes_back_every_yes(world, answer):
     assert await remaining(world, member) == {"voucher_issued": 1}
 
 
+@pytest.mark.parametrize("yes", ["acceptWithAudio", "acceptWithAlert", "acceptWithForcePush"])
+async def test_a_yes_with_something_added_is_a_yes(world, yes):
+    member = await world.enterprise()
+    status, body = await world.post("/notices/consents", report("popup-001", draw_result=yes, voucher_issued="accept"), by=member)
+    assert (status, body["remaining"]) == (200, 2)
+    # WeChat's push of the same popup is the same yes.
+    pushed = [("tmpl_draw_result", yes), ("tmpl_voucher_issued", "accept")]
+    await notice_consents.note_consents(world.context(), "wx-test", member.open_id, pushed, "subscribe_msg_popup_event", world.clock.now())
+    assert await remaining(world, member) == {"draw_result": 1, "voucher_issued": 1}
+
+
+@pytest.mark.parametrize("word", ["acceptance", "Accept", "later", "接受"])
+async def test_a_word_that_nobody_knows_loses_nothing_of_the_others(world, word):
+    member = await world.enterprise()
+    await world.post("/notices/consents", report("popup-001", draw_result="accept"), by=member)
+    status, body = await world.post("/notices/consents", report("popup-002", draw_result=word, voucher_issued="accept"), by=member)
+    assert (status, body["remaining"]) == (200, 2)
+    pushed = [("tmpl_draw_result", word), ("tmpl_order_paid", "accept")]
+    await notice_consents.note_consents(world.context(), "wx-test", member.open_id, pushed, "subscribe_msg_popup_event", world.clock.now())
+    assert await remaining(world, member) == {"draw_result": 1, "voucher_issued": 1, "order_paid": 1}
+
+
 async def test_an_unknown_template_is_refused_and_nothing_is_counted(world):
     member = await world.enterprise()
     status, body = await world.post("/notices/consents", report("popup-001", draw_result="accept", nonsense="accept"), by=member)
@@ -353,7 +375,7 @@ async def test_somebody_in_dingtalk_cannot_consent_to_wechat_messages(world):
     {"nonce": "short", "answers": [{"template": "tmpl_draw_result", "answer": "accept"}]},
     {"nonce": "popup-001", "answers": []},
     {"nonce": "popup-001", "answers": [{"template": "tmpl_draw_result", "answer": "accept"}] * 6},
-    {"nonce": "popup-001", "answers": [{"template": "tmpl_draw_result", "answer": "perhaps"}]},
+    {"nonce": "popup-001", "answers": [{"template": "tmpl_draw_result", "answer": ""}]},
 ])
 async def test_a_report_of_the_wrong_shape_is_refused(world, broken):
     status, body = await world.post("/notices/consents", broken, by=await world.enterprise())

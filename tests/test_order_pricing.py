@@ -84,6 +84,19 @@ async def test_nobody_else_settles_the_price(shop):
     assert await shop.unchanged() == before
 
 
+async def test_who_is_on_both_sides_settles_no_price(shop):
+    order_id = await shop.order()
+    buyer = shop.buyer
+    both = await shop.world.member(
+        shop.seller.organisation_id, Role.HANDLER, person=(buyer.person_id, buyer.identity_id, buyer.open_id)
+    )
+    before = await shop.unchanged()
+    status, body = await shop.world.put(f"/orders/{order_id}/price", {"amount_fen": 3_000}, by=both)
+    assert (status, body["code"]) == (403, "related_parties")
+    assert await shop.unchanged() == before
+    assert (await shop.show(order_id, by=both))["allowed_actions"] == []
+
+
 async def test_a_frozen_order_is_not_priced(shop):
     order_id = await shop.order()
     await shop.world.owner.execute("UPDATE orders SET frozen_at = placed_at")

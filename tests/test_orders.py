@@ -12,7 +12,7 @@ from models.accounts import Role
 from settings import ROOT
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
-from tests.world import World
+from tests.world import Member, World
 
 
 @pytest.fixture
@@ -104,6 +104,68 @@ async def test_one_person_is_never_on_both_sides_of_an_order(shop):
     status, body = await shop.place()
     assert (status, body["code"]) == (403, "related_parties")
     assert await shop.unchanged() == before
+
+
+async def both_sides(shop: Shop) -> tuple[Member, Member]:
+    """The buyer, who is the institution's handler by now, and somebody of the institution who buys."""
+    buyer, seller = shop.buyer, shop.seller
+    as_seller = await shop.world.member(
+        seller.organisation_id, Role.HANDLER, person=(buyer.person_id, buyer.identity_id, buyer.open_id)
+    )
+    as_buyer = await shop.world.member(buyer.organisation_id, Role.OWNER, person=(seller.person_id, seller.identity_id, seller.open_id))
+    return as_seller, as_buyer
+
+
+async def refused_as_related(shop: Shop, by: Member, order_id: int, noun: str, body: object, verb: str) -> None:
+    before = await shop.unchanged()
+    status, answer = await shop.act(by, order_id, noun, body)
+    assert (status, answer["code"]) == (403, "related_parties")
+    assert await shop.unchanged() == before
+    _, shown = await shop.world.get(f"/orders/{order_id}", by=by)
+    _, listed = await shop.world.get("/orders?q=审计", by=by)
+    assert verb not in shown["allowed_actions"]
+    assert [one["allowed_actions"] for one in listed["items"]] == [shown["allowed_actions"]]
+
+
+async def test_who_joins_the_other_side_later_moves_the_order_no_further(shop):
+    """Placed while both were strangers; each side still has somebody who is only theirs, and for them all goes on."""
+    await shop.lot()
+    await shop.password()
+    order_id = await shop.order()
+    as_seller, as_buyer = await both_sides(shop)
+    clerk = await shop.world.member(shop.seller.organisation_id, Role.HANDLER)
+    owner = await shop.world.member(shop.buyer.organisation_id, Role.OWNER)
+    paying = {"voucher_fen": 200_000, "password": PASSWORD}
+    assert (await shop.world.post("/payment-password", {"password": PASSWORD}, by=owner))[0] == 200
+    await refused_as_related(shop, shop.buyer, order_id, "payment", paying, "pay")
+    status, body = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=200000", by=shop.buyer)
+    assert (status, body["code"]) == (403, "related_parties")
+    await shop.ok(owner, order_id, "payment", paying)
+    await refused_as_related(shop, as_seller, order_id, "acceptance", None, "accept")
+    await shop.ok(clerk, order_id, "acceptance")
+    await refused_as_related(shop, as_seller, order_id, "handovers", {"summary": "审计报告已交付"}, "deliver")
+    await shop.ok(clerk, order_id, "handovers", {"summary": "审计报告已交付"})
+    for each in (shop.buyer, as_buyer):
+        await refused_as_related(shop, each, order_id, "completion", None, "confirm")
+    await shop.ok(owner, order_id, "completion")
+    review = {"grade": "good", "text": "好", "platform_stars": 5, "platform_text": ""}
+    await refused_as_related(shop, shop.buyer, order_id, "review", review, "review")
+    await shop.ok(owner, order_id, "review", review)
+
+
+async def test_who_is_on_both_sides_may_still_call_it_off(shop):
+    order_id = await shop.paid()
+    as_seller, _ = await both_sides(shop)
+    assert (await shop.ok(as_seller, order_id, "refusal", {"reason": "本人任职"}))["close_reason"] == "declined"
+
+
+async def test_who_has_left_the_other_side_is_a_stranger_again(shop):
+    order_id = await shop.paid()
+    as_seller, _ = await both_sides(shop)
+    await shop.world.owner.execute(
+        "UPDATE memberships SET state = 'ended', ended_at = $2 WHERE id = $1", shop.buyer.membership_id, shop.world.clock.now()
+    )
+    await shop.ok(as_seller, order_id, "acceptance")
 
 
 async def test_a_product_is_used_twice_a_year_and_again_in_the_next(shop):

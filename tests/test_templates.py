@@ -137,7 +137,7 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "institution_standing", "consultant_progress", "review_revealed", "review_replied", "text_hidden", "review_digest",
         "order_frozen", "risk_proposed", "appeal_result", "redemption_result", "payout_result", "price_requested",
         "price_confirmed", "payment_approved", "payment_rejected", "digest", "bot_answer", "filing_revoked",
-        "filing_named", "filing_objection_result", "filing_objected", "demand_undelivered",
+        "filing_named", "filing_objection_result", "filing_objected", "demand_undelivered", "security_changed",
         "demand_posted", "demand_reminder", "demand_alternatives", "demand_answered", "demand_closed",
     }
 

@@ -85,7 +85,7 @@ async def me_within(tx: Transaction, session_id: int | None) -> MeView:
 
 
 async def bind_phone(ctx: Context, code: str) -> MeView:
-    """The number that the platform vouches for; a second one replaces the first.
+    """The number that the platform vouches for; a second one replaces the first, and its owner hears of that everywhere.
 
     Raises ConsentNeeded, LoginCodeRefused, PlatformUnavailable, PhoneTaken.
     """
@@ -98,10 +98,14 @@ async def bind_phone(ctx: Context, code: str) -> MeView:
         async with transaction(ctx) as tx:
             await lock_phone(tx, index)
             await take_over(tx, index, ctx.person_id)
+            before = await tx.value("SELECT phone_index FROM persons WHERE id = $1 FOR NO KEY UPDATE", ctx.person_id)
             await tx.run(
                 "UPDATE persons SET phone = $2, phone_index = $3 WHERE id = $1", ctx.person_id, seal(ctx.settings, phone), index
             )
-            tx.record("person.phone_bound", "person", ctx.person_id)
+            is_change = before is not None and before != index
+            tx.record("person.phone_changed" if is_change else "person.phone_bound", "person", ctx.person_id)
+            if is_change:
+                tx.announce("security_changed", "person", ctx.person_id, person_id=ctx.person_id, security="phone_changed")
             return tx.reply(await me_within(tx, ctx.actor.session_id))
 
 

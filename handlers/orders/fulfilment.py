@@ -8,7 +8,7 @@ from handlers.orders import disputes
 from handlers.orders.payment import refund, with_names
 from handlers.orders.policy import rules_known, rules_of_order
 from handlers.orders.telling import tell
-from handlers.orders.views import OrderView, lock_own_order, may, view
+from handlers.orders.views import OrderView, lock_own_order, may, refuse_both, view
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.scores import count_completed
 from handlers.transactions import Transaction, transaction
@@ -28,9 +28,10 @@ class OrderNotConfirmable(Refusal):
 
 
 async def accept_order(ctx: Context, order_id: int) -> OrderView:
-    """接单 (O6). Raises OrderNotFound, OrderNotAcceptable."""
+    """接单 (O6). Raises OrderNotFound, RelatedParties, OrderNotAcceptable."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "accept"):
             raise OrderNotAcceptable(state=order.state)
         accepted = await move(tx, ORDER_GRAPH, order, OrderState.ACCEPTED, accepted_at=ctx.now, due_at=None)
@@ -50,9 +51,10 @@ async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
 
 
 async def deliver_order(ctx: Context, order_id: int, summary: str, attachment_id: int | None = None) -> OrderView:
-    """提交完成 (O8), with what was handed over. Raises OrderNotFound, OrderNotDeliverable, NotFound (attachment)."""
+    """提交完成 (O8), with what was handed over. Raises OrderNotFound, RelatedParties, OrderNotDeliverable, NotFound (attachment)."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "deliver"):
             raise OrderNotDeliverable(state=order.state)
         await _hand_over(ctx, tx, order, summary, attachment_id)
@@ -77,9 +79,13 @@ async def _hand_over(ctx: Context, tx: Transaction, order: Any, summary: str, at
 
 
 async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
-    """确认完成 (O9): from now on it can be reviewed, and the system reviews it in seven days. Raises OrderNotConfirmable."""
+    """确认完成 (O9): from now on it can be reviewed, and the system reviews it in seven days.
+
+    Raises RelatedParties, OrderNotConfirmable.
+    """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "confirm"):
             raise OrderNotConfirmable(state=order.state)
         completed = await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, completed_at=ctx.now, due_at=None, reminded=0)

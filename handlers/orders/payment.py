@@ -10,7 +10,15 @@ from handlers.moves import move
 from handlers.orders.contracts import GivenContract, take_contract
 from handlers.orders.payment_reviews import submit_payment
 from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
-from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view
+from handlers.orders.views import (
+    OrderNotFound,
+    OrderView,
+    lock_own_order,
+    may,
+    read_own_order,
+    refuse_both,
+    view,
+)
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -49,8 +57,8 @@ async def pay_order(
     """Pay `fen` with vouchers: the lots that were picked, else earliest expiry first. The rest is settled offline (E30).
 
     The password goes first and on its own: a wrong guess must be counted although nothing is paid.
-    Raises OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, PaymentPasswordNeeded, what `verify`
-    raises and what `take_contract` raises.
+    Raises OrderNotFound, RelatedParties, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, PaymentPasswordNeeded,
+    what `verify` raises and what `take_contract` raises.
     """
     if password is not None:
         await payment_passwords.verify(ctx, password)
@@ -73,6 +81,7 @@ async def pay_verified(
     """The payment itself, for a caller who has proved the password. Raises as `pay_order`."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "pay"):
             raise OrderNotPayable(state=order.state)
         rules = await rules_of_order(tx, order.policy_id)
@@ -112,10 +121,8 @@ def choose(order: Any, lots: list[Any], fen: int, picks: Sequence[wallet.Spend],
 
 async def preview_payment(ctx: Context, order_id: int, fen: int, picks: Sequence[wallet.Spend] = ()) -> PreviewView:
     """The dry run: what `pay_order` would use at this moment, or the refusal it would give."""
-    order = await row("SELECT * FROM orders WHERE id = $1 AND enterprise_id = $2", order_id, ctx.organisation_id)
-    if order is None:
-        raise OrderNotFound
-    await learn([order.policy_id])
+    order = await read_own_order(ctx, order_id)
+    refuse_both(order)
     if not may(ctx, order, "pay"):
         raise OrderNotPayable(state=order.state)
     direction = direction_of(order, rules_known(order.policy_id))
@@ -179,11 +186,11 @@ async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason,
     return with_names(closed, order)
 
 
-JOINED = frozenset({"enterprise_name", "institution_name", "redemption_state", "redemption_reason"})
+JOINED = frozenset({"enterprise_name", "institution_name", "redemption_state", "redemption_reason", "is_of_both"})
 
 
 class Named:
-    """A moved row with what its lock had joined: the parties' names and the redemption."""
+    """A moved row with what its lock had joined: the parties' names, the redemption, whether both sides are the reader's."""
 
     __slots__ = ("_names", "_row")
 

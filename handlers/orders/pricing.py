@@ -7,7 +7,7 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment import with_names
 from handlers.orders.policy import rules_known
-from handlers.orders.views import OrderView, lock_own_order, may, view
+from handlers.orders.views import OrderView, lock_own_order, may, refuse_both, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import transaction
 from models.orders import ORDER_GRAPH, OrderState
@@ -34,10 +34,11 @@ class PriceAboveOffer(Refusal):
 async def settle_price(ctx: Context, order_id: int, amount_fen: int) -> OrderView:
     """Set 订单金额 to the contract's total, 0 < amount <= 产品价格; every time is kept. 产品价格 itself never changes (C31).
 
-    What was offered on a demand binds. Raises OrderNotFound, OrderNotPriceable, PriceAboveList, PriceAboveOffer.
+    What was offered on a demand binds. Raises OrderNotFound, RelatedParties, OrderNotPriceable, PriceAboveList, PriceAboveOffer.
     """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         if not may(ctx, order, "settle_price"):
             raise OrderNotPriceable(state=order.state)
         if amount_fen > order.list_price_fen:

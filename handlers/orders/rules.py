@@ -10,7 +10,7 @@ from typing import Any
 from handlers import programmes
 from handlers.context import Context
 from handlers.eligibility import Rule, Tree, TreeView, tree_view
-from handlers.orders.views import OrderNotFound
+from handlers.orders.views import OrderNotFound, RelatedParties
 from handlers.qualifications import FORM_VERSION, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row
@@ -48,10 +48,6 @@ class ProductNotOrderable(Refusal):
 
 class InstitutionNotActive(Refusal):
     kind, code, title = Kind.CONFLICT, "institution_not_active", "该服务机构已停用"
-
-
-class RelatedParties(Refusal):
-    kind, code, title = Kind.FORBIDDEN, "related_parties", "不能购买本人任职或关联单位的服务"
 
 
 class ProductUseCapReached(Refusal):

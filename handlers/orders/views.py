@@ -23,6 +23,10 @@ class OrderNotFound(Refusal):
     kind, code, title = Kind.NOT_FOUND, "order_not_found", "订单不存在"
 
 
+class RelatedParties(Refusal):
+    kind, code, title = Kind.FORBIDDEN, "related_parties", "同一人不能办理本人任职或关联单位之间的订单"
+
+
 class OrderView(TypedDict):
     """Amounts in fen: 产品价格 >= 订单金额 >= 用券支付金额; `offline_fen` is settled between the parties (E30).
 
@@ -112,6 +116,8 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
+# What takes an order towards the money or a score takes two people (F08). What calls it off or sends it back takes one.
+NEEDS_TWO = frozenset({"pay", "settle_price", "accept", "deliver", "confirm", "review", "review_enterprise"})
 MUTUAL_WINDOW = timedelta(days=14)  # of both sides, after completion; then what is in is revealed (docs/decisions/0170)
 
 
@@ -135,6 +141,8 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
     if ctx.organisation_id != (order.enterprise_id if side is BUYER else order.institution_id):
         return False
     if (order.disputed_at is not None or order.frozen_at is not None) and verb not in FREE_WHILE_FROZEN:
+        return False
+    if order.is_of_both and verb in NEEDS_TWO:
         return False
     if verb in KNOWN_TO and not KNOWN_TO[verb](rules_known(order.policy_id), order):
         return False
@@ -173,11 +181,22 @@ def view(ctx: Context, order: Any) -> OrderView:
 
 
 # The newest redemption is the one that counts: a rejected one may be followed by another.
-SELECT = """
-SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, c.state AS redemption_state, c.reason AS redemption_reason
+_SELECT = """
+SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, c.state AS redemption_state, c.reason AS redemption_reason,
+  {is_of_both} AS is_of_both
 FROM orders o JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
 LEFT JOIN LATERAL (SELECT state, reason FROM redemptions WHERE order_id = o.id ORDER BY id DESC LIMIT 1) c ON true
 """
+SELECT = _SELECT.format(is_of_both="false")  # for who is of neither side, and for an order whose rules have just been asked
+
+
+def _of_own(organisation: str, person: str) -> str:
+    """For a party: whether the acting person is a member of the other one, too. The memberships are read once for a whole page."""
+    other = f"CASE WHEN o.enterprise_id = {organisation} THEN o.institution_id ELSE o.enterprise_id END"
+    own = f"SELECT m.organisation_id FROM memberships m WHERE m.person_id = {person} AND m.state = 'active'"
+    return _SELECT.format(is_of_both=f"({other}) = ANY(ARRAY({own}))")
+
+
 SIDES = {OrganisationKind.ENTERPRISE: "o.enterprise_id", OrganisationKind.INSTITUTION: "o.institution_id"}
 
 
@@ -186,16 +205,32 @@ def side_of(ctx: Context) -> str:
     return SIDES.get(ctx.actor.organisation_kind or OrganisationKind.OFFICE, "o.enterprise_id")
 
 
-LOCK_OWN = f"{SELECT} WHERE o.id = $1 AND (o.enterprise_id = $2 OR o.institution_id = $2) FOR UPDATE OF o"
+OWN = f"{_of_own('$2', '$3')} WHERE o.id = $1"
+LOCK_OWN = f"{OWN} AND (o.enterprise_id = $2 OR o.institution_id = $2) FOR UPDATE OF o"
 
 
 async def lock_own_order(ctx: Context, tx: Transaction, order_id: int) -> Any:
     """The order, locked, if it is one's own: orders before lots, everywhere. Raises OrderNotFound."""
-    order = await tx.row(LOCK_OWN, order_id, ctx.organisation_id)
+    order = await tx.row(LOCK_OWN, order_id, ctx.organisation_id, ctx.actor.person_id)
     if order is None:
         raise OrderNotFound
     await rules_of_order(tx, order.policy_id)
     return order
+
+
+async def read_own_order(ctx: Context, order_id: int) -> Any:
+    """The order as `lock_own_order` finds it, for looking. Raises OrderNotFound."""
+    order = await row(f"{OWN} AND {side_of(ctx)} = $2", order_id, ctx.organisation_id, ctx.actor.person_id)
+    if order is None:
+        raise OrderNotFound
+    await learn([order.policy_id])
+    return order
+
+
+def refuse_both(order: Any) -> None:
+    """Before a verb of NEEDS_TWO, for who has come to be a member of both sides since the order was placed. Raises RelatedParties."""
+    if order.is_of_both:
+        raise RelatedParties
 
 
 async def require_outsider(ctx: Context, tx: Transaction, order: Any) -> None:
@@ -207,17 +242,14 @@ async def require_outsider(ctx: Context, tx: Transaction, order: Any) -> None:
 
 
 async def get_order(ctx: Context, order_id: int) -> OrderView:
-    order = await row(f"{SELECT} WHERE o.id = $1 AND {side_of(ctx)} = $2", order_id, ctx.organisation_id)
-    if order is None:
-        raise OrderNotFound
-    await learn([order.policy_id])
-    return view(ctx, order)
+    return view(ctx, await read_own_order(ctx, order_id))
 
 
-# $3, $4: what a tab shows (states_of); $5: 搜索, in the number, the product and the parties.
+LIST_OWN = _of_own("$1", "$3")
+# $4, $5: what a tab shows (states_of); $6: 搜索, in the number, the product and the parties.
 IN_TAB = """
- AND ($3::text[] IS NULL OR o.state = ANY($3) AND ($4::text[] IS NULL OR coalesce(c.state, '') = ANY($4)))
- AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', o.number, o.product_name, e.name, i.name)), lower($5)) > 0)
+ AND ($4::text[] IS NULL OR o.state = ANY($4) AND ($5::text[] IS NULL OR coalesce(c.state, '') = ANY($5)))
+ AND ($6::text IS NULL OR strpos(lower(concat_ws(' ', o.number, o.product_name, e.name, i.name)), lower($6)) > 0)
 """
 
 
@@ -226,14 +258,14 @@ async def list_orders(
 ) -> PageView[OrderView]:
     """One's own orders, newest first; of one state, one tab of C27, or with a text in number, product or party."""
     after = page.key()
-    asked: tuple[object, ...] = (ctx.organisation_id, after[0] if after else 2**63 - 1)
+    asked: tuple[object, ...] = (ctx.organisation_id, after[0] if after else 2**63 - 1, ctx.actor.person_id)
     in_state = f" AND o.state = '{state.value}'" if state else ""
     # State and limit are our own words and stand in the text: as parameters they would cost a new plan for each page. What is looked
     # for may be rare, and a plan of its own pays.
     narrowed, limit = "", str(page.limit + 1)
     if (tab, text) != (None, None):
-        asked, narrowed, limit = (*asked, *(states_of(tab) if tab else (None, None)), text, page.limit + 1), IN_TAB, "$6"
-    found = await rows(f"{SELECT} WHERE {side_of(ctx)} = $1 AND o.id < $2{in_state}{narrowed} ORDER BY o.id DESC LIMIT {limit}", *asked)
+        asked, narrowed, limit = (*asked, *(states_of(tab) if tab else (None, None)), text, page.limit + 1), IN_TAB, "$7"
+    found = await rows(f"{LIST_OWN} WHERE {side_of(ctx)} = $1 AND o.id < $2{in_state}{narrowed} ORDER BY o.id DESC LIMIT {limit}", *asked)
     await learn({order.policy_id for order in found})
     # An attribute of a row is looked up in Python, and a view asks for a hundred: those of a namespace are free.
     return page_of(found, page, lambda order: view(ctx, SimpleNamespace(**order)), lambda order: [order.id])

@@ -4,7 +4,7 @@ Every movement is one ledger entry from an account to another; a lot's amounts a
 The earliest expiry goes first. An expiry date is usable to its last instant in Asia/Shanghai (E22).
 """
 
-from handlers.wallet.calendar import SHANGHAI, first_unusable_instant, give_back_until, shanghai_date
+from handlers.wallet.calendar import first_unusable_instant, give_back_until, shanghai_date
 from handlers.wallet.choosing import (
     Direction,
     LotNotUsable,
@@ -31,7 +31,7 @@ from handlers.wallet.views import (
 )
 
 __all__ = [
-    "ISSUE_TICKET", "SHANGHAI", "BalanceView", "BillView", "CannotGiveBack", "Direction", "DirectionView", "LotNotUsable", "LotView",
+    "ISSUE_TICKET", "BalanceView", "BillView", "CannotGiveBack", "Direction", "DirectionView", "LotNotUsable", "LotView",
     "NotEnoughVouchers", "Spend", "SpendView", "WalletTab", "awarded_on", "check_picks", "choose_lots", "commit", "expire_due", "find_lots",
     "first_unusable_instant", "give_back_lot", "give_back_until", "hold", "issue_grant", "issue_round", "list_balances", "list_bills",
     "list_lots", "lock_lots", "release", "reverse", "shanghai_date", "spend",

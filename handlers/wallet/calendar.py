@@ -1,9 +1,8 @@
 """Days of vouchers: dates of Asia/Shanghai, instants of UTC."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from handlers.working_days import SHANGHAI
 
 
 def shanghai_date(now: datetime) -> date:

@@ -1,4 +1,4 @@
-"""Moving money between accounts: every movement is a ledger entry, and a lot's amounts follow (section 2.4)."""
+"""Moving money between accounts: every movement is a ledger entry, and a lot's amounts follow."""
 
 from collections.abc import Sequence
 from datetime import timedelta
