@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from handlers import (
     attachments,
+    attachments_purging,
     audit,
     bindings,
     bot_cards,
@@ -23,6 +24,7 @@ from handlers import (
     mailboxes,
     notices,
     outside,
+    pictures,
     recalls,
     registered,  # noqa: F401 - what is decided and checked in this process is known by being imported
     reminders,
@@ -101,6 +103,8 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("audit.seal", minute, audit.seal_due),
         Entry("audit.check", 10 * minute, audit.check_nightly),
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
+        Entry("attachments.purge_deleted", minute, attachments_purging.purge_deleted),
+        Entry("pictures.withdraw", 10 * minute, pictures.withdraw_copies),
         Entry("sessions.forget", hour, signing_in.forget_sessions),
         Entry("personal.reseal", hour, resealing.reseal_due),
         Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),

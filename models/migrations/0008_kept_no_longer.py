@@ -1,0 +1,40 @@
+from tortoise import fields, migrations
+from tortoise.migrations import operations as ops
+from tortoise.migrations.constraints import CheckConstraint
+
+
+class Migration(migrations.Migration):
+    """Bytes of deleted files and public copies that nothing shows go (docs/decisions/0240)."""
+
+    dependencies = [("models", "0007_looked_up_by_category_and_code")]
+
+    initial = False
+
+    operations = [
+        ops.AddField(
+            model_name="Attachment", name="purge_at", field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        ops.AddField(
+            model_name="Attachment", name="purged_at", field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        ops.AddField(
+            model_name="Attachment", name="copy_due_at", field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        # Nobody wrote down which deletions reached the storage, and which pictures have a copy: all of them are looked at once.
+        ops.RunSQL("""
+UPDATE attachments SET purge_at = CASE WHEN state = 'deleted' THEN created_at END,
+  copy_due_at = CASE WHEN media_type IN ('image/jpeg', 'image/png') THEN created_at END
+WHERE state = 'deleted' OR media_type IN ('image/jpeg', 'image/png')
+""", reverse_sql="SELECT 1"),
+        ops.AddConstraint(
+            model_name="Attachment",
+            constraint=CheckConstraint(
+                check="num_nonnulls(purge_at, purged_at) = CASE WHEN state = 'deleted' THEN 1 ELSE 0 END",
+                name="attachments_deleted_is_purged_or_due",
+            ),
+        ),
+        ops.RunSQL("""
+CREATE INDEX attachments_purge_due ON attachments (purge_at) WHERE purge_at IS NOT NULL;
+CREATE INDEX attachments_copy_due ON attachments (copy_due_at) WHERE copy_due_at IS NOT NULL;
+""", reverse_sql="DROP INDEX attachments_copy_due, attachments_purge_due"),
+    ]
