@@ -2,9 +2,11 @@ from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
 from tortoise.migrations.constraints import CheckConstraint
 
+from models.fields import Sealed
+
 
 class Migration(migrations.Migration):
-    """Bytes of deleted files and public copies that nothing shows go (docs/decisions/0240)."""
+    """Bytes of deleted files and public copies that nothing shows go (docs/decisions/0240), and what is kept for a time ends (0241)."""
 
     dependencies = [("models", "0007_looked_up_by_category_and_code")]
 
@@ -37,4 +39,14 @@ WHERE state = 'deleted' OR media_type IN ('image/jpeg', 'image/png')
 CREATE INDEX attachments_purge_due ON attachments (purge_at) WHERE purge_at IS NOT NULL;
 CREATE INDEX attachments_copy_due ON attachments (copy_due_at) WHERE copy_due_at IS NOT NULL;
 """, reverse_sql="DROP INDEX attachments_copy_due, attachments_purge_due"),
+        ops.AlterField(model_name="PayoutLine", name="bank_account", field=Sealed(null=True)),
+        ops.AddConstraint(
+            model_name="PayoutLine",
+            constraint=CheckConstraint(check="state <> 'pending' OR bank_account IS NOT NULL", name="payout_lines_go_somewhere"),
+        ),
+        # Of the millions of files only the photos of consultants are asked for each hour.
+        ops.RunSQL(
+            "CREATE INDEX attachments_consultant_photos ON attachments (uploaded_by_id) WHERE slot = 'consultant_photo' AND state = 'stored'",
+            reverse_sql="DROP INDEX attachments_consultant_photos",
+        ),
     ]
