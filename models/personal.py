@@ -46,7 +46,7 @@ _CLOSED = "账号注销"
 _SETTLED = "申报事项办结"
 _LEFT = "机构退出平台"
 _UNLINKED = "关联解除"
-_CLOSING = "manual: Somebody closes their account"
+_CLOSING = "handlers.closures.close_account"
 _LEAVING = "manual: An institution leaves"
 # What decisions on public money rest on may be audited for ten years (《会计档案管理办法》).
 _ARCHIVE_DAYS = 3650

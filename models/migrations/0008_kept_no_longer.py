@@ -44,6 +44,16 @@ CREATE INDEX attachments_copy_due ON attachments (copy_due_at) WHERE copy_due_at
             model_name="PayoutLine",
             constraint=CheckConstraint(check="state <> 'pending' OR bank_account IS NOT NULL", name="payout_lines_go_somewhere"),
         ),
+        ops.AddField(
+            model_name="Person", name="closed_at", field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        ops.AddConstraint(
+            model_name="Person",
+            constraint=CheckConstraint(
+                check="closed_at IS NULL OR num_nonnulls(name, phone, phone_index, email, email_index) = 0",
+                name="persons_closed_are_nobody",
+            ),
+        ),
         # Of the millions of files only the photos of consultants are asked for each hour.
         ops.RunSQL(
             "CREATE INDEX attachments_consultant_photos ON attachments (uploaded_by_id) WHERE slot = 'consultant_photo' AND state = 'stored'",
