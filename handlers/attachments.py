@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+import structlog
+
 from handlers.approvals import REACH, reach_of
+from handlers.attachments_purging import AGAIN_AFTER, purge
 from handlers.context import Context
 from handlers.file_types import HEAD_BYTES, SLOTS, FileSlot, FileType, display_name, extension, is_sound_image, sniff
 from handlers.moves import move
-from handlers.refusals import Kind, NotFound, NotYourRole, Refusal, StorageAway
+from handlers.refusals import Busy, Kind, NotFound, NotYourRole, Refusal, StorageAway
 from handlers.transactions import row, rows, transaction
 from models.accounts import Role
 from models.attachments import ATTACHMENT_GRAPH, AttachmentState
+
+log = structlog.get_logger(__name__)
 
 UNUSED_MAX = 50  # files of an organisation that are on no form: a person who tries does not reach it, a loop does
 CONSULTANT_SLOTS = frozenset({"filing_evidence"})  # what a consultant, who is of nobody's staff, hands in for the institution
@@ -244,17 +249,17 @@ async def _finish(ctx: Context, attachment_id: int, kind: FileType, reading: _Re
 
 
 async def _give_up(ctx: Context, attachment: Any) -> bool:
-    """Bytes first: a row that is `deleted` promises that they are gone. False if somebody else has given it up meanwhile."""
+    """Bytes first: nobody was told of them, so nothing is lost by trying again. False if somebody else has given it up meanwhile."""
     await ctx.ports.storage.delete(attachment.storage_key)
     async with transaction(ctx) as tx:
         waiting = await tx.row("SELECT * FROM attachments WHERE id = $1 AND state = 'uploading' FOR UPDATE", attachment.id)
         if waiting is not None:
-            await move(tx, ATTACHMENT_GRAPH, waiting, AttachmentState.DELETED)
+            await move(tx, ATTACHMENT_GRAPH, waiting, AttachmentState.DELETED, purged_at=ctx.now)
     return waiting is not None
 
 
 async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
-    """Remove an own file that was never submitted. Raises NotFound, FileInUse."""
+    """Remove an own file that was never submitted; its bytes go now, or when the storage is back. Raises NotFound, FileInUse."""
     if ctx.actor.role is Role.VIEWER:
         raise NotYourRole
     async with transaction(ctx) as tx:
@@ -266,9 +271,13 @@ async def delete(ctx: Context, attachment_id: int) -> AttachmentView:
             raise NotFound
         if await tx.value(USED, attachment_id, ctx.organisation_id):
             raise FileInUse
-        answer = tx.reply(view(await move(tx, ATTACHMENT_GRAPH, attachment, AttachmentState.DELETED)))
+        deleted = await move(tx, ATTACHMENT_GRAPH, attachment, AttachmentState.DELETED, purge_at=ctx.now + AGAIN_AFTER)
+        answer = tx.reply(view(deleted))
     # After the commit: a crash here leaves bytes that nobody can reach, never a row whose bytes are gone.
-    await ctx.ports.storage.delete(attachment.storage_key)
+    try:
+        await purge(ctx, attachment)
+    except (StorageAway, Busy) as away:
+        log.warning("purge_late", attachment_id=attachment_id, reason=away.code)  # it is deleted; the sweep sees to the rest
     return answer
 
 

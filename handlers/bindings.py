@@ -40,7 +40,7 @@ ON CONFLICT DO NOTHING RETURNING id, expires_at
 """
 IDENTITY = """
 SELECT i.*, b.ended_at FROM identities i LEFT JOIN bot_identities b ON b.identity_id = i.id
-WHERE i.platform = $1 AND i.app_id = $2 AND i.open_id = $3
+WHERE i.platform = $1 AND i.app_id = $2 AND i.open_id = $3 FOR KEY SHARE OF i
 """
 LINK = """
 INSERT INTO identities (person_id, platform, app_id, open_id, union_id, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *
@@ -53,7 +53,9 @@ END = """
 INSERT INTO bot_identities (identity_id, has_chosen, bound_at, ended_at) VALUES ($1, false, $2, $2)
 ON CONFLICT (identity_id) DO UPDATE SET ended_at = EXCLUDED.ended_at, membership_id = NULL, has_chosen = false
 """
-OF_UNION = "SELECT person_id FROM identities WHERE platform = 'wechat' AND app_id = $1 AND union_id = $2 ORDER BY id LIMIT 1"
+OF_UNION = """
+SELECT person_id FROM identities WHERE platform = 'wechat' AND app_id = $1 AND union_id = $2 ORDER BY id LIMIT 1 FOR KEY SHARE
+"""
 MINE = """
 SELECT i.id, i.platform, b.bound_at, b.left_at, o.name AS organisation_name
 FROM bot_identities b JOIN identities i ON i.id = b.identity_id LEFT JOIN memberships m ON m.id = b.membership_id AND m.state = 'active'

@@ -83,10 +83,10 @@ OPEN_ID = "SELECT platform, open_id FROM identities WHERE id = $1"
 # The tries and the lease are written before anybody is asked: a worker that dies has used one up, and no two ask at once.
 CLAIM = """
 WITH due AS (
-  SELECT id FROM content_checks WHERE state = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
+  SELECT id, identity_id FROM content_checks WHERE state = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE content_checks c SET tries = c.tries + 1, asked_at = $1, next_at = $3 FROM due, identities i
-WHERE c.id = due.id AND i.id = c.identity_id
+UPDATE content_checks c SET tries = c.tries + 1, asked_at = $1, next_at = $3 FROM due LEFT JOIN identities i ON i.id = due.identity_id
+WHERE c.id = due.id
 RETURNING c.id, c.text, c.tries, c.asked_at, i.open_id
 """
 ASKED_LATELY = "SELECT count(*) FROM content_checks WHERE asked_at > $1"
@@ -149,10 +149,17 @@ async def check_due(ctx: Context, limit: int = 50) -> int:
     """Sweep: ask the platform about what waits, a batch at once. Returns how many it asked about."""
     async with transaction(ctx) as tx:
         due = await _claim(tx, limit)
-    verdicts = await asyncio.gather(*(ctx.ports.content_check.check(one.open_id, COMMENT_SCENE, one.text) for one in due))
+    verdicts = await asyncio.gather(*(_verdict(ctx, one) for one in due))
     for one, verdict in zip(due, verdicts, strict=True):
         await take_verdict(ctx, one, verdict)
     return len(due)
+
+
+async def _verdict(ctx: Context, asked: Any) -> Verdict:
+    """The platform judges its users' words; whose author has closed the account is judged by a human."""
+    if asked.open_id is None:
+        return Verdict(Suggest.UNKNOWN)
+    return await ctx.ports.content_check.check(asked.open_id, COMMENT_SCENE, asked.text)
 
 
 async def _claim(tx: Transaction, limit: int) -> list[Any]:
@@ -169,7 +176,7 @@ async def take_verdict(ctx: Context, asked: Any, verdict: Verdict) -> None:
         if check.state != CheckState.PENDING or check.asked_at != asked.asked_at:
             return
         said = {"suggest": verdict.suggest, "label": verdict.label, "trace_id": verdict.trace_id}
-        if verdict.suggest is Suggest.UNKNOWN and check.tries <= len(RETRY_AFTER):
+        if verdict.suggest is Suggest.UNKNOWN and check.tries <= len(RETRY_AFTER) and asked.open_id is not None:
             await tx.run(LATER, check.id, ctx.now + RETRY_AFTER[check.tries - 1])
         elif verdict.suggest is Suggest.PASS:
             await _settle(tx, check, CheckState.PASSED, **said)

@@ -13,7 +13,8 @@ from handlers.context import Context
 from handlers.outside import is_email, tell_outside
 from handlers.personal import blind_index, mailbox_index, mask_email, open_sealed, seal
 from handlers.refusals import Kind, Refusal
-from handlers.transactions import row, transaction
+from handlers.sessions import SessionEnded
+from handlers.transactions import Transaction, row, transaction
 from models.notices import DELIVERY_GRAPH, Channel, DeliveryState
 from settings import Settings
 
@@ -68,7 +69,7 @@ FROM email_codes WHERE (person_id = $1 OR email_index = $2) AND sent_at > $3
 """
 # Two who ask for codes to one mailbox at once count each other.
 LOCK_MAILBOX = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 0))"
-LOCK_PERSON = "SELECT * FROM persons WHERE id = $1 FOR UPDATE"
+LOCK_PERSON = "SELECT * FROM persons WHERE id = $1 AND closed_at IS NULL FOR UPDATE"
 NEW = """
 INSERT INTO email_codes (person_id, email, email_index, code_hash, tries_left, sent_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING *
@@ -110,7 +111,7 @@ async def ask_for_code(ctx: Context, email: str) -> MailboxView:
     index, code = mailbox_index(ctx.settings, email), f"{secrets.randbelow(10**6):06d}"
     async with transaction(ctx) as tx:
         await require_consent(tx)
-        person = await tx.row(LOCK_PERSON, ctx.person_id)
+        person = await _lock_me(tx)
         await tx.run(LOCK_MAILBOX, index)
         _refuse_too_often(ctx, await tx.row(SENT, ctx.person_id, index, ctx.now - DAY))
         made = await tx.row(
@@ -132,7 +133,7 @@ async def confirm_mailbox(ctx: Context, code: str) -> MailboxView:
     if not hmac.compare_digest(tried.code_hash, _hash(ctx.settings, ctx.person_id, code)):
         raise EmailCodeWrong(tries_left=tried.tries_left)
     async with transaction(ctx) as tx:
-        await tx.row(LOCK_PERSON, ctx.person_id)
+        await _lock_me(tx)
         used = await tx.row(USE, tried.id, ctx.now)
         if used is None:  # typed in twice at the same moment
             raise EmailCodeOver
@@ -150,7 +151,7 @@ async def spend_a_try(ctx: Context) -> Any:
 async def remove_mailbox(ctx: Context) -> MailboxView:
     """No more mails, also of those that wait. Again is no error."""
     async with transaction(ctx) as tx:
-        person = await tx.row(LOCK_PERSON, ctx.person_id)
+        person = await _lock_me(tx)
         if person.email is not None:
             await tx.run(SET, ctx.person_id, None, None)
             await tx.run(DROP, ctx.person_id, ctx.now)
@@ -163,6 +164,14 @@ async def forget_codes(ctx: Context, limit: int = 1_000) -> int:
     """Sweep: codes of a day ago count for nothing any more. Returns how many."""
     async with transaction(ctx) as tx:
         return await tx.run(FORGET, ctx.now - DAY, limit)
+
+
+async def _lock_me(tx: Transaction) -> Any:
+    """Raises SessionEnded for who closes the account in the same moment (handlers/closures.py)."""
+    person = await tx.row(LOCK_PERSON, tx.ctx.person_id)
+    if person is None:
+        raise SessionEnded
+    return person
 
 
 def _refuse_too_often(ctx: Context, sent: Any) -> None:

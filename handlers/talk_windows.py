@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from handlers.context import Context
-from handlers.transactions import changed, row
+from handlers.transactions import changed, row, transaction
+from models.personal import kept_for
 
 
 class Opened(StrEnum):
@@ -48,6 +49,15 @@ FROM talk_windows WHERE platform = $1 AND app_id = $2 AND open_id = $3
 """
 CLOSE = "UPDATE talk_windows SET message_left = 0, tap_left = 0 WHERE platform = $1 AND app_id = $2 AND open_id = $3"
 
+# Nothing counts any more. Who asked to be forgotten is kept out for three years more, so that no union id brings them back unasked.
+KEPT_OUT = timedelta(days=1095)
+FORGET = """
+DELETE FROM talk_windows WHERE id IN (
+  SELECT id FROM talk_windows WHERE greatest(message_until, tap_until, wrong_since) <= $1 AND (unbound_at IS NULL OR unbound_at <= $2)
+  ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+"""
+
 
 async def open_window(ctx: Context, platform: str, app_id: str, open_id: str, opened: Opened, at: datetime) -> None:
     """Somebody did something at `at`: the platform's moment, not ours."""
@@ -74,3 +84,9 @@ async def close(ctx: Context, platform: str, app_id: str, open_id: str) -> None:
     """The platform says that it takes no more (45015, 45047), or the person has left."""
     del ctx
     await changed(CLOSE, platform, app_id, open_id)
+
+
+async def forget_windows(ctx: Context, limit: int = 1_000) -> int:
+    """Sweep: who has not spoken to us for a month. Returns how many."""
+    async with transaction(ctx) as tx:
+        return await tx.run(FORGET, ctx.now - kept_for("talk_windows", "open_id"), ctx.now - KEPT_OUT, limit)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from handlers import (
     attachments,
+    attachments_purging,
     audit,
     bindings,
     bot_cards,
@@ -23,10 +24,12 @@ from handlers import (
     mailboxes,
     notices,
     outside,
+    pictures,
     recalls,
     registered,  # noqa: F401 - what is decided and checked in this process is known by being imported
     reminders,
     resealing,
+    retention,
     review_digests,
     reviews,
     reviews_mutual,
@@ -34,6 +37,7 @@ from handlers import (
     rounds,
     scores,
     statement_links,
+    talk_windows,
     wallet,
 )
 from handlers.accounts import signing_in
@@ -101,10 +105,26 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("audit.seal", minute, audit.seal_due),
         Entry("audit.check", 10 * minute, audit.check_nightly),
         Entry("attachments.purge", 10 * minute, attachments.purge_unfinished),
+        Entry("attachments.purge_deleted", minute, attachments_purging.purge_deleted),
+        Entry("pictures.withdraw", 10 * minute, pictures.withdraw_copies),
         Entry("sessions.forget", hour, signing_in.forget_sessions),
         Entry("personal.reseal", hour, resealing.reseal_due),
         Entry("idempotency_keys.forget", hour, housekeeping.forget_idempotency_keys),
+        *_of_retention(hour),
         *_of_chats(at_once, hour),
+    )
+
+
+def _of_retention(hour: float) -> tuple[Entry, ...]:
+    day = 24 * hour
+    return (
+        Entry("retention.forget_photos", hour, retention.forget_photos),
+        Entry("retention.forget_invited", hour, retention.forget_invited),
+        Entry("retention.forget_applications", day, retention.forget_applications),
+        Entry("retention.forget_papers", day, retention.forget_papers),
+        Entry("retention.forget_transfers", day, retention.forget_transfers),
+        Entry("retention.forget_traits", day, retention.forget_traits),
+        Entry("retention.forget_consultants", day, retention.forget_consultants),
     )
 
 
@@ -117,5 +137,6 @@ def _of_chats(at_once: float, hour: float) -> tuple[Entry, ...]:
         Entry("bot_cards.forget", hour, bot_cards.forget_cards),
         Entry("help_requests.forget_lines", 10 * 60.0, help_requests.forget_lines),
         Entry("dialogues.forget", hour, dialogues.forget_dialogues),
+        Entry("talk_windows.forget", hour, talk_windows.forget_windows),
         Entry("statement_links.forget", hour, statement_links.forget_links),
     )

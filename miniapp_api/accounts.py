@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from handlers import accounts, regions, zones
+from handlers import accounts, closures, regions, zones
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound, NotYourRole, SecondPersonNeeded
@@ -39,6 +39,10 @@ class PhoneBody(Body):
 
 class NameBody(Body):
     name: PersonName
+
+
+class ClosureBody(Body):
+    confirmation: Annotated[Literal["注销账号"], Field(description="由本人输入，避免误触")]
 
 
 class SwitchBody(Body):
@@ -130,6 +134,13 @@ async def bind_phone(ctx: Context, body: PhoneBody) -> accounts.MeView:
 @api.put("/me/name", title="填写姓名", who=Who.SIGNED_IN, refusals=(accounts.ConsentNeeded,))
 async def set_name(ctx: Context, body: NameBody) -> accounts.MeView:
     return await accounts.set_name(ctx, body.name)
+
+
+@api.post("/me/closure", title="注销账号", who=Who.SIGNED_IN, refusals=(closures.AccountStillNeeded,))
+async def close_account(ctx: Context, body: ClosureBody) -> closures.ClosedView:
+    """立即生效、不可恢复；之后以同一微信、钉钉登录是新的账号。重复提交时登录已失效，即已注销。"""
+    del body  # that it is there is all it says
+    return await closures.close_account(ctx)
 
 
 @api.post("/consents", title="同意隐私政策", who=Who.SIGNED_IN, refusals=(accounts.ConsentOutdated,))

@@ -34,6 +34,6 @@ async def download_attachment(ctx: Context, attachment_id: int) -> Download:
     return Download(stored.chunks, stored.media_type, stored.name, stored.size)
 
 
-@api.delete("/attachments/{attachment_id}", title="删除未使用的附件", who=Who.MEMBER, refusals=(FileInUse, StorageAway))
+@api.delete("/attachments/{attachment_id}", title="删除未使用的附件", who=Who.MEMBER, refusals=(FileInUse,))
 async def delete_attachment(ctx: Context, attachment_id: int) -> attachments.AttachmentView:
     return await attachments.delete(ctx, attachment_id)

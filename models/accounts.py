@@ -58,12 +58,17 @@ class Person(Table):
     email = Sealed(null=True)
     email_index = BlindIndex(null=True)
     created_at = moment()
+    closed_at = moment(null=True)  # the account: what is left is an id that the audit trail and the books refer to
 
     class Meta:
         table = "persons"
         constraints = (
             UniqueConstraint(fields=("phone_index",), name="persons_phone_once"),
             CheckConstraint(check="(email IS NULL) = (email_index IS NULL)", name="persons_email_with_its_index"),
+            CheckConstraint(
+                check="closed_at IS NULL OR num_nonnulls(name, phone, phone_index, email, email_index) = 0",
+                name="persons_closed_are_nobody",
+            ),
         )
 
 

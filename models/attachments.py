@@ -23,7 +23,11 @@ ATTACHMENT_GRAPH = Graph("attachment", "attachments", AttachmentState, {
 
 
 class Attachment(Table):
-    """`slot` says what the file is for (business_licence, …); its row is there before its bytes are, so none is orphaned."""
+    """`slot` says what the file is for (business_licence, …); its row is there before its bytes are, so none is orphaned.
+
+    `purge_at`: deleted, and from then on its bytes are to be; `purged_at`: they are gone. `copy_due_at`: there may be a public copy
+    (handlers/pictures.py), and then it is looked at whether anything shows it.
+    """
 
     organisation = reference("Organisation")
     uploaded_by = reference("Person")
@@ -35,11 +39,18 @@ class Attachment(Table):
     storage_key = chars(100, unique=True)
     state = state(AttachmentState)
     created_at = moment()
+    purge_at = moment(null=True)
+    purged_at = moment(null=True)
+    copy_due_at = moment(null=True)
 
     class Meta:
         table = "attachments"
         indexes = (("organisation_id",), ("uploaded_by_id",))
         constraints = (
+            CheckConstraint(
+                check="num_nonnulls(purge_at, purged_at) = CASE WHEN state = 'deleted' THEN 1 ELSE 0 END",
+                name="attachments_deleted_is_purged_or_due",
+            ),
             CheckConstraint(
                 check="state <> 'stored' OR (media_type IS NOT NULL AND size > 0 AND sha256 IS NOT NULL)",
                 name="attachments_stored_is_known",

@@ -172,7 +172,7 @@ class PayoutLine(Table):
     fen = fen()
     account_name = chars(200)
     bank_branch = chars(200)
-    bank_account = Sealed()
+    bank_account = Sealed(null=True)  # until its ten years are over (handlers/retention.py)
     state = state(LineState)
     bank_reference = chars(64, null=True)
     reason = chars(200, null=True)
@@ -184,4 +184,5 @@ class PayoutLine(Table):
         constraints = (
             UniqueConstraint(fields=("redemption_id",), name="payout_lines_one_alive", condition="state IN ('pending','paid')"),
             CheckConstraint(check="fen > 0", name="payout_lines_positive"),
+            CheckConstraint(check="state <> 'pending' OR bank_account IS NOT NULL", name="payout_lines_go_somewhere"),
         )

@@ -14,7 +14,7 @@ import schemathesis
 
 SCENE = json.loads(Path(os.environ["CONTRACT_SCENE"]).read_text(encoding="utf-8"))
 # What ends or changes the session of who asks, or the person's other sessions: done by somebody whom nothing else needs.
-OWN_SESSION = {"log_out", "revoke_other_sessions", "revoke_session", "switch_membership"}
+OWN_SESSION = {"close_account", "log_out", "revoke_other_sessions", "revoke_session", "switch_membership"}
 _turn = itertools.count()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from handlers.ports import LoginRefusedError, Message, Outcome, PlatformUser, Ports, SendResult, Suggest, Verdict
+from handlers.refusals import StorageAway
 
 
 class Clock:
@@ -69,8 +70,11 @@ class Judge:
 
 
 class MemoryStorage:
+    """`away` holds the parts of keys for which it does not answer; the empty part is all of them."""
+
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.away: set[str] = set()
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         content = b"".join([chunk async for chunk in chunks])
@@ -82,6 +86,8 @@ class MemoryStorage:
         yield self.files[key]
 
     async def delete(self, key: str) -> None:
+        if any(part in key for part in self.away):
+            raise StorageAway
         self.files.pop(key, None)
 
 

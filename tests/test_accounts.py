@@ -337,7 +337,7 @@ async def test_without_a_session_nothing_is_shown(world, method, path):
 
 def test_the_privacy_text_changes_only_with_its_version():
     text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
-    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == ("2026-11-28", "d728c6ff4f83a1ec")
+    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == ("2026-11-29", "f182f5b90df1e6ea")
 
 
 async def test_everybody_can_read_the_privacy_text(world):

@@ -43,6 +43,7 @@ STATE_IN_SETS = {
     "handlers/notices.py:SUPERSEDE": "what is waiting for a phone is dropped when the event behind it is over",
     "handlers/digests.py:RELEASE_HELD": "what waited for the morning goes out, or one digest of it",
     "handlers/recalls.py:RECALLED": "what the platforms answered to a batch of recalls",
+    "handlers/closures.py:DROP": "messages that still wait for somebody whose account is closed",
     "handlers/mailboxes.py:DROP": "mails that still wait for a mailbox that was removed",
 }
 # Edges that speak to PostgreSQL: the leader holds a session-level lock on a connection of its own for as long as it leads.

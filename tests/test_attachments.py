@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from handlers import attachments
+from handlers.attachments_purging import AGAIN_AFTER, CLAIM, purge_deleted
 from handlers.file_types import MEGABYTE, SLOTS, display_name, sniff
+from handlers.refusals import StorageAway
+from handlers.transactions import changed
 from models.accounts import Role
 from tests.applications import PDF, applicant, file, picture, submitted_certification, upload
 from tests.shop import open_shop
@@ -91,6 +94,11 @@ async def test_an_empty_file_and_an_unknown_slot_leave_nothing(world: World) -> 
     assert (await upload(world, owner, "business_licence", content=b""))[1]["code"] == "file_empty"
     assert (await upload(world, owner, "holiday_picture"))[1]["code"] == "file_slot_unknown"
     assert (await world.snapshot(*TABLES), kept(world)) == (before, {})
+
+
+def away(world: World) -> set[str]:
+    parts: set[str] = world.ports.storage.away  # type: ignore[attr-defined]
+    return parts
 
 
 @pytest.mark.parametrize("content", [bomb(13_000), bomb(5_001), picture(64, 64)[:-30], b"\x89PNG\r\n\x1a\n" + bytes(100)])
@@ -274,3 +282,89 @@ async def test_a_connection_that_breaks_leaves_only_what_the_sweep_finds(world: 
     world.clock.advance(hours=24)
     assert await world.sweep(attachments.purge_unfinished) == 1
     assert await world.value("SELECT state FROM attachments") == "deleted"
+
+
+# --- deleted, and gone -----------------------------------------------------------------------------------------------------------------
+
+
+async def purging(world: World, attachment_id: int) -> tuple[bool, bool]:
+    """(whether its bytes are still to go, whether they are known to be gone)."""
+    found = await world.one("SELECT purge_at, purged_at FROM attachments WHERE id = $1", attachment_id)
+    return found["purge_at"] is not None, found["purged_at"] is not None
+
+
+async def test_what_is_deleted_while_the_storage_is_away_is_deleted_and_goes_when_it_is_back(world: World) -> None:
+    owner = await applicant(world)
+    loose = await file(world, owner, "tax_return")
+    away(world).add("")
+    status, answer = await world.delete(f"/attachments/{loose}", by=owner)
+    assert (status, answer["id"]) == (200, loose)
+    assert ((await download(world, loose, owner))[0], len(kept(world)), await purging(world, loose)) == (404, 1, (True, False))
+    assert await world.sweep(purge_deleted) == 0  # whoever deleted it may still be at it
+    world.clock.advance(minutes=10)
+    with pytest.raises(StorageAway):
+        await world.sweep(purge_deleted)
+    assert (len(kept(world)), await purging(world, loose)) == (1, (True, False))
+    away(world).clear()
+    assert await world.sweep(purge_deleted) == 0  # it waits behind what has not been tried
+    world.clock.advance(minutes=10)
+    assert [await world.sweep(purge_deleted) for _ in range(2)] == [1, 0]
+    assert (kept(world), await purging(world, loose)) == ({}, (False, True))
+    told = await world.owner.fetch("SELECT action FROM audit_entries WHERE subject = 'attachment' ORDER BY id")
+    assert [each["action"] for each in told][-2:] == ["attachment.deleted", "attachment.purged"]
+
+
+async def test_what_was_deleted_before_a_crash_is_purged_afterwards(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await applicant(world)
+    loose = await file(world, owner, "tax_return")
+
+    async def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(attachments, "purge", killed)
+        await attachments.delete(world.context(owner), loose)
+    assert (await world.value("SELECT state FROM attachments"), len(kept(world))) == ("deleted", 1)
+    world.clock.advance(minutes=10)
+    assert [await world.sweep(purge_deleted) for _ in range(2)] == [1, 0]
+    assert (kept(world), await purging(world, loose)) == ({}, (False, True))
+
+
+async def test_a_file_that_cannot_be_deleted_keeps_no_other_from_going(world: World) -> None:
+    owner = await applicant(world)
+    stuck, loose = await file(world, owner, "tax_return"), await file(world, owner, "tax_return")
+    away(world).add("")
+    for each in (stuck, loose):
+        assert (await world.delete(f"/attachments/{each}", by=owner))[0] == 200
+    away(world).clear()
+    away(world).add(await world.value("SELECT storage_key FROM attachments WHERE id = $1", stuck))
+    world.clock.advance(minutes=10)
+    await world.owner.execute("UPDATE attachments SET purge_at = purge_at - interval '1 second' WHERE id = $1", stuck)
+    with pytest.raises(StorageAway):
+        await world.sweep(purge_deleted)
+    assert await world.sweep(purge_deleted) == 1
+    assert (await purging(world, stuck), await purging(world, loose), len(kept(world))) == ((True, False), (False, True), 1)
+
+
+async def test_a_second_sweep_takes_what_the_first_one_does_not_hold(world: World) -> None:
+    owner = await applicant(world)
+    away(world).add("")
+    for _ in range(2):
+        assert (await world.delete(f"/attachments/{await file(world, owner, 'tax_return')}", by=owner))[0] == 200
+    away(world).clear()
+    world.clock.advance(minutes=10)
+    async with world.owner.transaction():
+        held = await world.value("SELECT id FROM attachments ORDER BY purge_at LIMIT 1 FOR UPDATE")
+        assert await world.sweep(purge_deleted) == 1
+        assert await purging(world, held) == (True, False)
+    assert [await world.sweep(purge_deleted) for _ in range(2)] == [1, 0]
+    assert kept(world) == {}
+
+
+async def test_who_works_on_a_file_is_alone_with_it_for_a_while(world: World) -> None:
+    owner = await applicant(world)
+    away(world).add("")
+    await world.delete(f"/attachments/{await file(world, owner, 'tax_return')}", by=owner)
+    now = world.clock.advance(minutes=10)
+    claims = [await changed(CLAIM, now, now + AGAIN_AFTER) for _ in range(2)]
+    assert [len(each) for each in claims] == [1, 0]

@@ -287,3 +287,12 @@ async def test_two_sweeps_at_once_ask_once(shop, judge, monkeypatch):
 async def test_without_the_lock_they_would_ask_twice(shop, judge, monkeypatch):
     without(monkeypatch, "handlers.content_checks.CLAIM", " FOR UPDATE SKIP LOCKED", "")
     assert await two_at_once(shop, judge, monkeypatch) == 2
+
+
+async def test_the_words_of_somebody_who_closed_the_account_are_judged_by_a_human(shop: Shop, judge: Judge) -> None:
+    await reviewed(shop)
+    status, answer = await shop.world.post("/me/closure", {"confirmation": "注销账号"}, by=shop.buyer)
+    assert status == 200, answer
+    assert [await shop.world.sweep(check_due) for _ in range(2)] == [1, 0]
+    assert (await state(shop), judge.asked) == ("in_review", [])
+    assert await shop.world.value("SELECT count(*) FROM approvals WHERE subject = 'content_check' AND state = 'open'") == 1

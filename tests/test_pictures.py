@@ -1,13 +1,16 @@
 import io
 from typing import Any
 
+import pytest
 from PIL import Image
 
-from handlers.pictures import redrawn
+from handlers.pictures import redrawn, withdraw_copies
+from handlers.refusals import StorageAway
 from models.accounts import Role
 from tests.library import admitted, photo
+from tests.test_attachments import away, kept
 from tests.test_products import SECTIONS, TABLES, create, decide, form, list_new
-from tests.world import World
+from tests.world import Member, World
 
 
 async def seen(world: World, picture_id: int) -> tuple[int, bytes, Any]:
@@ -93,3 +96,79 @@ async def test_a_public_picture_says_nothing_of_where_it_was_taken(world: World)
     assert b"script" not in drawn
     with Image.open(io.BytesIO(drawn)) as image:
         assert (image.size, dict(image.getexif())) == ((800, 1600), {})
+
+
+# --- copies go when nothing shows them -------------------------------------------------------------------------------------------------
+
+
+def copies(world: World) -> int:
+    return sum(key.startswith("public/") for key in kept(world))
+
+
+async def shown(world: World, owner: Member) -> tuple[str, int]:
+    """(where the pictures of a listed product are set, one that somebody has looked at)."""
+    product_id = await list_new(world, owner, await world.official(Role.CENTRE_REVIEWER))
+    path, picture_id = f"/institution/products/{product_id}/pictures", await photo(world, owner)
+    await world.put(path, {"picture_ids": [picture_id]}, by=owner)
+    assert ((await seen(world, picture_id))[0], copies(world)) == (200, 1)
+    return path, picture_id
+
+
+async def test_a_picture_that_is_taken_off_leaves_no_copy_and_is_drawn_again_when_it_is_back(world: World) -> None:
+    owner = await world.institution()
+    path, picture_id = await shown(world, owner)
+    world.clock.advance(days=1)
+    assert [await world.sweep(withdraw_copies) for _ in range(2)] == [1, 0]
+    assert copies(world) == 1  # it is still shown
+    await world.put(path, {"picture_ids": []}, by=owner)
+    assert await world.sweep(withdraw_copies) == 0
+    world.clock.advance(days=1)
+    assert [await world.sweep(withdraw_copies) for _ in range(2)] == [1, 0]
+    assert (copies(world), await world.value("SELECT copy_due_at FROM attachments WHERE id = $1", picture_id)) == (0, None)
+    await world.put(path, {"picture_ids": [picture_id]}, by=owner)
+    assert ((await seen(world, picture_id))[0], copies(world)) == (200, 1)
+
+
+async def test_a_copy_goes_when_the_storage_is_back(world: World) -> None:
+    owner = await world.institution()
+    path, picture_id = await shown(world, owner)
+    await world.put(path, {"picture_ids": []}, by=owner)
+    world.clock.advance(days=1)
+    away(world).add("public/")
+    with pytest.raises(StorageAway):
+        await world.sweep(withdraw_copies)
+    away(world).clear()
+    assert (await world.sweep(withdraw_copies), copies(world)) == (0, 1)
+    world.clock.advance(minutes=10)
+    assert (await world.sweep(withdraw_copies), copies(world)) == (1, 0)
+    assert await world.value("SELECT state FROM attachments WHERE id = $1", picture_id) == "stored"
+
+
+async def test_a_deleted_picture_takes_its_copy_with_it(world: World) -> None:
+    owner = await world.institution()
+    path, picture_id = await shown(world, owner)
+    await world.put(path, {"picture_ids": []}, by=owner)
+    before = len(kept(world))
+    assert (await world.delete(f"/attachments/{picture_id}", by=owner))[0] == 200
+    assert (copies(world), len(kept(world))) == (0, before - 2)
+
+
+async def test_a_copy_that_is_drawn_while_another_is_taken_away_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the comparison in NO_COPY the row would forget the copy that was drawn in between."""
+    owner = await world.institution()
+    path, picture_id = await shown(world, owner)
+    await world.put(path, {"picture_ids": []}, by=owner)
+    world.clock.advance(days=1)
+    delete = world.ports.storage.delete
+
+    async def shown_again(key: str) -> None:
+        await delete(key)
+        await world.put(path, {"picture_ids": [picture_id]}, by=owner)
+        assert (await seen(world, picture_id))[0] == 200
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ports.storage, "delete", shown_again)
+        await world.sweep(withdraw_copies)
+    assert (copies(world), await world.value("SELECT copy_due_at FROM attachments WHERE id = $1", picture_id)) == (1, world.at(days=1))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from handlers.accounts.organisations import add_membership
+from handlers.accounts.organisations import PersonUnknown, add_membership
 from handlers.accounts.people import masked, person_of_phone
 from handlers.context import Context
 from handlers.moves import move
@@ -24,12 +24,6 @@ WHERE m.organisation_id = $1 AND m.id = $2 AND m.state = 'active' AND m.role <> 
 """
 # Not FOR UPDATE: that would make everybody wait who only refers to the organisation.
 LOCK_ORGANISATION = "SELECT FROM organisations WHERE id = $1 FOR NO KEY UPDATE"
-
-
-class PersonUnknown(Refusal):
-    """Nobody has bound this number. The title says what to do, because an invitation cannot reach a stranger."""
-
-    kind, code, title = Kind.CONFLICT, "person_unknown", "该手机号尚未绑定账号，请对方先登录小程序并绑定手机号"
 
 
 class AlreadyMember(Refusal):

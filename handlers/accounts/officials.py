@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from handlers.accounts.members import AlreadyMember, EndedView, PersonUnknown, require_still
-from handlers.accounts.organisations import add_membership, lock_person
+from handlers.accounts.members import AlreadyMember, EndedView, require_still
+from handlers.accounts.organisations import PersonUnknown, add_membership, lock_person
 from handlers.accounts.people import masked, person_of_phone
 from handlers.context import Context
 from handlers.moves import move

@@ -6,6 +6,7 @@ from typing import TypedDict
 from handlers.context import Context
 from handlers.refusals import Kind, Refusal
 from handlers.regions import require_place
+from handlers.sessions import SessionEnded
 from handlers.transactions import Transaction, transaction
 from handlers.zones import require_inside
 from models.accounts import OrganisationKind, Role
@@ -16,7 +17,7 @@ _WEIGHTS = [pow(3, place, 31) for place in range(17)]
 # Enough for an agent of a park; too few to sit on the credit codes of a whole city.
 UNCERTIFIED_MAX = 10
 
-LOCK_PERSON = "SELECT FROM persons WHERE id = $1 FOR NO KEY UPDATE"
+LOCK_PERSON = "SELECT closed_at IS NULL AS is_open FROM persons WHERE id = $1 FOR NO KEY UPDATE"
 UNCERTIFIED = """
 SELECT count(*) FROM memberships m JOIN organisations o ON o.id = m.organisation_id
 WHERE m.person_id = $1 AND m.role = 'owner' AND m.state = 'active' AND o.certified_at IS NULL
@@ -29,6 +30,10 @@ ON CONFLICT (kind, credit_code) DO NOTHING RETURNING id
 PAGE = """
 INSERT INTO institutions (organisation_id, introduction, address, website, landline, email, updated_at)
 SELECT $1, '', '', '', '', '', $2
+"""
+JOIN = """
+INSERT INTO memberships (person_id, organisation_id, role, region_code, park_id, state, created_at)
+SELECT p.id, $2, $3, $4, $5, 'active', $6 FROM (SELECT id FROM persons WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE) p RETURNING id
 """
 
 
@@ -46,6 +51,12 @@ class OrganisationsTooMany(Refusal):
     """`data.limit`: how many a person may own that are not certified yet."""
 
     kind, code, title = Kind.CONFLICT, "organisations_too_many", "您登记的未认证单位过多，请先完成已登记单位的认证"
+
+
+class PersonUnknown(Refusal):
+    """Nobody has bound this number. The title says what to do, because an invitation cannot reach a stranger."""
+
+    kind, code, title = Kind.CONFLICT, "person_unknown", "该手机号尚未绑定账号，请对方先登录小程序并绑定手机号"
 
 
 class RegisteredView(TypedDict):
@@ -81,7 +92,8 @@ async def register_organisation(
         await require_place(tx, region_code, park_id)
         if programme_id is not None and kind is OrganisationKind.ENTERPRISE:
             await require_inside(tx, programme_id, region_code)
-        await lock_person(tx, ctx.person_id)
+        if not await lock_person(tx, ctx.person_id):
+            raise SessionEnded
         if await tx.value(UNCERTIFIED, ctx.person_id) >= UNCERTIFIED_MAX:
             raise OrganisationsTooMany(limit=UNCERTIFIED_MAX)
         organisation_id = await tx.value(REGISTER, kind, name, credit_code, region_code, park_id, ctx.now)
@@ -94,18 +106,20 @@ async def register_organisation(
         return tx.reply(RegisteredView(organisation_id=organisation_id, membership_id=membership_id))
 
 
-async def lock_person(tx: Transaction, person_id: int) -> None:
-    """What a person may hold is decided one grant at a time."""
-    await tx.run(LOCK_PERSON, person_id)
+async def lock_person(tx: Transaction, person_id: int) -> bool:
+    """What a person may hold is decided one grant at a time. False for an account that is closed."""
+    return bool(await tx.value(LOCK_PERSON, person_id))
 
 
 async def add_membership(
     tx: Transaction, person_id: int, organisation_id: int, role: Role, *, region_code: str | None = None, park_id: int | None = None
 ) -> int:
-    """Returns its id. The caller has locked the organisation or the person, and seen that there is none like it."""
-    made: int = await tx.value(
-        "INSERT INTO memberships (person_id, organisation_id, role, region_code, park_id, state, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, 'active', $6) RETURNING id", person_id, organisation_id, role, region_code, park_id, tx.ctx.now,
-    )
+    """Returns its id. The caller has locked the organisation or the person, and seen that there is none like it.
+
+    Raises PersonUnknown for whoever closed the account since they were found.
+    """
+    made: int | None = await tx.value(JOIN, person_id, organisation_id, role, region_code, park_id, tx.ctx.now)
+    if made is None:
+        raise PersonUnknown
     tx.record("membership.granted", "membership", made, after="active", person_id=person_id, organisation_id=organisation_id, role=role)
     return made

@@ -99,9 +99,7 @@ async def bind_phone(ctx: Context, code: str) -> MeView:
             await lock_phone(tx, index)
             await take_over(tx, index, ctx.person_id)
             before = await tx.value("SELECT phone_index FROM persons WHERE id = $1 FOR NO KEY UPDATE", ctx.person_id)
-            await tx.run(
-                "UPDATE persons SET phone = $2, phone_index = $3 WHERE id = $1", ctx.person_id, seal(ctx.settings, phone), index
-            )
+            await _know(tx, "phone = $2, phone_index = $3", seal(ctx.settings, phone), index)
             is_change = before is not None and before != index
             tx.record("person.phone_changed" if is_change else "person.phone_bound", "person", ctx.person_id)
             if is_change:
@@ -113,9 +111,15 @@ async def set_name(ctx: Context, name: str) -> MeView:
     """The name that colleagues see, masked. Raises ConsentNeeded."""
     async with transaction(ctx) as tx:
         await require_consent(tx)
-        await tx.run("UPDATE persons SET name = $2 WHERE id = $1", ctx.person_id, seal(ctx.settings, name))
+        await _know(tx, "name = $2", seal(ctx.settings, name))
         tx.record("person.named", "person", ctx.person_id)
         return tx.reply(await me_within(tx, ctx.actor.session_id))
+
+
+async def _know(tx: Transaction, what: str, *values: bytes) -> None:
+    """Nothing more is learnt of who closes the account in the same moment (handlers/closures.py). Raises SessionEnded."""
+    if not await tx.run(f"UPDATE persons SET {what} WHERE id = $1 AND closed_at IS NULL", tx.ctx.person_id, *values):
+        raise SessionEnded
 
 
 async def person_of_phone(tx: Transaction, phone: str) -> int | None:

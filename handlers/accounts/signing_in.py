@@ -18,7 +18,8 @@ TOKEN_BYTES = 32
 OPEN_PER_IDENTITY = 10  # a phone, a tablet, a computer, and some that were lost; the oldest ends
 FORGOTTEN_AFTER = timedelta(days=30)  # an ended session says for a month where somebody was signed in, then nothing
 
-IDENTITY = "SELECT id, person_id, union_id FROM identities WHERE platform = $1 AND app_id = $2 AND open_id = $3"
+# Whoever closes the account meanwhile waits for the session, and ends it; or the session waits, and finds a new person to be made.
+IDENTITY = "SELECT id, person_id, union_id FROM identities WHERE platform = $1 AND app_id = $2 AND open_id = $3 FOR KEY SHARE"
 # Two first log-ins of one user wait for each other here; the open id's lock always comes before the union id's.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 MAKE_SESSION = """
@@ -119,7 +120,7 @@ async def _person_of_union(tx: Transaction, platform: Platform, union_id: str | 
     if union_id is None:
         return None
     found: int | None = await tx.value(
-        "SELECT person_id FROM identities WHERE platform = $1 AND union_id = $2 ORDER BY id LIMIT 1", platform, union_id
+        "SELECT person_id FROM identities WHERE platform = $1 AND union_id = $2 ORDER BY id LIMIT 1 FOR KEY SHARE", platform, union_id
     )
     return found
 

@@ -130,7 +130,7 @@ async def list_public(institution_id: int, page: Page) -> PageView[PublicConsult
 async def unlink(ctx: Context, consultant_id: int) -> ConsultantView:
     """解除关联 by the institution: at once, whatever it was (D10). Raises NotFound, ConsultantStateWrong."""
     async with transaction(ctx) as tx:
-        consultant = await _end(tx, await lock_own(tx, consultant_id))
+        consultant = await end_link(tx, await lock_own(tx, consultant_id))
         if consultant.person_id is not None:
             await tell_person(tx, consultant, "unlinked")
         return tx.reply(await shown_in(tx, consultant.id))
@@ -139,12 +139,12 @@ async def unlink(ctx: Context, consultant_id: int) -> ConsultantView:
 async def leave(ctx: Context, consultant_id: int) -> ConsultancyView:
     """解除关联 by the consultant. Raises NotFound, ConsultantStateWrong."""
     async with transaction(ctx) as tx:
-        consultant = await _end(tx, await lock_mine(tx, consultant_id))
+        consultant = await end_link(tx, await lock_mine(tx, consultant_id))
         tell_institution(tx, consultant, "unlinked")
         return tx.reply(consultancy_view(ctx, await tx.row(f"{SHOWN} WHERE c.id = $1", consultant.id)))
 
 
-async def _end(tx: Transaction, consultant: Any) -> Any:
+async def end_link(tx: Transaction, consultant: Any) -> Any:
     """Everything that hangs on it ends in the same commit: the link, the place in the queue, the right to represent.
 
     What enterprises asked of the consultant is the institution's from now on.

@@ -41,7 +41,7 @@ FILL = """
 UPDATE consultants SET name = $2, title = $3, specialities = $4, introduction = $5, photo_id = $6, version = version + 1 WHERE id = $1
 """
 WHERE = "SELECT name, region_code, park_id FROM organisations WHERE id = $1"
-NAME_PERSON = "UPDATE persons SET name = $2 WHERE id = $1 AND name IS NULL"
+NAME_PERSON = "UPDATE persons SET name = $2 WHERE id = $1 AND name IS NULL AND closed_at IS NULL"
 
 
 def _known(codes: list[str]) -> list[str]:

@@ -59,7 +59,7 @@ class BatchView(TypedDict):
 
 
 class LineView(TypedDict):
-    """The account is masked; the bank file has it whole."""
+    """The account is masked, and null when its ten years are over; the bank file has it whole."""
 
     id: int
     redemption_id: int
@@ -68,7 +68,7 @@ class LineView(TypedDict):
     fen: int
     account_name: str
     bank_branch: str
-    bank_account: str
+    bank_account: str | None
     state: str
     bank_reference: str | None
     reason: str | None
@@ -312,9 +312,14 @@ async def list_lines(ctx: Context, batch_id: int, page: Page) -> PageView[LineVi
     return page_of(found, page, lambda line: {
         "id": line.id, "redemption_id": line.redemption_id, "redemption_number": line.redemption_number,
         "institution": line.institution_name, "fen": line.fen, "account_name": line.account_name, "bank_branch": line.bank_branch,
-        "bank_account": mask_account(open_sealed(ctx.settings, line.bank_account)), "state": line.state,
+        "bank_account": mask_account(_account(ctx, line)) if line.bank_account else None, "state": line.state,
         "bank_reference": line.bank_reference, "reason": line.reason,
     }, lambda line: [line.id])
+
+
+def _account(ctx: Context, line: Any) -> str:
+    """Empty for a transfer whose account has been forgotten (handlers/retention.py)."""
+    return open_sealed(ctx.settings, line.bank_account) if line.bank_account else ""
 
 
 HEADER = ("序号", "兑付编号", "收款户名", "开户行", "收款账号", "金额（元）", "用途")
@@ -336,7 +341,7 @@ async def bank_file(ctx: Context, batch_id: int, kind: str) -> tuple[bytes, str]
         raise BatchStateWrong(state=batch.state)
     found = [line for line in await rows(LINES, batch_id, 0, LINES_MAX) if line.state != LineState.BOUNCED]
     table = [
-        (number, line.redemption_number, line.account_name, line.bank_branch, open_sealed(ctx.settings, line.bank_account),
+        (number, line.redemption_number, line.account_name, line.bank_branch, _account(ctx, line),
          yuan(line.fen), f"服务券兑付 {batch.number}")
         for number, line in enumerate(found, start=1)
     ]
