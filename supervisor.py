@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from settings import ROOT, Settings
 
 STOP_SECONDS = 15  # web drains for ten
 RESTART_SECONDS = 1
+LINE_BYTES_MAX = 16 * 1024  # a long trace with its values
+CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,52 +34,85 @@ class Family:
     def __init__(self, children: list[Child], env: dict[str, str]) -> None:
         self._children = children
         self._env = env
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
 
+    def stop(self) -> None:
+        self._stopping.set()
+
     async def live(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup make run` outlives its terminal
-            loop.add_signal_handler(signal.SIGHUP, self._stopping.set)
+        """Until it is stopped, or until a keeper breaks: then all children end, and its error is raised."""
         keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
         await self._stopping.wait()
-        await self._end()
-        await asyncio.gather(*keepers)
+        await asyncio.wait(keepers)
+        for keeper in keepers:
+            keeper.result()
 
     async def _keep(self, child: Child) -> None:
-        while not self._stopping.is_set():
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "app", *child.command, cwd=ROOT, env={**self._env, **child.env, "PYTHONUNBUFFERED": "1"},
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C comes to us alone, so that they end in order
-            )
-            self._processes[child.name] = process
+        try:
+            while not self._stopping.is_set():
+                code = await self._live_once(child)
+                if not self._stopping.is_set():
+                    say(child.name, f"ended with {code}; starting it again")
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(RESTART_SECONDS):
+                            await self._stopping.wait()
+        finally:
+            self.stop()  # a family that goes on without one of its own looks well and is not
+
+    async def _live_once(self, child: Child) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app", *child.command, cwd=ROOT, env={**self._env, **child.env, "PYTHONUNBUFFERED": "1"},
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # the terminal's Ctrl-C comes to us alone, so that they end in order
+        )
+        # One for each child and not one for all: a child that is being started when the family stops is ended too.
+        ending = asyncio.create_task(self._end(process))
+        try:
             await self._log(child.name, process)
-            code = await process.wait()
+            return await process.wait()
+        finally:
             if not self._stopping.is_set():
-                say(child.name, f"ended with {code}; starting it again")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RESTART_SECONDS):
-                        await self._stopping.wait()
+                ending.cancel()
+            await asyncio.wait((ending,))
 
     async def _log(self, name: str, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:
-            say(name, line.decode("utf-8", "replace").rstrip())
+        try:
+            async for line in lines_of(process.stdout):
+                say(name, line)
+        except Exception:
+            self.stop()
+            while await process.stdout.read(CHUNK_BYTES):  # a child whose pipe is full cannot end in order
+                pass
+            raise
 
-    async def _end(self) -> None:
-        for process in self._processes.values():
-            if process.returncode is None:
-                process.terminate()
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        await self._stopping.wait()
+        if process.returncode is None:
+            process.terminate()
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await asyncio.gather(*(process.wait() for process in self._processes.values()))
+                await process.wait()
         except TimeoutError:
-            for process in self._processes.values():
-                if process.returncode is None:
-                    process.kill()
+            process.kill()
+
+
+async def lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Every line. Of a very long one the beginning: StreamReader's own reading of lines breaks at one that is longer than its limit."""
+    line = b""
+    while chunk := await stream.read(CHUNK_BYTES):
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            yield _shown(line + part)
+            line = b""
+        line = (line + rest)[: LINE_BYTES_MAX + 1]  # the one byte more says that it was cut
+    if line:
+        yield _shown(line)
+
+
+def _shown(line: bytes) -> str:
+    text = line[:LINE_BYTES_MAX].decode("utf-8", "replace").rstrip()
+    return f"{text} …" if len(line) > LINE_BYTES_MAX else text
 
 
 def say(name: str, line: str) -> None:
@@ -89,7 +125,12 @@ def web_children(settings: Settings) -> list[Child]:
 
 
 async def supervise(children: list[Child], env: dict[str, str]) -> int:
-    await Family(children, env).live()
+    family, loop = Family(children, env), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, family.stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup make run` outlives its terminal
+        loop.add_signal_handler(signal.SIGHUP, family.stop)
+    await family.live()
     return 0
 
 
