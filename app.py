@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+import inherited
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
 from settings import Settings
@@ -230,6 +231,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     command: str = given.command
     settings = configuration.load()
+    inherited.end_with_the_parent(settings.drain_seconds + 5)
     if command == "openapi":
         import orjson
 

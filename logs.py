@@ -2,8 +2,9 @@
 
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -26,11 +27,11 @@ def configure(mode: Mode, process: str) -> None:
     lines: Any
     if mode is Mode.PRODUCTION:
         shared += [_stamp, *_json(process)]
-        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(sys.stderr.buffer)
+        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(cast("BinaryIO", _Unfailing(sys.stderr.buffer)))
     else:
         shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _tidy(process)]
         ours = theirs = _console()
-        lines = structlog.WriteLoggerFactory(sys.stderr)
+        lines = structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(sys.stderr)))
     structlog.configure(
         processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=lines,
         cache_logger_on_first_use=True,
@@ -41,6 +42,21 @@ def configure(mode: Mode, process: str) -> None:
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, theirs],
     ))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _Unfailing:
+    """A stream whose reader may be gone, or whose disk may be full: a request is answered though nobody can read of it."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._write, self._flush = stream.write, stream.flush
+
+    def write(self, line: Any) -> None:
+        with suppress(OSError):
+            self._write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._flush()
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

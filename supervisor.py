@@ -5,11 +5,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import inherited
 from bot.sms import PARAMETERS
 from settings import ROOT, Settings
 
@@ -60,11 +62,21 @@ class Family:
             self.stop()  # a family that goes on without one of its own looks well and is not
 
     async def _live_once(self, child: Child) -> int:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", *child.command, cwd=ROOT, env={**self._env, **child.env, "PYTHONUNBUFFERED": "1"},
+        lifeline, theirs = socket.socketpair()
+        with lifeline:
+            with theirs:
+                process = await self._start(child, theirs.fileno())
+            return await self._watch(child, process)
+
+    async def _start(self, child: Child, lifeline: int) -> asyncio.subprocess.Process:
+        env = {**self._env, **child.env, "PYTHONUNBUFFERED": "1", inherited.NAME: child.name, inherited.LIFELINE: str(lifeline)}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app", *child.command, cwd=ROOT, env=env, pass_fds=(lifeline,),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # the terminal's Ctrl-C comes to us alone, so that they end in order
         )
+
+    async def _watch(self, child: Child, process: asyncio.subprocess.Process) -> int:
         # One for each child and not one for all: a child that is being started when the family stops is ended too.
         ending = asyncio.create_task(self._end(process))
         try:

@@ -1,9 +1,12 @@
 """What a process writes of itself: one line each time, in a form that machines read on servers, and without secrets."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+
+import pytest
 
 from settings import ROOT
 
@@ -51,3 +54,14 @@ def test_on_a_screen_each_line_is_tidy():
     assert re.fullmatch(r"\d\d:\d\d:\d\d \[info     \] web   request +ms=1.5 operation=预约 status=201 token=\*\*\*", lines[0])
     assert "web   a library warns" in lines[1]
     assert not any("s3cret" in line or "r-1" in line for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["PRODUCTION", "DEVELOPMENT"])
+def test_a_log_that_nobody_reads_any_more_breaks_nothing(mode):
+    """The reader of a pipe may have been killed; who asks for something is answered all the same."""
+    program = PROGRAM.format(mode=mode) + "print('went on')\n"
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as nobody:
+        ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=nobody, text=True, check=False)
+    assert ended.stdout == "went on\n"

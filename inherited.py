@@ -1,0 +1,35 @@
+"""What a process has from its family (supervisor.py), if it has one: its name, and a lifeline.
+
+The lifeline is a socket whose other end is the parent's alone. Whatever the parent dies of, the kernel closes that end; who would
+live on alone then would hold the port, and answer beside the next family with yesterday's program.
+"""
+
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+
+NAME, LIFELINE = "FAMILY_NAME", "FAMILY_LIFELINE"
+
+
+def name(otherwise: str) -> str:
+    """What this process is called in the log."""
+    return os.environ.get(NAME, otherwise)
+
+
+def end_with_the_parent(seconds: float) -> None:
+    """When the parent is gone this process ends as on SIGTERM, and at the latest after so many seconds. Nothing without a family."""
+    if (number := os.environ.pop(LIFELINE, None)) is not None:
+        line = socket.socket(fileno=int(number))
+        line.set_inheritable(False)
+        threading.Thread(target=_end_with, args=(line, seconds), name="lifeline", daemon=True).start()
+
+
+def _end_with(line: socket.socket, seconds: float) -> None:
+    with suppress(OSError):
+        while line.recv(1):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(seconds)
+    os._exit(1)  # a loop that hangs hears no signal, and nobody is left who would kill it

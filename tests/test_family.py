@@ -1,0 +1,39 @@
+"""Whole families: nobody outlives the parent, nobody is refused while one of them is started again, and an end is an honest end (F19)."""
+
+import pytest
+
+from tests.families import asked, ports, ready, started
+
+
+@pytest.fixture
+def served(settings, database_urls) -> dict[str, str]:
+    """The environment of a family on the servers of the tests."""
+    assert settings.redis_url is not None
+    return {"DATABASE_URL": database_urls[1], "REDIS_URL": settings.redis_url.get_secret_value(), "WEB_PROCESSES": "2"}
+
+
+def test_the_children_of_a_web_that_is_killed_end_and_the_next_one_serves_every_request(tmp_path, served):
+    [port] = ports(1)
+    with started(tmp_path, "web", **served, PORT=str(port)) as first:
+        first.until(lambda: set(first.children()) == {"web-1", "web-2"} and first.text().count("serving") == 2 and ready(port))
+        first.killed()
+        first.until(lambda: not first.left())
+        with started(tmp_path, "web", **served, PORT=str(port)) as second:
+            second.until(lambda: ready(port))
+            assert {asked(port, path) for _ in range(50) for path in ("/livez", "/api/v1/regions")} == {200}
+
+
+def test_the_children_of_a_run_that_is_killed_end_and_the_next_one_serves_every_request(tmp_path):
+    web, simulator, mail = ports(3)
+    env = {"PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail), "WEB_PROCESSES": "2"}
+    env["PUBLIC_URL"] = f"http://127.0.0.1:{web}"
+    everybody = {"simulator", "web-1", "web-2", "jobs"}
+    with started(tmp_path, "run", **env) as first:
+        first.until(lambda: set(first.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
+        first.until(lambda: first.text().count("serving") == 2)
+        first.killed()
+        first.until(lambda: not first.left())
+        with started(tmp_path, "run", **env) as second:
+            second.until(lambda: set(second.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
+            assert {asked(web, path) for _ in range(50) for path in ("/livez", "/api/v1/regions")} == {200}
+            assert "starting it again" not in second.text()
