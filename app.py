@@ -107,7 +107,8 @@ async def web_process(settings: Settings) -> None:
     from miniapp_api.serving import serve
 
     async with database(settings, "web"), outside(settings) as (gateways, ports):
-        await serve(make_web(settings, gateways, ports), settings.host, settings.port, settings.drain_seconds)
+        app = make_web(settings, gateways, ports)
+        await serve(app, settings.host, settings.port, settings.drain_seconds, inherited.sockets())
 
 
 async def jobs_process(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What a process has from its family (supervisor.py), if it has one: its name, and a lifeline.
+"""What a process has from its family (supervisor.py), if it has one: its name, the sockets it listens on, a lifeline.
 
 The lifeline is a socket whose other end is the parent's alone. Whatever the parent dies of, the kernel closes that end; who would
 live on alone then would hold the port, and answer beside the next family with yesterday's program.
@@ -10,12 +10,20 @@ import socket
 import threading
 from contextlib import suppress
 
-NAME, LIFELINE = "FAMILY_NAME", "FAMILY_LIFELINE"
+NAME, LIFELINE, SOCKETS = "FAMILY_NAME", "FAMILY_LIFELINE", "FAMILY_SOCKETS"
 
 
 def name(otherwise: str) -> str:
     """What this process is called in the log."""
     return os.environ.get(NAME, otherwise)
+
+
+def sockets() -> list[socket.socket]:
+    """Bound and listening; none without a family. To be asked once: they are the caller's."""
+    found = [socket.socket(fileno=int(number)) for number in os.environ.pop(SOCKETS, "").split()]
+    for each in found:
+        each.set_inheritable(False)
+    return found
 
 
 def end_with_the_parent(seconds: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import inherited
 from bot.sms import PARAMETERS
+from listening import listen
 from settings import ROOT, Settings
 
 STOP_SECONDS = 15  # web drains for ten
@@ -28,6 +29,7 @@ class Child:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    sockets: list[socket.socket] = field(default_factory=list)  # listening; children of the same port have the same ones
 
 
 class Family:
@@ -39,7 +41,10 @@ class Family:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
+        """Whoever comes from now on is refused and does not wait in vain: the children close theirs, and nobody holds the port."""
         self._stopping.set()
+        for each in (each for child in self._children for each in child.sockets):
+            each.close()
 
     async def live(self) -> None:
         """Until it is stopped, or until a keeper breaks: then all children end, and its error is raised."""
@@ -69,9 +74,13 @@ class Family:
             return await self._watch(child, process)
 
     async def _start(self, child: Child, lifeline: int) -> asyncio.subprocess.Process:
-        env = {**self._env, **child.env, "PYTHONUNBUFFERED": "1", inherited.NAME: child.name, inherited.LIFELINE: str(lifeline)}
+        sockets = [each.fileno() for each in child.sockets if each.fileno() >= 0]
+        env = {
+            **self._env, **child.env, "PYTHONUNBUFFERED": "1", inherited.NAME: child.name, inherited.LIFELINE: str(lifeline),
+            inherited.SOCKETS: " ".join(map(str, sockets)),
+        }
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", *child.command, cwd=ROOT, env=env, pass_fds=(lifeline,),
+            sys.executable, "-m", "app", *child.command, cwd=ROOT, env=env, pass_fds=(lifeline, *sockets),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # the terminal's Ctrl-C comes to us alone, so that they end in order
         )
@@ -132,8 +141,11 @@ def say(name: str, line: str) -> None:
 
 
 def web_children(settings: Settings) -> list[Child]:
-    """N web processes on one port, each of which serves alone."""
-    return [Child(f"web-{number}", ["web"], {"WEB_PROCESSES": "1"}) for number in range(1, settings.web_processes + 1)]
+    """N web processes that accept from one queue; OSError if the port is not free."""
+    # Who wakes first would take all connections of a moment; with this libuv leaves every second one to the others.
+    env = {"WEB_PROCESSES": "1", "UV_TCP_SINGLE_ACCEPT": "1"}
+    sockets = listen(settings.host, settings.port)
+    return [Child(f"web-{number}", ["web"], env, sockets) for number in range(1, settings.web_processes + 1)]
 
 
 async def supervise(children: list[Child], env: dict[str, str]) -> int:

@@ -1,8 +1,13 @@
 """Whole families: nobody outlives the parent, nobody is refused while one of them is started again, and an end is an honest end (F19)."""
 
+import asyncio
+import os
+import signal
+from collections import Counter
+
 import pytest
 
-from tests.families import asked, ports, ready, started
+from tests.families import Running, asked, lives, ports, ready, started
 
 
 @pytest.fixture
@@ -37,3 +42,35 @@ def test_the_children_of_a_run_that_is_killed_end_and_the_next_one_serves_every_
             second.until(lambda: set(second.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
             assert {asked(web, path) for _ in range(50) for path in ("/livez", "/api/v1/regions")} == {200}
             assert "starting it again" not in second.text()
+
+
+async def one_connection_for_each_request(port: int, over: asyncio.Event, seen: Counter[str]) -> None:
+    while not over.is_set():
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            seen[(await reader.read())[:15].decode() or "nothing"] += 1
+            writer.close()
+        except OSError as error:
+            seen[type(error).__name__] += 1
+
+
+def restarted(family: Running, name: str, port: int) -> None:
+    """SIGTERM to one of them, and the next one of that name serves."""
+    before, served = family.children()[name], family.text().count("serving")
+    os.kill(before, signal.SIGTERM)
+    family.until(lambda: not lives(before) and family.text().count("serving") > served and ready(port))
+
+
+async def test_nobody_is_refused_while_the_processes_are_started_again_one_by_one(tmp_path, served):
+    [port] = ports(1)
+    with started(tmp_path, "web", **served, PORT=str(port)) as family:
+        await asyncio.to_thread(family.until, lambda: family.text().count("serving") == 2 and ready(port))
+        over, seen = asyncio.Event(), Counter[str]()
+        clients = [asyncio.create_task(one_connection_for_each_request(port, over, seen)) for _ in range(16)]
+        for name in ("web-1", "web-2") * 3:
+            await asyncio.to_thread(restarted, family, name, port)
+        over.set()
+        await asyncio.gather(*clients)
+    assert set(seen) == {"HTTP/1.1 200 OK"}
+    assert seen.total() > 100
