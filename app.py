@@ -204,7 +204,7 @@ def web_family(settings: Settings) -> int:
         return 0
     from supervisor import supervise, web_children
 
-    return asyncio.run(supervise(web_children(settings), environment(settings)))
+    return asyncio.run(supervise(web_children(settings), environment(settings), settings))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -232,7 +232,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     command: str = given.command
     settings = configuration.load()
-    inherited.end_with_the_parent(settings.drain_seconds + 5)
+    inherited.end_with_the_parent(settings.stop_seconds)
     if command == "openapi":
         import orjson
 

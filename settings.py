@@ -216,6 +216,11 @@ class Settings(BaseSettings):
                 problems.append("SMS_API_BASE_URL is not https: the simulator is for development")
         return problems
 
+    @property
+    def stop_seconds(self) -> float:
+        """How long a process that is told to end may take. The jobs and the cleaning up need ten seconds whatever a request may."""
+        return max(self.drain_seconds, 10) + 5
+
 
 @cache
 def load() -> Settings:

@@ -16,7 +16,6 @@ from bot.sms import PARAMETERS
 from listening import listen
 from settings import ROOT, Settings
 
-STOP_SECONDS = 15  # web drains for ten
 RESTART_SECONDS = 1
 LINE_BYTES_MAX = 16 * 1024  # a long trace with its values
 CHUNK_BYTES = 64 * 1024
@@ -35,10 +34,21 @@ class Child:
 class Family:
     """Children that are started again when they die, until the family is told to stop."""
 
-    def __init__(self, children: list[Child], env: dict[str, str]) -> None:
+    def __init__(self, children: list[Child], env: dict[str, str], stop_seconds: float) -> None:
         self._children = children
         self._env = env
+        self._stop_seconds = stop_seconds
         self._stopping = asyncio.Event()
+        self._living: set[asyncio.subprocess.Process] = set()
+        self.failed = False  # somebody had to be killed
+
+    def interrupt(self) -> None:
+        """Stop; and when asked again, tell the children again: they skip their waiting then."""
+        if not self._stopping.is_set():
+            self.stop()
+            return
+        for process in self._living:
+            process.terminate()
 
     def stop(self) -> None:
         """Whoever comes from now on is refused and does not wait in vain: the children close theirs, and nobody holds the port."""
@@ -87,11 +97,13 @@ class Family:
 
     async def _watch(self, child: Child, process: asyncio.subprocess.Process) -> int:
         # One for each child and not one for all: a child that is being started when the family stops is ended too.
-        ending = asyncio.create_task(self._end(process))
+        ending = asyncio.create_task(self._end(child, process))
+        self._living.add(process)
         try:
             await self._log(child.name, process)
             return await process.wait()
         finally:
+            self._living.discard(process)
             if not self._stopping.is_set():
                 ending.cancel()
             await asyncio.wait((ending,))
@@ -107,14 +119,16 @@ class Family:
                 pass
             raise
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, child: Child, process: asyncio.subprocess.Process) -> None:
         await self._stopping.wait()
         if process.returncode is None:
             process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(self._stop_seconds):
                 await process.wait()
         except TimeoutError:
+            say(child.name, f"does not end in {self._stop_seconds:g} s and is killed")
+            self.failed = True
             process.kill()
 
 
@@ -148,14 +162,15 @@ def web_children(settings: Settings) -> list[Child]:
     return [Child(f"web-{number}", ["web"], env, sockets) for number in range(1, settings.web_processes + 1)]
 
 
-async def supervise(children: list[Child], env: dict[str, str]) -> int:
-    family, loop = Family(children, env), asyncio.get_running_loop()
+async def supervise(children: list[Child], env: dict[str, str], settings: Settings) -> int:
+    """Until Ctrl-C or SIGTERM. 0 if all ended in order."""
+    family, loop = Family(children, env, settings.stop_seconds), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, family.stop)
+        loop.add_signal_handler(number, family.interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup make run` outlives its terminal
-        loop.add_signal_handler(signal.SIGHUP, family.stop)
+        loop.add_signal_handler(signal.SIGHUP, family.interrupt)
     await family.live()
-    return 0
+    return 1 if family.failed else 0
 
 
 def simulated(settings: Settings) -> dict[str, str]:
@@ -188,4 +203,4 @@ def run_everything(settings: Settings) -> int:
         say("run", f"与机器人对话  http://127.0.0.1:{settings.simulator_port}/chat")
         say("run", "走一遍济南、郑州、苏州三本手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")
         children = [Child("simulator", ["simulator"]), *web_children(settings), Child("jobs", ["jobs"])]
-        return asyncio.run(supervise(children, app.environment(ready)))
+        return asyncio.run(supervise(children, app.environment(ready), ready))

@@ -82,6 +82,10 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(environment, tmp
     assert (found.host, found.port) == ("10.0.0.1", 9002)
 
 
+def test_who_is_told_to_end_has_the_time_that_its_requests_have(environment):
+    assert [environment(DRAIN_SECONDS=each).stop_seconds for each in ("0.5", "10", "40")] == [15, 15, 45]
+
+
 def test_an_empty_variable_is_an_unset_one(environment):
     assert environment(DATABASE_URL="", PORT="").port == 8080
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import supervisor
-from supervisor import LINE_BYTES_MAX, Child, Family
+from supervisor import LINE_BYTES_MAX, Child, Family, supervise
 
 PATIENCE_SECONDS = 60
 
@@ -19,13 +20,22 @@ signal.pause()
 """
 
 
+STUBBORN = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: print("once more", flush=True))
+print("pid", os.getpid())
+while True:
+    signal.pause()
+"""
+
+
 @pytest.fixture
 def family(tmp_path: Path) -> Callable[[str], Family]:
     """A family with one child, whose program is the given one instead of ours."""
 
     def made(program: str) -> Family:
         (tmp_path / "app.py").write_text(program, encoding="utf-8")
-        return Family([Child("child", [])], {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"})
+        return Family([Child("child", [])], {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}, PATIENCE_SECONDS)
 
     return made
 
@@ -119,3 +129,39 @@ async def test_a_family_that_is_stopped_ends_its_children(family, said):
     members.stop()
     await ended(living)
     assert not is_there(pid)
+
+
+async def test_a_child_that_does_not_end_is_killed_and_the_family_says_so(family, said):
+    members = family(STUBBORN)
+    members._stop_seconds = 0.01
+    living = asyncio.create_task(members.live())
+    pid = int((await heard(said)).removeprefix("pid "))
+    members.stop()
+    await ended(living)
+    assert (members.failed, is_there(pid)) == (True, False)
+
+
+async def test_whoever_asks_a_second_time_is_passed_on_to_the_children(family, said):
+    members = family(STUBBORN)
+    living = asyncio.create_task(members.live())
+    pid = int((await heard(said)).removeprefix("pid "))
+    for _ in range(2):
+        members.interrupt()
+        assert await heard(said) == "once more"
+    os.kill(pid, signal.SIGKILL)
+    await ended(living)
+    assert not members.failed
+
+
+@pytest.mark.parametrize(("program", "stop_seconds", "code"), [(STUBBORN, 0.01, 1), (WAITS, PATIENCE_SECONDS, 0)])
+async def test_the_command_ends_with_zero_only_if_nobody_was_killed(family, said, settings, monkeypatch, program, stop_seconds, code):
+    members = family(program)
+    monkeypatch.setattr(type(settings), "stop_seconds", stop_seconds)
+    living = asyncio.create_task(supervise(members._children, members._env, settings))
+    try:
+        await heard(said)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(living, PATIENCE_SECONDS) == code
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().remove_signal_handler(number)
