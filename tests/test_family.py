@@ -31,7 +31,6 @@ def test_the_children_of_a_web_that_is_killed_end_and_the_next_one_serves_every_
 def test_the_children_of_a_run_that_is_killed_end_and_the_next_one_serves_every_request(tmp_path):
     web, simulator, mail = ports(3)
     env = {"PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail), "WEB_PROCESSES": "2"}
-    env["PUBLIC_URL"] = f"http://127.0.0.1:{web}"
     everybody = {"simulator", "web-1", "web-2", "jobs"}
     with started(tmp_path, "run", **env) as first:
         first.until(lambda: set(first.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
@@ -42,6 +41,7 @@ def test_the_children_of_a_run_that_is_killed_end_and_the_next_one_serves_every_
             second.until(lambda: set(second.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
             assert {asked(web, path) for _ in range(50) for path in ("/livez", "/api/v1/regions")} == {200}
             assert "starting it again" not in second.text()
+            assert f"http://127.0.0.1:{web}/docs" in second.text()
 
 
 async def one_connection_for_each_request(port: int, over: asyncio.Event, seen: Counter[str]) -> None:
