@@ -6,6 +6,7 @@ and whichever leaves last stops them.
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 import inherited
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
+from listening import PortInUseError
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +110,12 @@ async def web_process(settings: Settings) -> None:
 
     async with database(settings, "web"), outside(settings) as (gateways, ports):
         app = make_web(settings, gateways, ports)
-        await serve(app, settings.host, settings.port, settings.drain_seconds, inherited.sockets())
+        try:
+            await serve(app, settings.host, settings.port, settings.drain_seconds, inherited.sockets(), inherited.serves)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUseError("PORT", settings.port) from None
 
 
 async def jobs_process(settings: Settings) -> None:
@@ -118,6 +125,7 @@ async def jobs_process(settings: Settings) -> None:
 
     async with database(settings, "jobs"), outside(settings) as (gateways, ports):
         clock = clock_of(settings)
+        inherited.serves()
         await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 
 
@@ -265,4 +273,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PortInUseError as in_use:
+        print(in_use, file=sys.stderr)
+        sys.exit(2)

@@ -12,6 +12,8 @@ from contextlib import suppress
 
 NAME, LIFELINE, SOCKETS = "FAMILY_NAME", "FAMILY_LIFELINE", "FAMILY_SOCKETS"
 
+_lifeline: socket.socket | None = None
+
 
 def name(otherwise: str) -> str:
     """What this process is called in the log."""
@@ -28,10 +30,18 @@ def sockets() -> list[socket.socket]:
 
 def end_with_the_parent(seconds: float) -> None:
     """When the parent is gone this process ends as on SIGTERM, and at the latest after so many seconds. Nothing without a family."""
+    global _lifeline  # noqa: PLW0603 - a process has one parent
     if (number := os.environ.pop(LIFELINE, None)) is not None:
-        line = socket.socket(fileno=int(number))
-        line.set_inheritable(False)
-        threading.Thread(target=_end_with, args=(line, seconds), name="lifeline", daemon=True).start()
+        _lifeline = socket.socket(fileno=int(number))
+        _lifeline.set_inheritable(False)
+        threading.Thread(target=_end_with, args=(_lifeline, seconds), name="lifeline", daemon=True).start()
+
+
+def serves() -> None:
+    """Tell the parent that this process does its work: what dies before that will hardly live the next time."""
+    if _lifeline is not None:
+        with suppress(OSError):
+            _lifeline.send(b"+")
 
 
 def _end_with(line: socket.socket, seconds: float) -> None:

@@ -2,21 +2,26 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 import inherited
 from bot.sms import PARAMETERS
-from listening import listen
+from listening import listen, must_be_free
 from settings import ROOT, Settings
 
 RESTART_SECONDS = 1
+RESTART_SECONDS_MAX = 30  # what is mended meanwhile, a database that was away, is found within half a minute
+DEATHS_MAX = 4  # of a child that has never served: what it lacks now it will lack the next time
+ASK_SECONDS = 0.2
 LINE_BYTES_MAX = 16 * 1024  # a long trace with its values
 CHUNK_BYTES = 64 * 1024
 
@@ -40,7 +45,8 @@ class Family:
         self._stop_seconds = stop_seconds
         self._stopping = asyncio.Event()
         self._living: set[asyncio.subprocess.Process] = set()
-        self.failed = False  # somebody had to be killed
+        self._served = {child.name: asyncio.Event() for child in children}
+        self.failed = False  # somebody had to be killed, or never came to life
 
     def interrupt(self) -> None:
         """Stop; and when asked again, tell the children again: they skip their waiting then."""
@@ -64,24 +70,54 @@ class Family:
         for keeper in keepers:
             keeper.result()
 
+    async def all_serve(self) -> None:
+        for served in self._served.values():
+            await served.wait()
+
     async def _keep(self, child: Child) -> None:
+        deaths = 0
         try:
             while not self._stopping.is_set():
-                code = await self._live_once(child)
+                code, served = await self._live_once(child)
+                deaths = 0 if served else deaths + 1
                 if not self._stopping.is_set():
-                    say(child.name, f"ended with {code}; starting it again")
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(RESTART_SECONDS):
-                            await self._stopping.wait()
+                    await self._mourn(child, code, deaths)
         finally:
             self.stop()  # a family that goes on without one of its own looks well and is not
 
-    async def _live_once(self, child: Child) -> int:
+    async def _mourn(self, child: Child, code: int, deaths: int) -> None:
+        """Wait before the next start, the longer the more often in a row the child died before it served."""
+        if deaths >= DEATHS_MAX and not self._served[child.name].is_set():
+            say(child.name, f"ended with {code}, for the {deaths}th time before it ever served; giving up")
+            self.failed = True
+            self.stop()
+            return
+        say(child.name, f"ended with {code}; starting it again")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(RESTART_SECONDS * 2 ** max(deaths - 1, 0), RESTART_SECONDS_MAX)):
+                await self._stopping.wait()
+
+    async def _live_once(self, child: Child) -> tuple[int, bool]:
+        """(exit code, whether it has served)."""
         lifeline, theirs = socket.socketpair()
+        lifeline.setblocking(False)
         with lifeline:
             with theirs:
                 process = await self._start(child, theirs.fileno())
-            return await self._watch(child, process)
+            hearing = asyncio.create_task(self._hear(child, lifeline))
+            try:
+                code = await self._watch(child, process)
+            finally:
+                await asyncio.wait((hearing,), timeout=1)  # a process that it has left behind may hold the other end
+                hearing.cancel()
+            return code, not hearing.cancelled() and hearing.done() and hearing.result()
+
+    async def _hear(self, child: Child, lifeline: socket.socket) -> bool:
+        """Whether the child says that it serves."""
+        if await asyncio.get_running_loop().sock_recv(lifeline, 1):
+            self._served[child.name].set()
+            return True
+        return False
 
     async def _start(self, child: Child, lifeline: int) -> asyncio.subprocess.Process:
         sockets = [each.fileno() for each in child.sockets if each.fileno() >= 0]
@@ -155,22 +191,47 @@ def say(name: str, line: str) -> None:
 
 
 def web_children(settings: Settings) -> list[Child]:
-    """N web processes that accept from one queue; OSError if the port is not free."""
+    """N web processes that accept from one queue; PortInUseError."""
     # Who wakes first would take all connections of a moment; with this libuv leaves every second one to the others.
     env = {"WEB_PROCESSES": "1", "UV_TCP_SINGLE_ACCEPT": "1"}
-    sockets = listen(settings.host, settings.port)
+    sockets = listen("PORT", settings.host, settings.port)
     return [Child(f"web-{number}", ["web"], env, sockets) for number in range(1, settings.web_processes + 1)]
 
 
-async def supervise(children: list[Child], env: dict[str, str], settings: Settings) -> int:
-    """Until Ctrl-C or SIGTERM. 0 if all ended in order."""
+async def supervise(
+    children: list[Child], env: dict[str, str], settings: Settings, greet: Callable[[], None] | None = None,
+) -> int:
+    """Until Ctrl-C or SIGTERM. 0 if all ended in order. `greet` is called once, when everybody serves and is ready."""
     family, loop = Family(children, env, settings.stop_seconds), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, family.interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup make run` outlives its terminal
         loop.add_signal_handler(signal.SIGHUP, family.interrupt)
-    await family.live()
+    greeting = asyncio.create_task(_greet(family, settings.local_url, greet)) if greet else None
+    try:
+        await family.live()
+    finally:
+        if greeting:
+            greeting.cancel()
     return 1 if family.failed else 0
+
+
+async def _greet(family: Family, url: str, greet: Callable[[], None]) -> None:
+    await family.all_serve()
+    while not await asyncio.to_thread(_is_ready, urlsplit(url)):  # noqa: ASYNC110 - what we wait for is another process
+        await asyncio.sleep(ASK_SECONDS)
+    greet()
+
+
+def _is_ready(url: SplitResult) -> bool:
+    asking = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
+    try:
+        asking.request("GET", "/readyz")
+        return asking.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asking.close()
 
 
 def simulated(settings: Settings) -> dict[str, str]:
@@ -195,12 +256,18 @@ def run_everything(settings: Settings) -> int:
     for name, value in simulated(settings).items():
         os.environ.setdefault(name, value)
     settings = Settings()
+    must_be_free("SIMULATOR_PORT", "127.0.0.1", settings.simulator_port)
+    must_be_free("SIMULATOR_SMTP_PORT", "127.0.0.1", settings.simulator_smtp_port)
+    children = [Child("simulator", ["simulator"]), *web_children(settings), Child("jobs", ["jobs"])]
+    say("run", "正在启动……")
     with app.servers(settings) as ready:
         asyncio.run(app.migrate(ready))
         asyncio.run(app.seed(ready))
-        say("run", f"小程序接口  {settings.public_url}/docs")
-        say("run", f"平台模拟器  http://127.0.0.1:{settings.simulator_port}/  （每部手机收到的消息；调整时间）")
-        say("run", f"与机器人对话  http://127.0.0.1:{settings.simulator_port}/chat")
-        say("run", "走一遍济南、郑州、苏州三本手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")
-        children = [Child("simulator", ["simulator"]), *web_children(settings), Child("jobs", ["jobs"])]
-        return asyncio.run(supervise(children, app.environment(ready), ready))
+        return asyncio.run(supervise(children, app.environment(ready), ready, lambda: _welcome(ready)))
+
+
+def _welcome(settings: Settings) -> None:
+    say("run", f"小程序接口  {settings.public_url}/docs")
+    say("run", f"平台模拟器  http://127.0.0.1:{settings.simulator_port}/  （每部手机收到的消息；调整时间）")
+    say("run", f"与机器人对话  http://127.0.0.1:{settings.simulator_port}/chat")
+    say("run", "走一遍济南、郑州、苏州三本手册：另开一个终端运行 make journey；按 Ctrl-C 结束。")

@@ -7,6 +7,7 @@ import signal
 import aiohttp
 from pydantic import SecretStr
 
+import inherited
 from bot.links import PUBLISHED_PAGES
 from bot.sms import TEXTS as SMS_TEXTS
 from bot.templates import simulator_templates
@@ -71,6 +72,7 @@ async def _hand_out_phones(settings: Settings) -> None:
     async with aiohttp.ClientSession() as http:
         for name in people.EVERYBODY:
             await _until_it_serves(http, base, {"name": name, "platform": "wechat"})
+    inherited.serves()
 
 
 async def _until_it_serves(http: aiohttp.ClientSession, url: str, body: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import gc
 import signal
 import socket
 from asyncio import TimerHandle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -158,8 +158,12 @@ def let_garbage_rest() -> None:
 
 async def serve(
     app: web.Application, host: str, port: int, drain_seconds: float, sockets: Sequence[socket.socket] = (),
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port, or on the same sockets."""
+    """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port, or on the same sockets.
+
+    begun: called when connections are accepted.
+    """
     loop = asyncio.get_running_loop()
     serving, stop = Serving(app, host, port, sockets), asyncio.Event()
 
@@ -174,6 +178,7 @@ async def serve(
         bound = await serving.start()
         let_garbage_rest()
         log.info("serving", host=host, port=bound)
+        begun()
         await stop.wait()
         log.info("draining", seconds=drain_seconds)
         await serving.drain(drain_seconds)

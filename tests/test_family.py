@@ -3,11 +3,12 @@
 import asyncio
 import os
 import signal
+import socket
 from collections import Counter
 
 import pytest
 
-from tests.families import Running, asked, lives, ports, ready, started
+from tests.families import PATIENCE_SECONDS, Running, asked, lives, ports, ready, started
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def test_the_children_of_a_run_that_is_killed_end_and_the_next_one_serves_every_
             second.until(lambda: set(second.children()) == everybody and ready(web) and asked(simulator, "/control/clock") == 200)
             assert {asked(web, path) for _ in range(50) for path in ("/livez", "/api/v1/regions")} == {200}
             assert "starting it again" not in second.text()
-            assert f"http://127.0.0.1:{web}/docs" in second.text()
+            second.until(lambda: f"http://127.0.0.1:{web}/docs" in second.text())
+            assert second.text().index("serving") < second.text().index("/docs")
 
 
 async def one_connection_for_each_request(port: int, over: asyncio.Event, seen: Counter[str]) -> None:
@@ -74,3 +76,26 @@ async def test_nobody_is_refused_while_the_processes_are_started_again_one_by_on
         await asyncio.gather(*clients)
     assert set(seen) == {"HTTP/1.1 200 OK"}
     assert seen.total() > 100
+
+
+@pytest.mark.parametrize(("command", "setting", "processes"), [
+    ("web", "PORT", "2"), ("web", "PORT", "1"), ("run", "PORT", "2"), ("run", "SIMULATOR_PORT", "2"), ("run", "SIMULATOR_SMTP_PORT", "2"),
+])
+def test_a_port_that_somebody_has_is_said_in_one_sentence_before_anything_is_begun(tmp_path, served, command, setting, processes):
+    env = dict(zip(("PORT", "SIMULATOR_PORT", "SIMULATOR_SMTP_PORT"), map(str, ports(3)), strict=True)) | {"WEB_PROCESSES": processes}
+    given = served | env if command == "web" else env
+    with socket.create_server(("127.0.0.1", int(env[setting]))), started(tmp_path, command, **given) as refused:
+        assert refused.process.wait(PATIENCE_SECONDS) == 2
+        [line] = [line for line in refused.text().splitlines() if "[info" not in line]
+    assert f"端口 {env[setting]} 已被占用" in line
+    assert f"choose another with {setting}=" in line
+    assert not (tmp_path / "var" / "postgres").exists()
+
+
+def test_a_family_whose_database_is_away_gives_up_and_has_invited_nobody(tmp_path, served):
+    [web, nobody] = ports(2)
+    away = served | {"DATABASE_URL": f"postgresql://nobody@127.0.0.1:{nobody}/nothing", "PORT": str(web)}
+    with started(tmp_path, "web", **away) as family:
+        assert family.process.wait(PATIENCE_SECONDS) == 1
+        assert "for the 4th time before it ever served; giving up" in family.text()
+        assert family.text().count("starting it again") <= 6

@@ -1,6 +1,7 @@
 """A family of processes: what a child writes never stops its keeper, and none of them outlives the family (F19)."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -26,6 +27,13 @@ signal.signal(signal.SIGTERM, lambda *_: print("once more", flush=True))
 print("pid", os.getpid())
 while True:
     signal.pause()
+"""
+
+
+# Does its work, and dies of it.
+SERVES = """
+import os, socket
+socket.socket(fileno=int(os.environ["FAMILY_LIFELINE"])).send(b"+")
 """
 
 
@@ -165,3 +173,39 @@ async def test_the_command_ends_with_zero_only_if_nobody_was_killed(family, said
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_a_child_that_dies_again_and_again_before_it_ever_served_is_given_up(family, said):
+    members = family("raise SystemExit(7)")
+    await ended(asyncio.create_task(members.live()))
+    assert members.failed
+    assert [said.get_nowait() for _ in range(said.qsize())] == [
+        *["ended with 7; starting it again"] * 3, "ended with 7, for the 4th time before it ever served; giving up",
+    ]
+
+
+async def test_a_child_that_has_served_is_started_again_however_often_it_dies(family, said):
+    members = family(SERVES)
+    living = asyncio.create_task(members.live())
+    await asyncio.wait_for(members.all_serve(), PATIENCE_SECONDS)
+    assert {await heard(said) for _ in range(6)} == {"ended with 0; starting it again"}
+    members.stop()
+    await ended(living)
+    assert not members.failed
+
+
+@pytest.mark.parametrize(("deaths", "seconds"), [(0, 1), (1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (1000, 30)])
+async def test_the_more_often_it_has_died_the_longer_is_the_wait(family, said, monkeypatch, deaths, seconds):
+    members, waits = family(WAITS), []
+
+    @contextlib.asynccontextmanager
+    async def at_once(delay: float):
+        waits.append(delay)
+        members.stop()
+        yield
+
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS", 1)
+    monkeypatch.setattr(asyncio, "timeout", at_once)
+    members._served["child"].set()
+    await members._mourn(members._children[0], 7, deaths)
+    assert waits == [seconds]
