@@ -56,7 +56,7 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
     from models import database as db
 
     assert settings.database_url is not None
-    logs.configure(settings.mode, name)
+    logs.configure(settings.mode, inherited.name(name))
     key_ring(settings)  # malformed keys stop a process before it has done anything
     limits = db.Limits(
         settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms

@@ -4,6 +4,7 @@ import logging
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
@@ -20,7 +21,7 @@ SECRETS = frozenset({
 
 
 def configure(mode: Mode, process: str) -> None:
-    """Once per process, before anything is logged. `process` is its name in each line: web, jobs."""
+    """Once per process, before anything is logged. `process` is its name in each line: web, jobs; in a family web-1, web-2."""
     shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _hide_secrets]
     ours: Processor
     theirs: Processor
@@ -36,12 +37,18 @@ def configure(mode: Mode, process: str) -> None:
         processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=lines,
         cache_logger_on_first_use=True,
     )
+    if mode is Mode.PRODUCTION:
+        sys.excepthook = _last_words
     # Libraries log through logging: only what they warn of, in the same form.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, theirs],
     ))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    structlog.get_logger("crash").critical("crashed", exc_info=(kind, error, trace))
 
 
 class _Unfailing:

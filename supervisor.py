@@ -1,4 +1,8 @@
-"""Starting a family of processes, one tidy log of all, and an end for all of them on Ctrl-C."""
+"""Starting a family of processes, and an end for all of them on Ctrl-C.
+
+In development their lines come through us, each with the name of its process in front. On servers they write to our stderr
+themselves: there each line is a JSON object that names its process, and a prefix would make it something else.
+"""
 
 import asyncio
 import contextlib
@@ -8,20 +12,25 @@ import os
 import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import structlog
+
 import inherited
+import logs
 from bot.sms import PARAMETERS
 from listening import listen, must_be_free
-from settings import ROOT, Settings
+from settings import ROOT, Mode, Settings
 
 RESTART_SECONDS = 1
 RESTART_SECONDS_MAX = 30  # what is mended meanwhile, a database that was away, is found within half a minute
 DEATHS_MAX = 4  # of a child that has never served: what it lacks now it will lack the next time
 ASK_SECONDS = 0.2
+log = structlog.get_logger("family")
 LINE_BYTES_MAX = 16 * 1024  # a long trace with its values
 CHUNK_BYTES = 64 * 1024
 
@@ -39,10 +48,11 @@ class Child:
 class Family:
     """Children that are started again when they die, until the family is told to stop."""
 
-    def __init__(self, children: list[Child], env: dict[str, str], stop_seconds: float) -> None:
+    def __init__(self, children: list[Child], env: dict[str, str], stop_seconds: float, mode: Mode = Mode.DEVELOPMENT) -> None:
         self._children = children
         self._env = env
         self._stop_seconds = stop_seconds
+        self._mode = mode
         self._stopping = asyncio.Event()
         self._living: set[asyncio.subprocess.Process] = set()
         self._served = {child.name: asyncio.Event() for child in children}
@@ -88,11 +98,11 @@ class Family:
     async def _mourn(self, child: Child, code: int, deaths: int) -> None:
         """Wait before the next start, the longer the more often in a row the child died before it served."""
         if deaths >= DEATHS_MAX and not self._served[child.name].is_set():
-            say(child.name, f"ended with {code}, for the {deaths}th time before it ever served; giving up")
+            self._tell(child, f"ended with {code}, for the {deaths}th time before it ever served; giving up")
             self.failed = True
             self.stop()
             return
-        say(child.name, f"ended with {code}; starting it again")
+        self._tell(child, f"ended with {code}; starting it again")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(RESTART_SECONDS * 2 ** max(deaths - 1, 0), RESTART_SECONDS_MAX)):
                 await self._stopping.wait()
@@ -127,7 +137,8 @@ class Family:
         }
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app", *child.command, cwd=ROOT, env=env, pass_fds=(lifeline, *sockets),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            stdin=asyncio.subprocess.DEVNULL,
+            **({"stdout": PIPE, "stderr": STDOUT} if self._mode is Mode.DEVELOPMENT else {"stdout": sys.stderr}),
             start_new_session=True,  # the terminal's Ctrl-C comes to us alone, so that they end in order
         )
 
@@ -145,7 +156,8 @@ class Family:
             await asyncio.wait((ending,))
 
     async def _log(self, name: str, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
+        if process.stdout is None:
+            return
         try:
             async for line in lines_of(process.stdout):
                 say(name, line)
@@ -155,6 +167,12 @@ class Family:
                 pass
             raise
 
+    def _tell(self, child: Child, what: str) -> None:
+        if self._mode is Mode.DEVELOPMENT:
+            say(child.name, what)
+        else:
+            log.warning(what, child=child.name)
+
     async def _end(self, child: Child, process: asyncio.subprocess.Process) -> None:
         await self._stopping.wait()
         if process.returncode is None:
@@ -163,7 +181,7 @@ class Family:
             async with asyncio.timeout(self._stop_seconds):
                 await process.wait()
         except TimeoutError:
-            say(child.name, f"does not end in {self._stop_seconds:g} s and is killed")
+            self._tell(child, f"does not end in {self._stop_seconds:g} s and is killed")
             self.failed = True
             process.kill()
 
@@ -202,7 +220,9 @@ async def supervise(
     children: list[Child], env: dict[str, str], settings: Settings, greet: Callable[[], None] | None = None,
 ) -> int:
     """Until Ctrl-C or SIGTERM. 0 if all ended in order. `greet` is called once, when everybody serves and is ready."""
-    family, loop = Family(children, env, settings.stop_seconds), asyncio.get_running_loop()
+    if settings.mode is Mode.PRODUCTION:
+        logs.configure(settings.mode, "family")
+    family, loop = Family(children, env, settings.stop_seconds, settings.mode), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, family.interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup make run` outlives its terminal
