@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -43,6 +44,7 @@ class Child:
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
     sockets: list[socket.socket] = field(default_factory=list)  # listening; children of the same port have the same ones
+    gone: Callable[[str], None] = lambda _: None  # told the name when its process has ended
 
 
 class Family:
@@ -151,6 +153,7 @@ class Family:
             return await process.wait()
         finally:
             self._living.discard(process)
+            child.gone(child.name)
             if not self._stopping.is_set():
                 ending.cancel()
             await asyncio.wait((ending,))
@@ -210,10 +213,20 @@ def say(name: str, line: str) -> None:
 
 def web_children(settings: Settings) -> list[Child]:
     """N web processes that accept from one queue; PortInUseError."""
-    # Who wakes first would take all connections of a moment; with this libuv leaves every second one to the others.
-    env = {"WEB_PROCESSES": "1", "UV_TCP_SINGLE_ACCEPT": "1"}
     sockets = listen("PORT", settings.host, settings.port)
-    return [Child(f"web-{number}", ["web"], env, sockets) for number in range(1, settings.web_processes + 1)]
+    # The port in its name makes it ours alone; what the last family counted is over.
+    measures = settings.var_dir / "measures" / str(sockets[0].getsockname()[1])
+    shutil.rmtree(measures, ignore_errors=True)
+    measures.mkdir(parents=True)
+    # Who wakes first would take all connections of a moment; with this libuv leaves every second one to the others.
+    env = {"WEB_PROCESSES": "1", "UV_TCP_SINGLE_ACCEPT": "1", "PROMETHEUS_MULTIPROC_DIR": str(measures.resolve())}
+
+    def gone(name: str) -> None:
+        """Its counters stay in the sums; what it was doing just now, it does no more."""
+        for file in measures.glob(f"gauge_live*_{name}.db"):
+            file.unlink()
+
+    return [Child(f"web-{number}", ["web"], env, sockets, gone) for number in range(1, settings.web_processes + 1)]
 
 
 async def supervise(

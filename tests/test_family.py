@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -99,3 +100,43 @@ def test_a_family_whose_database_is_away_gives_up_and_has_invited_nobody(tmp_pat
         assert family.process.wait(PATIENCE_SECONDS) == 1
         assert "for the 4th time before it ever served; giving up" in family.text()
         assert family.text().count("starting it again") <= 6
+
+
+def numbers(port: int) -> dict[str, float]:
+    """Sample -> value, as /metrics shows them to whoever asks once."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    assert len({line.rpartition(" ")[0] for line in lines}) == len(lines)
+    return {sample: float(value) for sample, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def counts(port: int) -> dict[str, float]:
+    counted = ("_total", "_count", "_sum", "_bucket")
+    return {name: value for name, value in numbers(port).items() if name.partition("{")[0].endswith(counted)}
+
+
+def test_whichever_process_is_asked_the_numbers_are_of_all_and_never_go_back(tmp_path, served):
+    [port] = ports(1)
+    livez = 'http_requests_total{operation="livez",status="200"}'
+    with started(tmp_path, "web", **served, PORT=str(port)) as family:
+        family.until(lambda: family.text().count("serving") == 2 and ready(port))
+        seen = counts(port)
+        for victim in (None, "web-1", "web-2"):
+            if victim is not None:
+                killed(family, victim, port)
+            for _ in range(20):
+                assert asked(port, "/livez") == 200
+                found = counts(port)
+                assert {name: value for name, value in seen.items() if found.get(name, 0) < value} == {}
+                assert found[livez] == seen.get(livez, 0) + 1
+                seen = found
+        assert seen['http_request_seconds_count{operation="livez"}'] == seen[livez] == 60
+        # Of the living alone: one of them is asked at this moment, and each has a pool.
+        family.until(lambda: numbers(port)["http_requests_in_flight"] == 1)
+        assert len(family.children()) == 2
+
+
+def killed(family: Running, name: str, port: int) -> None:
+    before, served = family.children()[name], family.text().count("serving")
+    os.kill(before, signal.SIGKILL)
+    family.until(lambda: not lives(before) and family.text().count("serving") > served and ready(port))
