@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import SecretStr
 
 import inherited
@@ -61,9 +62,15 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
     limits = db.Limits(
         settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms
     )
-    await db.connect(settings.database_url.get_secret_value(), limits, f"qifuquan-{name}")
+    url = settings.database_url.get_secret_value()
+    await db.connect(url, limits, f"qifuquan-{name}")
     try:
-        await db.server_is_durable()
+        try:
+            await db.server_is_durable()
+        except OSError as error:  # forty lines of the driver would say no more, each time a family tries again
+            where = urlsplit(url)
+            structlog.get_logger("database").critical("database_unreachable", host=where.hostname, port=where.port, error=str(error))
+            raise SystemExit(1) from None
         yield
     finally:
         await db.disconnect()

@@ -100,6 +100,8 @@ def test_a_family_whose_database_is_away_gives_up_and_has_invited_nobody(tmp_pat
         assert family.process.wait(PATIENCE_SECONDS) == 1
         assert "for the 4th time before it ever served; giving up" in family.text()
         assert family.text().count("starting it again") <= 6
+        assert "database_unreachable" in family.text()
+        assert "Traceback" not in family.text()
 
 
 def numbers(port: int) -> dict[str, float]:
