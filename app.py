@@ -6,6 +6,7 @@ and whichever leaves last stops them.
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,10 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import SecretStr
 
+import inherited
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
+from listening import PortInUseError
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -53,14 +57,20 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
     from models import database as db
 
     assert settings.database_url is not None
-    logs.configure(settings.mode, name)
+    logs.configure(settings.mode, inherited.name(name))
     key_ring(settings)  # malformed keys stop a process before it has done anything
     limits = db.Limits(
         settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms
     )
-    await db.connect(settings.database_url.get_secret_value(), limits, f"qifuquan-{name}")
+    url = settings.database_url.get_secret_value()
+    await db.connect(url, limits, f"qifuquan-{name}")
     try:
-        await db.server_is_durable()
+        try:
+            await db.server_is_durable()
+        except OSError as error:  # forty lines of the driver would say no more, each time a family tries again
+            where = urlsplit(url)
+            structlog.get_logger("database").critical("database_unreachable", host=where.hostname, port=where.port, error=str(error))
+            raise SystemExit(1) from None
         yield
     finally:
         await db.disconnect()
@@ -106,7 +116,13 @@ async def web_process(settings: Settings) -> None:
     from miniapp_api.serving import serve
 
     async with database(settings, "web"), outside(settings) as (gateways, ports):
-        await serve(make_web(settings, gateways, ports), settings.host, settings.port, settings.drain_seconds)
+        app = make_web(settings, gateways, ports)
+        try:
+            await serve(app, settings.host, settings.port, settings.drain_seconds, inherited.sockets(), inherited.serves)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUseError("PORT", settings.port) from None
 
 
 async def jobs_process(settings: Settings) -> None:
@@ -116,6 +132,7 @@ async def jobs_process(settings: Settings) -> None:
 
     async with database(settings, "jobs"), outside(settings) as (gateways, ports):
         clock = clock_of(settings)
+        inherited.serves()
         await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 
 
@@ -202,7 +219,7 @@ def web_family(settings: Settings) -> int:
         return 0
     from supervisor import supervise, web_children
 
-    return asyncio.run(supervise(web_children(settings), environment(settings)))
+    return asyncio.run(supervise(web_children(settings), environment(settings), settings))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -230,6 +247,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     command: str = given.command
     settings = configuration.load()
+    inherited.end_with_the_parent(settings.stop_seconds)
     if command == "openapi":
         import orjson
 
@@ -262,4 +280,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PortInUseError as in_use:
+        print(in_use, file=sys.stderr)
+        sys.exit(2)

@@ -2,8 +2,10 @@
 
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -19,28 +21,49 @@ SECRETS = frozenset({
 
 
 def configure(mode: Mode, process: str) -> None:
-    """Once per process, before anything is logged. `process` is its name in each line: web, jobs."""
+    """Once per process, before anything is logged. `process` is its name in each line: web, jobs; in a family web-1, web-2."""
     shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _hide_secrets]
     ours: Processor
     theirs: Processor
     lines: Any
     if mode is Mode.PRODUCTION:
         shared += [_stamp, *_json(process)]
-        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(sys.stderr.buffer)
+        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(cast("BinaryIO", _Unfailing(sys.stderr.buffer)))
     else:
         shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _tidy(process)]
         ours = theirs = _console()
-        lines = structlog.WriteLoggerFactory(sys.stderr)
+        lines = structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(sys.stderr)))
     structlog.configure(
         processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=lines,
         cache_logger_on_first_use=True,
     )
+    if mode is Mode.PRODUCTION:
+        sys.excepthook = _last_words
     # Libraries log through logging: only what they warn of, in the same form.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, theirs],
     ))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    structlog.get_logger("crash").critical("crashed", exc_info=(kind, error, trace))
+
+
+class _Unfailing:
+    """A stream whose reader may be gone, or whose disk may be full: a request is answered though nobody can read of it."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._write, self._flush = stream.write, stream.flush
+
+    def write(self, line: Any) -> None:
+        with suppress(OSError):
+            self._write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._flush()
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

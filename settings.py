@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +34,12 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
+def _local_url(given: dict[str, Any]) -> str:
+    """Where this machine reaches the web processes: those that listen on all addresses on loopback too."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(given["host"], given["host"])  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{given['port']}"
+
+
 class Settings(BaseSettings):
     """Names that stay: DATABASE_URL, REDIS_URL, HOST, PORT, STORAGE_URL, WECHAT_*, DINGTALK_*."""
 
@@ -57,7 +63,8 @@ class Settings(BaseSettings):
     # --- web ----------------------------------------------------------------------------------------------------------
     host: str = "127.0.0.1"  # a server is published by a reverse proxy, or on purpose
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    public_url: str = "http://127.0.0.1:8080"  # what links and QR codes point to
+    # What links and QR codes point to. Unset: host and port, which is right on a developer's machine only.
+    public_url: str = Field(default_factory=_local_url)
     web_processes: Annotated[int, Field(ge=1, le=64)] = 2  # one restarts while the other answers
     header_timeout_seconds: Seconds = 10  # aiohttp has none; half-sent requests would stay for ever
     body_timeout_seconds: Seconds = 30  # a 20 MB scan over a slow 4G link: 20 s
@@ -217,6 +224,15 @@ class Settings(BaseSettings):
             if not self.sms_api_base_url.startswith("https://"):
                 problems.append("SMS_API_BASE_URL is not https: the simulator is for development")
         return problems
+
+    @property
+    def local_url(self) -> str:
+        return _local_url({"host": self.host, "port": self.port})
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long a process that is told to end may take. The jobs and the cleaning up need ten seconds whatever a request may."""
+        return max(self.drain_seconds, 10) + 5
 
 
 @cache

@@ -20,9 +20,9 @@ async def main(names: list[str]) -> int:
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         town = Town(http, settings.public_url, f"http://127.0.0.1:{settings.simulator_port}")
-        print("等待 make run 应答……", flush=True)
+        print(f"等待 make run 应答：{town.backend} 与 {town.simulator} ……", flush=True)
         if not await town.wakes():
-            print("连接不上：请先在另一个终端运行 make run。")
+            print(f"连接不上 {town.backend} 或 {town.simulator}：请先在另一个终端运行 make run；用了别的端口的，两边设置相同的 PORT。")
             return 1
         for name in names:
             title, walk = WALKS[name]

@@ -57,7 +57,7 @@ class Town:
                 async with self.http.get(url) as response:
                     if not response.ok:
                         return False
-            except aiohttp.ClientConnectorError:
+            except (aiohttp.ClientError, TimeoutError):
                 return False
         return True
 

@@ -7,6 +7,7 @@ import signal
 import aiohttp
 from pydantic import SecretStr
 
+import inherited
 from bot.links import PUBLISHED_PAGES
 from bot.sms import TEXTS as SMS_TEXTS
 from bot.templates import simulator_templates
@@ -34,9 +35,10 @@ async def serve(settings: Settings) -> None:
             links=[("对话", "/chat"), ("小程序接口文档", f"{settings.public_url}/docs")],
             smtp_port=settings.simulator_smtp_port, sms=sms_account(settings),
             wechat_oa=(settings.wechat_oa_appid, settings.wechat_oa_secret.get_secret_value()), callbacks=callbacks(settings),
-            api_url=f"http://127.0.0.1:{settings.port}/api/v1", people=people.EVERYBODY,
+            api_url=f"{settings.local_url}/api/v1", people=people.EVERYBODY,
         )
     greeting.cancel()
+    await asyncio.wait((greeting,))
 
 
 def sms_account(settings: Settings) -> SmsAccount | None:
@@ -54,7 +56,7 @@ def callbacks(settings: Settings) -> Callbacks:
     def secrets(path: str, token: SecretStr, key: SecretStr) -> Secrets:
         return Secrets(f"{base}{path}", token.get_secret_value(), key.get_secret_value())
 
-    base = f"http://127.0.0.1:{settings.port}/bot"
+    base = f"{settings.local_url}/bot"
     return Callbacks(
         oa=secrets("/wechat/oa", settings.wechat_oa_token, settings.wechat_oa_aes_key),
         miniapp=secrets("/wechat/miniapp", settings.wechat_push_token, settings.wechat_push_aes_key),
@@ -70,6 +72,7 @@ async def _hand_out_phones(settings: Settings) -> None:
     async with aiohttp.ClientSession() as http:
         for name in people.EVERYBODY:
             await _until_it_serves(http, base, {"name": name, "platform": "wechat"})
+    inherited.serves()
 
 
 async def _until_it_serves(http: aiohttp.ClientSession, url: str, body: dict[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 How a process ends, on SIGTERM or SIGINT:
 1. `draining` is set: /readyz answers 503, and every answer tells its connection to close (edge.frame).
-2. The listening socket is closed; the other processes on the port, or the next machine, get the new connections.
+2. What waits in the socket's queue is accepted, and the socket closed. Its family (supervisor.py) holds it open, so that the next
+   connections wait for whoever accepts; without a family other processes on the port, or the next machine, get them.
 3. Idle connections stay open for a second. A keep-alive client may have a request on its way at this moment; it is
    answered, and told to go. Closing at once is what fails requests.
 4. What is in flight has `drain_seconds` to finish, then it is cancelled (its transaction rolls back).
@@ -13,7 +14,9 @@ A second signal skips the waiting.
 import asyncio
 import gc
 import signal
+import socket
 from asyncio import TimerHandle
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -28,6 +31,7 @@ QUIET_SECONDS = 1.0  # longer than a request is on its way from a phone
 CANCEL_SECONDS = 1.0  # for a cancelled request to roll back
 LINGER_SECONDS = 2.0  # so that a client that is still sending gets to read why it was refused
 BACKLOG = 1024
+ACCEPT_TURNS = 8  # of the loop: it accepts all that wait in one, and makes them connections in the next few
 log = structlog.get_logger("web")
 
 
@@ -103,19 +107,23 @@ class _Runner(web.AppRunner):
 
 
 class Serving:
-    """An application on a port, from `start` to `drain`."""
+    """An application on a port, or on sockets that listen already, from `start` to `drain`."""
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
+    def __init__(self, app: web.Application, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> None:
         self._app = app
         self._runner = _Runner(app, shutdown_timeout=CANCEL_SECONDS)
         self._host = host
         self._port = port
+        self._sockets = sockets
         self.hurry = asyncio.Event()
 
     async def start(self) -> int:
         """Bind and accept; the port, for a caller that asked for 0."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, reuse_port=True, backlog=BACKLOG).start()
+        for each in self._sockets:
+            await web.SockSite(self._runner, each, backlog=BACKLOG).start()
+        if not self._sockets:
+            await web.TCPSite(self._runner, self._host, self._port, reuse_port=True, backlog=BACKLOG).start()
         return int(self._runner.addresses[0][1])
 
     async def drain(self, seconds: float) -> None:
@@ -123,6 +131,8 @@ class Serving:
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._app[EDGE].draining.set()
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         for site in list(self._runner.sites):
             await site.stop()
         while (connections := self._connections()) and not self.hurry.is_set():
@@ -146,10 +156,16 @@ def let_garbage_rest() -> None:
     gc.set_threshold(10_000, 10, 10)
 
 
-async def serve(app: web.Application, host: str, port: int, drain_seconds: float) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port."""
+async def serve(
+    app: web.Application, host: str, port: int, drain_seconds: float, sockets: Sequence[socket.socket] = (),
+    begun: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. Other processes may serve on the same port, or on the same sockets.
+
+    begun: called when connections are accepted.
+    """
     loop = asyncio.get_running_loop()
-    serving, stop = Serving(app, host, port), asyncio.Event()
+    serving, stop = Serving(app, host, port, sockets), asyncio.Event()
 
     def on_signal() -> None:
         if stop.is_set():
@@ -162,6 +178,7 @@ async def serve(app: web.Application, host: str, port: int, drain_seconds: float
         bound = await serving.start()
         let_garbage_rest()
         log.info("serving", host=host, port=bound)
+        begun()
         await stop.wait()
         log.info("draining", seconds=drain_seconds)
         await serving.drain(drain_seconds)

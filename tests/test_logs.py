@@ -1,11 +1,17 @@
 """What a process writes of itself: one line each time, in a form that machines read on servers, and without secrets."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
+import pytest
+
 from settings import ROOT
+from tests.families import PATIENCE_SECONDS, asked, json_lines, ports, ready, started
+from tests.test_settings import SERIOUS
 
 PROGRAM = """
 import logging, structlog, logs
@@ -51,3 +57,42 @@ def test_on_a_screen_each_line_is_tidy():
     assert re.fullmatch(r"\d\d:\d\d:\d\d \[info     \] web   request +ms=1.5 operation=预约 status=201 token=\*\*\*", lines[0])
     assert "web   a library warns" in lines[1]
     assert not any("s3cret" in line or "r-1" in line for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["PRODUCTION", "DEVELOPMENT"])
+def test_a_log_that_nobody_reads_any_more_breaks_nothing(mode):
+    """The reader of a pipe may have been killed; who asks for something is answered all the same."""
+    program = PROGRAM.format(mode=mode) + "print('went on')\n"
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as nobody:
+        ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=nobody, text=True, check=False)
+    assert ended.stdout == "went on\n"
+
+
+def test_a_crash_on_a_server_is_one_json_object_too():
+    program = PROGRAM.format(mode="PRODUCTION") + "raise RuntimeError('at the end')\n"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, last["event"], last["exception"][0]["exc_value"]) == (1, "crashed", "at the end")
+
+
+def test_two_processes_of_a_server_and_their_parent_write_json_lines_that_name_them(tmp_path, settings, database_urls):
+    [port] = ports(1)
+    env = SERIOUS | {
+        "DATABASE_URL": database_urls[1], "REDIS_URL": settings.redis_url.get_secret_value(), "PORT": str(port), "WEB_PROCESSES": "2",
+    }
+    with started(tmp_path, "web", **env) as family:
+        family.until(lambda: family.text().count('"serving"') == 2 and ready(port))
+        os.kill(family.children()["web-1"], signal.SIGKILL)
+        family.until(lambda: family.text().count('"serving"') == 3)
+        family.until(lambda: asked(port, "/livez") == 200 and len(requests_by(family.text())) == 2)
+        family.process.terminate()
+        assert family.process.wait(PATIENCE_SECONDS) == 0
+    found = json_lines(family.text())
+    assert {line["process"] for line in found} == {"web-1", "web-2", "family"}
+    assert [line["child"] for line in found if line["process"] == "family"] == ["web-1"]
+
+
+def requests_by(text: str) -> set[object]:
+    return {line["process"] for line in json_lines(text[:text.rfind("\n") + 1]) if line["event"] == "request"}

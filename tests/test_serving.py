@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 import textwrap
 from contextlib import asynccontextmanager
@@ -200,6 +201,17 @@ async def test_sixteen_keep_alive_clients_see_no_failure_while_a_process_ends(ma
         ended.set()
         answers = await asyncio.gather(*clients)
     assert {status for client_answers in answers for status in client_answers} == {200}
+
+
+async def test_who_waits_to_be_accepted_when_the_end_begins_is_answered(make_app):
+    async with serving(make_app()) as (server, port):
+        waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(32)]  # blocks the loop: nobody is accepted
+        for each in waiting:
+            each.sendall(b"GET /api/v1/now HTTP/1.1\r\nHost: a\r\n\r\n")
+        await server.drain(5)
+        assert {each.recv(100)[:15] for each in waiting} == {b"HTTP/1.1 200 OK"}
+        for each in waiting:
+            each.close()
 
 
 async def test_what_is_in_flight_is_finished(make_app):

@@ -82,6 +82,25 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(environment, tmp
     assert (found.host, found.port) == ("10.0.0.1", 9002)
 
 
+@pytest.mark.parametrize(("host", "url"), [
+    ("127.0.0.1", "http://127.0.0.1:18080"), ("0.0.0.0", "http://127.0.0.1:18080"), ("::", "http://[::1]:18080"),
+    ("10.0.0.7", "http://10.0.0.7:18080"),
+])
+def test_links_follow_the_host_and_the_port_unless_they_are_given(environment, host, url):
+    found = environment(HOST=host, PORT="18080")
+    assert (found.public_url, found.local_url) == (url, url)
+    found = environment(HOST=host, PORT="18080", PUBLIC_URL="https://quan.example.cn")
+    assert (found.public_url, found.local_url) == ("https://quan.example.cn", url)
+
+
+def test_production_wants_to_be_told_its_address(environment):
+    assert "PUBLIC_URL is not https" in complaint(environment, **SERIOUS | {"PUBLIC_URL": ""})
+
+
+def test_who_is_told_to_end_has_the_time_that_its_requests_have(environment):
+    assert [environment(DRAIN_SECONDS=each).stop_seconds for each in ("0.5", "10", "40")] == [15, 15, 45]
+
+
 def test_an_empty_variable_is_an_unset_one(environment):
     assert environment(DATABASE_URL="", PORT="").port == 8080
 

@@ -18,7 +18,7 @@ from settings import ROOT
 WALK_SECONDS = 360  # with the start of the family, which makes a database cluster, on a busy machine in minutes
 STOP_SECONDS = 30
 # What a developer's shell may have set would lead the family to servers and platforms that are not its own.
-FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|SMTP_|SMS_|MODE$")
+FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|SMTP_|SMS_|MODE$|HOST$|PUBLIC_URL$")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def family(folder: Path) -> Iterator[Family]:
     web, simulator, mail = _free_ports()
     env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {
         "VAR_DIR": str(folder), "PORT": str(web), "SIMULATOR_PORT": str(simulator), "SIMULATOR_SMTP_PORT": str(mail),
-        "PUBLIC_URL": f"http://127.0.0.1:{web}", "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
+        "WEB_PROCESSES": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1",
     }
     OffsetClock(folder / "clock").advance(_until_night())
     log = folder / "run.log"
