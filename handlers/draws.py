@@ -116,7 +116,8 @@ async def put_secret(ctx: Context, round_id: int, secret_hex: str | None) -> Sec
 
 # --- closing and committing ------------------------------------------------------------------------------------------
 
-BLOCKED = COMPETING.format(condition="o.state = 'committed'")
+# The list shows what everybody has left to win: with a result in it that is not public yet, it would tell that result (E18).
+BLOCKED = COMPETING.format(condition="o.state IN ('committed', 'drawn')")
 CLOSING = """
 SELECT id FROM rounds r WHERE (state = 'open' OR state = 'closed' AND (SELECT count(*) FROM draw_secrets s WHERE s.round_id = r.id) = 2)
 AND closes_at <= $1 AND allocation = 'lottery' ORDER BY closes_at, id LIMIT $2
@@ -165,7 +166,7 @@ async def _close(ctx: Context, round_id: int) -> bool:
 
 
 async def waiting_for(tx: Transaction, round_: Any) -> list[str]:
-    """Why a closed round is not committed yet: draw_officer, witness, other_round, or source_passed (it must be voided)."""
+    """Why a closed round is not committed yet: draw_officer, witness, other_round (until that is public), or source_passed (void it)."""
     there = {row.role for row in await tx.rows("SELECT role FROM draw_secrets WHERE round_id = $1", round_.id)}
     reasons = [str(role) for role in ROLES if role not in there]
     if any(datetime.fromisoformat(source["at"]) <= tx.ctx.now for source in round_.randomness):
@@ -339,7 +340,7 @@ async def _draw(ctx: Context, round_id: int) -> bool:
         reveal = draw_rules.build_reveal(part, officer, witness, public, results)
         await tx.run("UPDATE draws SET reveal = $2, seed = $3, drawn_at = $4 WHERE id = $1", draw.id, reveal, seed.hex(), ctx.now)
         winners = sum(len(result["winners"]) for result in results.values())
-        await move(tx, ROUND_GRAPH, found, RoundState.DRAWN, note={"seed": seed.hex(), "winners": winners})
+        await move(tx, ROUND_GRAPH, found, RoundState.DRAWN, note={"winners": winners})
         return True
 
 

@@ -154,7 +154,8 @@ async def confirm_round(ctx: Context, round_id: int) -> RoundView:
 
 YEAR = "extract(year FROM {round}.draw_at AT TIME ZONE 'Asia/Shanghai')::int"
 # Whether another round of the programme in a condition shares a type with a yearly cap, in the same year, with round $1. Between
-# one's commitment and its draw the wins left are published and must not change, so two such rounds take turns.
+# one's commitment and its draw the wins left are published and must not change, and until its publicity they would tell the result in
+# the other's list, so two such rounds take turns.
 COMPETING = f"""
 SELECT EXISTS (
   SELECT FROM rounds r JOIN rounds o ON o.programme_id = r.programme_id AND o.id <> r.id AND {{condition}}
@@ -165,8 +166,9 @@ SELECT EXISTS (
 """
 # A round of first come, first served gives out wins at any moment: none of them while a draw of the same year is to come.
 OVERLAPPING = COMPETING.format(
-    condition="(o.allocation = r.allocation AND r.allocation = 'lottery' AND o.state IN ('announced', 'open', 'closed', 'committed')"
-              " AND o.closes_at <= r.draw_at AND r.closes_at <= o.draw_at"
+    condition="(o.allocation = r.allocation AND r.allocation = 'lottery'"
+              " AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn')"
+              " AND o.closes_at <= r.publicity_at AND r.closes_at <= o.publicity_at"
               " OR o.allocation <> r.allocation AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn', 'publicity'))"
 )
 SHARES = 32  # parts of a quota: more than are ever held at once by the connections of one machine
@@ -363,7 +365,8 @@ async def publicise_due_rounds(ctx: Context, limit: int = 20) -> int:
 async def _publicise(ctx: Context, round_id: int) -> bool:
     async with transaction(ctx) as tx:
         if found := await lock_due(tx, round_id, RoundState.DRAWN, "publicity_at"):
-            await move(tx, ROUND_GRAPH, found, RoundState.PUBLICITY)
+            seed = await tx.value("SELECT seed FROM draws WHERE round_id = $1", round_id)
+            await move(tx, ROUND_GRAPH, found, RoundState.PUBLICITY, note={"seed": seed})
             await allow_long_statements(tx)
             await tx.connection.execute(TELL_RESULTS, round_id, ctx.now, timeout=LONG_SECONDS)
         return found is not None

@@ -32,11 +32,14 @@ class NothingToDecline(Refusal):
 
 
 class RoundWaitsForOther(Refusal):
-    kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存待摇号，候补须待其摇号后递补，请稍后发券"
+    kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存而结果尚未公示，候补须待其公示后递补，请稍后发券"
+
+
 
 
 # Vacant places go to the alternates in the order of the draw; who reached the yearly cap meanwhile is passed over. $3: whether
-# types with a cap take part; while another round is committed its published "wins left" must not be used up from here.
+# types with a cap take part; while another round is committed its published "wins left" must not be used up from here, and until its
+# result is public who is passed over would tell it.
 FILL = f"""
 WITH vacancies AS MATERIALIZED (
   SELECT q.voucher_type_id, q.quota, t.annual_win_cap AS cap, {YEAR.format(round="r")} AS year, q.quota - (

@@ -173,6 +173,7 @@ async def test_who_may_reserve_is_told_so_with_the_notes_the_first_time(world: W
 
 async def test_a_capped_type_is_greyed_out_with_the_words_of_the_manual(world: World) -> None:
     lottery, _ = await drawn(world, tickets=1, cap=1)
+    await lottery.publicise()
     winner = lottery.players[0]
     second = await opened(world, programme=lottery.programme, people=lottery.people, number="202604")
     _, shown = await world.get(f"/rounds/{second.id}/eligibility", by=winner)

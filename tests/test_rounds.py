@@ -214,8 +214,8 @@ async def two_rounds(world: World, start: datetime, numbers: tuple[str, str], pe
 
 
 async def close_and_draw_both(world: World, pair: list[Lottery]) -> None:
-    """Two machines, whatever they find due, twice: the second round waits for the first."""
-    for _ in range(2):
+    """Two machines, whatever they find due, twice: the second round waits for the first, and for its result to be public."""
+    for last in (False, True):
         pair[0].set("closes_at")
         await asyncio.gather(world.sweep(close_due_rounds), world.sweep(close_due_rounds))
         for lottery in pair:
@@ -223,6 +223,9 @@ async def close_and_draw_both(world: World, pair: list[Lottery]) -> None:
                 await lottery.type_values(TYPED, TYPED)
         pair[0].set("draw_at")
         await asyncio.gather(world.sweep(draw_due_rounds), world.sweep(draw_due_rounds))
+        if not last:
+            pair[0].set("publicity_at")
+            await world.sweep(publicise_due_rounds)
 
 
 async def test_two_draws_never_give_a_win_above_the_cap(world: World) -> None:
@@ -230,7 +233,7 @@ async def test_two_draws_never_give_a_win_above_the_cap(world: World) -> None:
     for number in range(50):
         pair = await two_rounds(world, start, (f"1{number:03d}", f"2{number:03d}"), people)
         await close_and_draw_both(world, pair)
-        assert [await lottery.state() for lottery in pair] == ["drawn", "drawn"]
+        assert sorted([await lottery.state() for lottery in pair]) == ["drawn", "publicity"]
         assert sorted(await pair[0].states() + await pair[1].states()) == ["submitted", "won"], number
     assert await world.value("SELECT max(win_nth) FROM reservations") == 1
 
@@ -246,7 +249,7 @@ async def test_the_second_list_says_that_nothing_is_left_to_win(world: World) ->
 
 
 async def test_without_waiting_the_second_draw_would_break_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "handlers.draws.BLOCKED", "o.state = 'committed'", "false")
+    without(monkeypatch, "handlers.draws.BLOCKED", "o.state IN ('committed', 'drawn')", "false")
     without(monkeypatch, "handlers.draws.DRAW", "v.win_nth > c.annual_win_cap", "false")
     pair = await two_rounds(world, world.clock.now(), ("1", "2"))
     await close_and_draw_both(world, pair)
@@ -294,6 +297,9 @@ async def test_an_alternate_does_not_use_up_what_another_committed_list_says_is_
     world.clock.set(datetime.fromisoformat(second.round["randomness"][0]["at"]))
     await second.type_values()
     await second.draw()
+    lottery.set("publicity_until")
+    assert (await world.put(f"/rounds/{lottery.id}/finalisation", by=lottery.people.second))[1]["code"] == "round_waits_for_other"
+    await second.publicise()
     await lottery.finalise()
     assert await world.value("SELECT count(*) FROM reservations WHERE round_id = $1 AND state = 'issued'", lottery.id) == 0
     assert await world.value("SELECT max(win_nth) FROM reservations") == 1
