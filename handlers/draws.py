@@ -18,6 +18,7 @@ from handlers.refusals import Kind, Refusal, SecondPersonNeeded
 from handlers.rounds import (
     COMPETING,
     LONG_SECONDS,
+    TELL_COMMITMENT,
     YEAR,
     RoundStateWrong,
     RoundWithoutDraw,
@@ -188,6 +189,10 @@ async def _commit(tx: Transaction, round_: Any) -> None:
         round_.id, part["rules_version"], part["ticket_count"], part["list_digest"], part["quotas_digest"], part, tx.ctx.now,
     )
     await move(tx, ROUND_GRAPH, round_, RoundState.COMMITTED, note={"commitment_digest": part["commitment_digest"]})
+    source = "、".join(source["name"] for source in part["sources"])
+    await tx.connection.execute(
+        TELL_COMMITMENT, round_.id, part["commitment_digest"], source, tx.ctx.now, timeout=LONG_SECONDS
+    )
 
 
 async def _commitment_part(tx: Transaction, round_: Any, listed: Any) -> DrawCommitment:

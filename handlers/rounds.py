@@ -344,6 +344,15 @@ async def _open(ctx: Context, round_id: int) -> bool:
         return found is not None
 
 
+# Who keeps the digest can show later that the bundle is not the committed one (docs/draw.md, 6). In two halves for a channel whose
+# values have 32 characters.
+TELL_COMMITMENT = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'draw_committed', v.organisation_id, 'reservation', v.id, jsonb_build_object(
+  'round', r.name, 'ticket_no', 'R' || r.number || '-' || lpad(v.id::text, 8, '0'), 'draw_at', r.draw_at, 'source', $3::text,
+  'digest', $2::text, 'digest_start', left($2, 32), 'digest_end', right($2, 32)), $4
+FROM reservations v JOIN rounds r ON r.id = v.round_id WHERE v.round_id = $1 AND v.state = 'submitted' ORDER BY v.id
+"""
 TELL_RESULTS = """
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
 SELECT 'draw_result', v.organisation_id, 'reservation', v.id, jsonb_build_object(

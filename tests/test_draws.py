@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import verify_draw
+from bot.templates import TEMPLATES, fill
 from handlers import draw_rules, draws
 from handlers.draw_rules import Ticket, choose, parse_line
 from handlers.draws import close_due_rounds, draw_due_rounds
+from handlers.notices import open_events
 from tests.books import expect_broken
 from tests.lottery import NORMALISED, SOURCE, TYPED, Lottery, announced, drawn, opened
 from tests.races import without
@@ -115,6 +117,30 @@ async def test_a_round_without_tickets_is_committed_and_drawn(world: World, tmp_
     bundle = await bundle_of(lottery)
     assert verify(tmp_path, bundle) == 0
     assert bundle["commitment"]["list_digest"] == hashlib.sha256(b"").hexdigest()
+
+
+async def test_every_holder_is_sent_the_digest_in_the_commit_of_the_commitment(world: World, tmp_path: Path) -> None:
+    lottery = await opened(world)
+    receipts = await lottery.enter(3)
+    assert (await world.delete(f"/rounds/{lottery.id}/reservation", by=lottery.players[2]))[0] == 200
+    await lottery.close()
+    digest = (await world.get(f"/rounds/{lottery.id}/draw"))[1]["commitment"]["commitment_digest"]
+    while await world.sweep(open_events):
+        pass
+    for member, receipt in zip(lottery.players[:2], receipts, strict=False):
+        _, inbox = await world.get("/notices", by=member)
+        [told] = [notice for notice in inbox["items"] if notice["kind"] == "draw_committed"]
+        assert told["page"] == f"pages/reservations/show?id={receipt['id']}"
+        assert all(said in told["body"] for said in (digest, receipt["ticket_no"], SOURCE, "3月2日 13:00"))
+        fields = json.loads(await world.value("SELECT data FROM notices WHERE id = $1", told["id"]))["fields"]
+        message = {key: each["value"] for key, each in fill(TEMPLATES["draw_committed"], fields).items()}
+        assert message["character_string2"] + message["character_string3"] == digest
+        assert (message["character_string1"], message["time4"]) == (receipt["ticket_no"], "2026年3月2日 13:00")
+    _, inbox = await world.get("/notices", by=lottery.players[2])
+    assert "draw_committed" not in [notice["kind"] for notice in inbox["items"]]
+    replaced = await bundle_of(lottery)
+    assert verify(tmp_path, replaced, "--sealed", "--digest", digest) == 0
+    assert verify(tmp_path, replaced, "--sealed", "--digest", hashlib.sha256(b"").hexdigest()) == 1
 
 
 async def test_results_stay_hidden_until_the_publicity_time(world: World) -> None:
