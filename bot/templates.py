@@ -5,6 +5,7 @@
     institution_standing  入库状态通知      standing (即将到期|已到期|已暂停|已恢复), time, reason, hint
     reservation_received  预约成功通知      round, ticket_no, time (公示)
     draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
+    reservation_voided    批次作废通知      round, ticket_no, reason, time
     draw_committed        摇号清单封存通知  ticket_no, digest_start (摘要前半), digest_end, time (摇号), source (公开数)
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
     voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
@@ -138,6 +139,8 @@ def vouchers() -> Iterator[Template]:
     """From the reservation to the last day of a voucher."""
     yield template("reservation_received", "预约成功通知", "预约批次 thing round", "签号 character_string ticket_no",
                    "公示时间 time time")
+    yield template("reservation_voided", "批次作废通知", "预约批次 thing round", "签号 character_string ticket_no",
+                   "作废原因 thing reason", "作废时间 time time")
     yield template("draw_committed", "摇号清单封存通知", "签号 character_string ticket_no", "摘要前半 character_string digest_start",
                    "摘要后半 character_string digest_end", "摇号时间 time time", "公开数 thing source")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),

@@ -74,6 +74,10 @@ TEXTS: Mapping[str, Text] = {
         "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
     ),
+    "reservation_voided": text(
+        "预约批次已作废", "「{round}」已作废，您的签号 {ticket_no} 不再有效[，原因：{reason}]。可预约以后的批次。",
+        "pages/reservations/show?id={subject_id}", "round ticket_no reason time",
+    ),
     "draw_committed": text(
         "预约清单已封存，请记下摘要",
         "「{round}」的预约清单已封存，您的签号 {ticket_no}，封存公告摘要：{digest}。请保存本消息：结果公示后用它核对，"
@@ -270,6 +274,7 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",
+    ("approval_waiting", "round"): "pages/rounds/show?id={subject_id}",
     ("text_hidden", "demand"): DEMAND,
     ("application_received", "help_request"): "pages/todo/index",
 }

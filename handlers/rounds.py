@@ -181,34 +181,6 @@ CROSS JOIN LATERAL (SELECT (part * quota / parts)::int AS first, ((part + 1) * q
 WHERE round_id = $1
 """
 SHUT = "UPDATE round_shares SET is_open = false WHERE round_id = $1"  # waits for whoever is taking a voucher; nobody follows
-VOID_RESERVATIONS = """
-WITH chosen AS (
-  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND rank IS NOT NULL AND state IN ('won', 'alternate')
-  ORDER BY id FOR NO KEY UPDATE
-), gone AS (
-  UPDATE reservations v SET state = 'disqualified', win_year = NULL, win_nth = NULL, changed_at = $2 FROM chosen
-  WHERE v.id = chosen.id RETURNING v.id, chosen.before
-)
-INSERT INTO audit_entries (at, person_id, role, action, subject, subject_id, before, after, data, request_id)
-SELECT $2, $3, $4, 'reservation.disqualified', 'reservation', id, before, 'disqualified', '{"round": "voided"}', $5 FROM gone
-"""
-
-
-async def void_round(ctx: Context, round_id: int, reason: str) -> RoundView:
-    """Everything up to the issue of vouchers can be stopped, in public and with a reason; its wins no longer count.
-
-    First come, first served: what was taken is issued, and stays; nobody takes any more.
-    """
-    async with transaction(ctx) as tx:
-        found = await lock_round(ctx, tx, round_id)
-        if not ROUND_GRAPH.next_states(found.state) & {RoundState.VOIDED}:
-            raise RoundStateWrong(state=found.state)
-        await move(tx, ROUND_GRAPH, found, RoundState.VOIDED, void_reason=reason)
-        await tx.run(SHUT, round_id)
-        await tx.connection.execute(
-            VOID_RESERVATIONS, round_id, ctx.now, ctx.person_id, ctx.actor.role, ctx.request_id, timeout=LONG_SECONDS
-        )
-        return tx.reply(await view_in(tx, round_id))
 
 
 def allocation_of(policy: Any) -> Allocation:

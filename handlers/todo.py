@@ -68,6 +68,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "round_to_confirm": ("待确认的预约批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_finish": ("公示期满、待发券的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_void": ("错过公开数、须作废的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "voiding_to_confirm": ("待确认作废的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "secret_to_commit": ("待提交摇号随机数承诺的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "value_to_type": ("待填写公开数的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "demand_to_take": ("待接单的需求", "pages/demands/index", "pages/demands/show?id={}"),
@@ -172,6 +173,8 @@ UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN progra
   WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
 UNION ALL SELECT 'round_to_void', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(now="$3")}
+UNION ALL SELECT 'voiding_to_confirm', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state IN ('committed', 'drawn', 'publicity') AND r.void_proposed_by_id <> $2
 """
 # $1 and $2 as above, $3 the role, $4 now. Each role is one person in a round, and nobody is both; without the two secrets a round is
 # not committed when it closes, without the values it is not drawn in its time.

@@ -35,6 +35,10 @@ class RoundWaitsForOther(Refusal):
     kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存而结果尚未公示，候补须待其公示后递补，请稍后发券"
 
 
+class RoundContested(Refusal):
+    """`data`: how many `objections` and `disqualifications` are open, and whether a `voiding` waits for its second person."""
+
+    kind, code, title = Kind.CONFLICT, "round_contested", "批次尚有未办结的异议或作废提议，不能发券"
 
 
 # Vacant places go to the alternates in the order of the draw; who reached the yearly cap meanwhile is passed over. $3: whether
@@ -140,7 +144,7 @@ SELECT count(*) FROM issued
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     """Issue the vouchers once the objections' time is over; by another person than who made the round, in one transaction.
 
-    Raises RoundStateWrong, PublicityNotOver, SecondPersonNeeded, RoundWaitsForOther.
+    Raises RoundStateWrong, PublicityNotOver, SecondPersonNeeded, RoundContested, RoundWaitsForOther.
     """
     async with transaction(ctx) as tx:
         found = await lock_round(ctx, tx, round_id)
@@ -150,6 +154,7 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise PublicityNotOver(publicity_until=found.publicity_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
+        await _refuse_contested(tx, found)
         await allow_long_statements(tx)
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
@@ -162,3 +167,10 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise DrawContradictionError(f"{vouchers} vouchers for {issued} wins of round {round_id}")
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})
         return tx.reply(await view_in(tx, round_id))
+
+
+async def _refuse_contested(_tx: Transaction, round_: Any) -> None:
+    objections, disqualifications = 0, 0
+    voiding = round_.void_proposal is not None
+    if objections or disqualifications or voiding:
+        raise RoundContested(objections=objections, disqualifications=disqualifications, voiding=voiding)

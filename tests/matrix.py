@@ -376,7 +376,8 @@ NOTHING = {
 }
 # Not there for its owners either, in this scene.
 NOT_YET = {
-    "download_draw_bundle": "the list is not committed", "approve_amount": "the case is of another kind",
+    "download_draw_bundle": "the list is not committed", "get_round_voiding": "nobody has proposed it",
+    "approve_amount": "the case is of another kind",
     "rule_dispute": "the case is of another kind", "approve_filing": "the case is of another kind",
 }
 
