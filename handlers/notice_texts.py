@@ -238,6 +238,10 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
         "顾问的需求转由机构处理", "需求「{title}」原由已解除关联的顾问处理，现由本机构处理[，请于 {reply_by} 前处理]。", DEMAND,
         "subject=title enterprise time reply_by",
     ),
+    ("approval_waiting", "missed"): text(
+        "批次错过公开数，须作废", "批次「{title}」在公开数公布前没有封存，不能再封存和摇号，请作废并说明原因，另行安排批次。",
+        "pages/rounds/show?id={subject_id}", "subject=title applicant time queue",
+    ),
     ("order_delivered", "for_information"): text(
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",

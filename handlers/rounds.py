@@ -171,6 +171,8 @@ OVERLAPPING = COMPETING.format(
               " AND o.closes_at <= r.publicity_at AND r.closes_at <= o.publicity_at"
               " OR o.allocation <> r.allocation AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn', 'publicity'))"
 )
+# A public value that is known already: what was not committed before it is never committed, it can only be voided.
+PASSED = "EXISTS (SELECT FROM jsonb_to_recordset({round}.randomness) AS s (at timestamptz) WHERE s.at <= {now})"
 SHARES = 32  # parts of a quota: more than are ever held at once by the connections of one machine
 SHARE_OUT = """
 INSERT INTO round_shares (round_id, voucher_type_id, first_place, size, remaining, is_open)

@@ -10,6 +10,7 @@ from handlers.filings.writing import acting
 from handlers.programmes import managed_prefix
 from handlers.redemptions.payouts import reach
 from handlers.reviews_replies import REPLY_WITHIN
+from handlers.rounds import PASSED
 from handlers.transactions import rows
 from models.accounts import MEMBER_ROLES, OrganisationKind, Role
 from models.demands import TAKERS_MAX
@@ -160,8 +161,6 @@ UNION ALL SELECT 'batch_to_check', b.id, b.number, NULL FROM payout_batches b JO
 UNION ALL SELECT 'batch_to_answer', b.id, b.number, NULL FROM payout_batches b JOIN programmes p ON p.id = b.programme_id
   WHERE starts_with(p.region_code, $1) AND b.state = 'confirmed'
 """
-# A public value has been published already: such a round is never committed, it can only be voided (handlers/draws.py).
-PASSED = "EXISTS (SELECT FROM jsonb_to_recordset(r.randomness) AS s (at timestamptz) WHERE s.at <= {now})"
 # $1 and $2 as above, $3 now. Four eyes at each of these.
 MANAGER = f"""
 SELECT 'policy_to_confirm' AS kind, y.id, p.name || ' 第' || y.number || '版' AS title, NULL::timestamptz AS due_at
@@ -172,7 +171,7 @@ UNION ALL SELECT 'round_to_confirm', r.id, r.name, r.opens_at FROM rounds r JOIN
 UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
 UNION ALL SELECT 'round_to_void', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
-  WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(now="$3")}
+  WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(round="r", now="$3")}
 UNION ALL SELECT 'voiding_to_confirm', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state IN ('committed', 'drawn', 'publicity') AND r.void_proposed_by_id <> $2
 """
@@ -181,7 +180,7 @@ UNION ALL SELECT 'voiding_to_confirm', r.id, r.name, NULL FROM rounds r JOIN pro
 DRAW_OFFICIAL = f"""
 SELECT 'secret_to_commit' AS kind, r.id, r.name AS title, r.closes_at AS due_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.allocation = 'lottery' AND r.state IN ('announced', 'open', 'closed')
-    AND NOT {PASSED.format(now="$4")}
+    AND NOT {PASSED.format(round="r", now="$4")}
     AND NOT EXISTS (SELECT FROM draw_secrets d WHERE d.round_id = r.id AND (d.role = $3 OR d.person_id = $2))
 UNION ALL SELECT 'value_to_type', r.id, r.name, r.draw_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'committed' AND EXISTS (
