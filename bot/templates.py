@@ -4,9 +4,9 @@
     approval_result       审核结果通知      subject, result (审核通过|退回补正|审核拒绝), time, reason
     institution_standing  入库状态通知      standing (即将到期|已到期|已暂停|已恢复), time, reason, hint
     reservation_received  预约成功通知      round, ticket_no, time (公示)
-    draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
     reservation_voided    批次作废通知      round, ticket_no, reason, time
     draw_committed        摇号清单封存通知  ticket_no, digest_start (摘要前半), digest_end, time (摇号), source (公开数)
+    draw_result           摇号结果通知      round, result (中签|未中签|候补|未递补), voucher_type, hint
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
     voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
     order_placed          新订单通知        order_number, service, amount, hint
@@ -68,7 +68,7 @@ STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
 DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
 CONSULTANT_STEPS = ("已接受邀请", "已谢绝邀请", "邀请已过期", "申请新邀请", "已提交审核", "已解除关联")
-DRAW_RESULTS = ("中签", "未中签", "候补")
+DRAW_RESULTS = ("中签", "未中签", "候补", "未递补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
 TITLE_CHARACTERS_MAX, KEYWORDS_MIN, KEYWORDS_MAX = 20, 2, 5

@@ -58,6 +58,7 @@ class VoucherTypeTaken(Refusal):
 
 STATE_TITLES = {
     "reserved": "已预约", "withdrawn": "已撤回", "awaiting": "待公示", "won": "中签", "alternate": "候补", "lost": "未中签",
+    "lapsed": "未递补",
     "issued": "已发券", "declined": "已放弃", "disqualified": "已取消资格", "voided": "批次已作废",
 }
 
@@ -189,7 +190,9 @@ def choice_of(facts: Any, voucher_type_id: int) -> dict[str, Any]:
 
 
 def shown_state(state: str, round_state: str, publicity_at: datetime, now: datetime) -> str:
-    """A loser is not written: a ticket that is still `submitted` when results are public has lost."""
+    """A loser is not written: a ticket that is still `submitted` when results are public has lost, and an alternate for whom no place
+    was left when the vouchers were issued has lapsed.
+    """
     if state in {ReservationState.WITHDRAWN, ReservationState.ISSUED}:
         return state
     if round_state == RoundState.VOIDED:
@@ -198,6 +201,8 @@ def shown_state(state: str, round_state: str, publicity_at: datetime, now: datet
         return "reserved"
     if round_state in {RoundState.CLOSED, RoundState.COMMITTED} or now < publicity_at:
         return "awaiting"
+    if round_state == RoundState.FINAL and state == ReservationState.ALTERNATE:
+        return "lapsed"
     return "lost" if state == ReservationState.SUBMITTED else state
 
 
@@ -207,7 +212,7 @@ def reservation_view(facts: dict[str, Any], voucher_type: str, now: datetime) ->
     number = ticket_number(facts["number"], facts["id"])
     state = shown_state(facts["state"], round_state, facts["publicity_at"], now)
     salt = bytes(facts["salt"])
-    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued"}
+    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued", "lapsed"}
     in_window = round_state in {RoundState.ANNOUNCED, RoundState.OPEN} and facts["opens_at"] <= now < facts["closes_at"]
     return {
         "id": facts["id"], "round_id": facts["round_id"], "round_number": facts["number"], "round": facts["name"],

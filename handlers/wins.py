@@ -141,6 +141,17 @@ SELECT count(*) FROM issued
 """
 
 
+# Nothing is written of an alternate for whom no place was left: as of a loser, the round's state says it (2.5).
+TELL_LAPSED = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'draw_result', v.organisation_id, 'reservation', v.id, jsonb_build_object(
+  'round', r.name, 'ticket_no', 'R' || r.number || '-' || lpad(v.id::text, 8, '0'), 'voucher_type', t.name, 'rank', v.rank,
+  'result', 'lapsed', 'hint', '本批次已发券，没有空出的名额'), $2
+FROM reservations v JOIN rounds r ON r.id = v.round_id JOIN voucher_types t ON t.id = v.voucher_type_id
+WHERE v.round_id = $1 AND v.rank IS NOT NULL AND v.state = 'alternate' ORDER BY v.id
+"""
+
+
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     """Issue the vouchers once the objections' time is over; by another person than who made the round, in one transaction.
 
@@ -165,6 +176,7 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
         vouchers = await wallet.issue_round(ctx, tx, found)
         if vouchers != issued:
             raise DrawContradictionError(f"{vouchers} vouchers for {issued} wins of round {round_id}")
+        await tx.connection.execute(TELL_LAPSED, round_id, ctx.now, timeout=LONG_SECONDS)
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})
         return tx.reply(await view_in(tx, round_id))
 
