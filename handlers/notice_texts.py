@@ -74,6 +74,10 @@ TEXTS: Mapping[str, Text] = {
         "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
     ),
+    "draw_objection_result": text(
+        "摇号异议：{finding}", "贵企业对「{round}」的异议：{finding}[，说明：{reason}]。", "pages/reservations/show?id={subject_id}",
+        "round finding time reason",
+    ),
     "reservation_voided": text(
         "预约批次已作废", "「{round}」已作废，您的签号 {ticket_no} 不再有效[，原因：{reason}]。可预约以后的批次。",
         "pages/reservations/show?id={subject_id}", "round ticket_no reason time",

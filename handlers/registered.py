@@ -12,6 +12,7 @@ from handlers import (
     consultants,
     content_checks,
     demands,
+    draw_objections,
     enterprises,
     filings,
     institutions_admission,
@@ -27,6 +28,6 @@ from handlers import (
 
 REGISTERED = (
     appeals, application_views, applications, approved_amounts, consultants, content_checks, demands,
-    enterprises, filings, institutions_admission, orders, products, qualifications, redemptions, reviews, reviews_mutual,
+    draw_objections, enterprises, filings, institutions_admission, orders, products, qualifications, redemptions, reviews, reviews_mutual,
     reviews_replies, supermarkets,
 )

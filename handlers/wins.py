@@ -36,7 +36,7 @@ class RoundWaitsForOther(Refusal):
 
 
 class RoundContested(Refusal):
-    """`data`: how many `objections` and `disqualifications` are open, and whether a `voiding` waits for its second person."""
+    """`data`: how many `objections` are open, and whether a `voiding` waits for its second person."""
 
     kind, code, title = Kind.CONFLICT, "round_contested", "批次尚有未办结的异议或作废提议，不能发券"
 
@@ -141,6 +141,7 @@ SELECT count(*) FROM issued
 """
 
 
+OPEN_OBJECTIONS = "SELECT count(*) FROM draw_objections WHERE round_id = $1 AND state = 'open'"
 # Nothing is written of an alternate for whom no place was left: as of a loser, the round's state says it (2.5).
 TELL_LAPSED = """
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
@@ -165,7 +166,9 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise PublicityNotOver(publicity_until=found.publicity_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
-        await _refuse_contested(tx, found)
+        objections = await tx.value(OPEN_OBJECTIONS, round_id)
+        if objections or found.void_proposal is not None:
+            raise RoundContested(objections=objections, voiding=found.void_proposal is not None)
         await allow_long_statements(tx)
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
@@ -179,10 +182,3 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
         await tx.connection.execute(TELL_LAPSED, round_id, ctx.now, timeout=LONG_SECONDS)
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})
         return tx.reply(await view_in(tx, round_id))
-
-
-async def _refuse_contested(_tx: Transaction, round_: Any) -> None:
-    objections, disqualifications = 0, 0
-    voiding = round_.void_proposal is not None
-    if objections or disqualifications or voiding:
-        raise RoundContested(objections=objections, disqualifications=disqualifications, voiding=voiding)
