@@ -10,6 +10,7 @@ PAGES: Mapping[str, str] = {
     "reservation_received": "pages/reservations/show",
     "reservation_voided": "pages/reservations/show",
     "draw_objection_result": "pages/reservations/show",
+    "reservation_disqualified": "pages/reservations/show",
     "draw_committed": "pages/reservations/show",
     "draw_result": "pages/reservations/show",
     "voucher_issued": "pages/wallet/index",

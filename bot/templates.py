@@ -5,6 +5,7 @@
     institution_standing  入库状态通知      standing (即将到期|已到期|已暂停|已恢复), time, reason, hint
     reservation_received  预约成功通知      round, ticket_no, time (公示)
     reservation_voided    批次作废通知      round, ticket_no, reason, time
+    reservation_disqualified  中签资格取消通知  round, ticket_no, reason, time
     draw_objection_result  摇号异议结果通知  round, finding (异议成立|异议不成立|无须处理), time, reason
     draw_committed        摇号清单封存通知  ticket_no, digest_start (摘要前半), digest_end, time (摇号), source (公开数)
     draw_result           摇号结果通知      round, result (中签|未中签|候补|未递补), voucher_type, hint
@@ -142,6 +143,8 @@ def vouchers() -> Iterator[Template]:
                    "公示时间 time time")
     yield template("reservation_voided", "批次作废通知", "预约批次 thing round", "签号 character_string ticket_no",
                    "作废原因 thing reason", "作废时间 time time")
+    yield template("reservation_disqualified", "中签资格取消通知", "预约批次 thing round", "签号 character_string ticket_no",
+                   "取消原因 thing reason", "时间 time time")
     yield template("draw_objection_result", "摇号异议结果通知", "预约批次 thing round", ("核实结果 phrase finding", FINDINGS),
                    "时间 time time", "说明 thing reason")
     yield template("draw_committed", "摇号清单封存通知", "签号 character_string ticket_no", "摘要前半 character_string digest_start",

@@ -56,6 +56,10 @@ DRAWS = {
       FULL JOIN (SELECT subject_id, count(*) AS open FROM approvals WHERE subject = 'draw_objection' AND state = 'open'
                  GROUP BY subject_id) a ON a.subject_id = j.id
       WHERE coalesce(a.open, 0) <> CASE WHEN j.state = 'open' THEN 1 ELSE 0 END OR j.state = 'open' AND r.state <> 'publicity'""",
+    "disqualifications_open_are_of_a_win": """
+      SELECT a.id, v.state, r.state AS round FROM approvals a LEFT JOIN reservations v ON v.id = a.subject_id
+      LEFT JOIN rounds r ON r.id = v.round_id
+      WHERE a.subject = 'reservation' AND a.state = 'open' AND (v.state, r.state) IS DISTINCT FROM ('won', 'publicity')""",
     "one_ticket_for_each_enterprise": """
       SELECT round_id, organisation_id, count(*) FROM reservations GROUP BY round_id, organisation_id HAVING count(*) > 1""",
     "tickets_are_of_their_programme": """

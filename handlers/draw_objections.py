@@ -4,14 +4,14 @@ It stands in the one queue of reviewers, before an official of the programme's j
 round; until it is decided no voucher is issued. Whoever changes an objection has locked its round.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
-from handlers import approvals, round_voiding
+from handlers import approvals, draw_disqualifications, round_voiding
 from handlers.approvals import Decision, DecisionIncomplete, DecisionNotOffered, OwnCase, QueueView, queue_place
 from handlers.context import Context
+from handlers.draw_disqualifications import DrawWinUnknown
 from handlers.draw_rules import ticket_number
 from handlers.moves import move
 from handlers.refusals import Kind, NotFound, Refusal
@@ -40,10 +40,6 @@ class DrawObjectionWithoutTicket(Refusal):
 
 class DrawObjectionOpen(Refusal):
     kind, code, title = Kind.CONFLICT, "draw_objection_open", "本企业对该批次的异议正在办理，办结后方可再次提出"
-
-
-class DrawObjectionUnknownWin(Refusal):
-    kind, code, title = Kind.INVALID, "draw_objection_unknown_win", "该签号不是本批次的中签签号"
 
 
 class DrawObjectionView(TypedDict):
@@ -104,7 +100,7 @@ async def object_to_draw(
 ) -> DrawObjectionView:
     """提出异议 to a win or, without a ticket number, to the draw.
 
-    Raises NotFound, DrawObjectionWithoutTicket, DrawObjectionClosed, DrawObjectionUnknownWin, DrawObjectionOpen.
+    Raises NotFound, DrawObjectionWithoutTicket, DrawObjectionClosed, DrawWinUnknown, DrawObjectionOpen.
     """
     async with transaction(ctx) as tx:
         round_ = await tx.row(LOCK_PUBLIC, round_id, ctx.organisation_id)
@@ -139,11 +135,10 @@ async def list_own(ctx: Context, round_id: int) -> DrawObjectionsView:
 
 
 async def _win(tx: Transaction, round_: Any, ticket_no: str) -> int:
-    """Winning ticket numbers are public since the publicity time."""
-    digits = re.fullmatch(rf"R{round_.number}-([0-9]{{8}})", ticket_no)
-    found = await tx.value(WON, int(digits[1]), round_.id) if digits else None
+    """Winning ticket numbers are public since the publicity time. Raises DrawWinUnknown."""
+    found = await tx.value(WON, draw_disqualifications.ticket_of(round_, ticket_no), round_.id)
     if found is None:
-        raise DrawObjectionUnknownWin
+        raise DrawWinUnknown
     return int(found)
 
 
@@ -171,7 +166,7 @@ async def _queue(tx: Transaction, round_: Any, objection: Any, files: list[int])
 async def decide_objection(
     ctx: Context, tx: Transaction, approval: Any, decision: Decision, reason: str | None, _data: Mapping[str, Any]
 ) -> None:
-    """异议成立 or 不成立, with a reason that the objector reads. Against the draw, upheld, it is a proposal to void the round.
+    """异议成立 or 不成立, with a reason that the objector reads. Upheld, it is a proposal to void the round or to disqualify the win.
 
     Called by `approvals.decide`, which has locked round and objection. Raises DecisionNotOffered, DecisionIncomplete, OwnCase.
     """
@@ -184,8 +179,17 @@ async def decide_objection(
         raise OwnCase
     state = DrawObjectionState.UPHELD if decision is Decision.APPROVE else DrawObjectionState.DISMISSED
     await _answer(tx, objection, state, reason, ctx.person_id)
-    if state is DrawObjectionState.UPHELD and objection.reservation_id is None:
-        await round_voiding.propose(tx, await tx.row("SELECT * FROM rounds WHERE id = $1", objection.round_id), f"异议成立：{reason}"[:200])
+    if state is DrawObjectionState.UPHELD:
+        await _propose(tx, objection, f"异议成立：{reason}")
+
+
+async def _propose(tx: Transaction, objection: Any, reason: str) -> None:
+    """What follows from an objection that is right waits for a second official."""
+    round_ = await tx.row("SELECT * FROM rounds WHERE id = $1", objection.round_id)
+    if objection.reservation_id is None:
+        await round_voiding.propose(tx, round_, reason[:200])
+    elif await tx.value(WON, objection.reservation_id, round_.id):
+        await draw_disqualifications.propose(tx, round_, objection.reservation_id, reason[:500], objection.organisation_id)
 
 
 async def lapse_of_voided(tx: Transaction, round_: Any) -> None:

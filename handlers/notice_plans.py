@@ -48,7 +48,8 @@ GROUP_TITLES: Mapping[Group, str] = {
 REQUIRED = frozenset({Group.REDEMPTIONS, Group.RISKS})
 # What somebody must hear of to object or to appeal in time cannot be turned off.
 EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objection_result": Group.RISKS,
-         "draw_objection_result": Group.RISKS, "filing_objected": Group.RISKS, "filing_revoked": Group.RISKS}
+         "draw_objection_result": Group.RISKS, "reservation_disqualified": Group.RISKS,
+         "filing_objected": Group.RISKS, "filing_revoked": Group.RISKS}
 PREFIXES: Mapping[str, Group] = {
     "approval_": Group.APPROVALS, "application_": Group.APPROVALS, "institution_": Group.APPROVALS,
     "order_": Group.ORDERS, "price_": Group.ORDERS, "payment_": Group.ORDERS,

@@ -74,6 +74,10 @@ TEXTS: Mapping[str, Text] = {
         "预约成功", "您已预约「{round}」，签号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
     ),
+    "reservation_disqualified": text(
+        "中签资格已取消", "贵企业在「{round}」的中签（签号 {ticket_no}）已取消[，原因：{reason}]。如有异议，可在 15 个工作日内申诉。",
+        "pages/reservations/show?id={subject_id}", "round ticket_no reason time",
+    ),
     "draw_objection_result": text(
         "摇号异议：{finding}", "贵企业对「{round}」的异议：{finding}[，说明：{reason}]。", "pages/reservations/show?id={subject_id}",
         "round finding time reason",

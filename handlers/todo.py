@@ -203,7 +203,7 @@ FORM_TITLES = {
     "enterprise_certification": "企业实名认证", "qualification": "服务券资格申请", "institution_admission": "服务机构入库申请",
     "approved_amount": "服务券金额及使用方向", "supermarket_certification": "超市平台服务机构认证",
     "association_membership": "促进会会员申请", "product": "服务产品", "payment": "支付审核", "redemption": "兑付审核",
-    "freeze": "订单核实",
+    "freeze": "订单核实", "disqualification": "取消中签资格",
 }
 
 

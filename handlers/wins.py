@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handlers import wallet
+from handlers import approvals, wallet
 from handlers.context import Context
 from handlers.draws import BLOCKED, DrawContradictionError
 from handlers.moves import move
@@ -36,7 +36,7 @@ class RoundWaitsForOther(Refusal):
 
 
 class RoundContested(Refusal):
-    """`data`: how many `objections` are open, and whether a `voiding` waits for its second person."""
+    """`data`: how many `objections` and `disqualifications` are open, and whether a `voiding` waits for its second person."""
 
     kind, code, title = Kind.CONFLICT, "round_contested", "批次尚有未办结的异议或作废提议，不能发券"
 
@@ -106,6 +106,7 @@ async def decline_win(ctx: Context, reservation_id: int) -> ReservationView:
         await move(
             tx, RESERVATION_GRAPH, found, ReservationState.DECLINED, win_year=None, win_nth=None, changed_at=ctx.now
         )
+        await approvals.withdraw_approval(tx, "reservation", found.id)
         await fill_vacancies(tx, round_)
         return tx.reply(view_of(await tx.row(SELECT + " WHERE v.id = $1", reservation_id), ctx.now))
 
@@ -142,6 +143,10 @@ SELECT count(*) FROM issued
 
 
 OPEN_OBJECTIONS = "SELECT count(*) FROM draw_objections WHERE round_id = $1 AND state = 'open'"
+OPEN_DISQUALIFICATIONS = """
+SELECT count(*) FROM approvals a JOIN reservations v ON v.id = a.subject_id
+WHERE a.subject = 'reservation' AND a.state = 'open' AND v.round_id = $1
+"""
 # Nothing is written of an alternate for whom no place was left: as of a loser, the round's state says it (2.5).
 TELL_LAPSED = """
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
@@ -166,9 +171,7 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise PublicityNotOver(publicity_until=found.publicity_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
-        objections = await tx.value(OPEN_OBJECTIONS, round_id)
-        if objections or found.void_proposal is not None:
-            raise RoundContested(objections=objections, voiding=found.void_proposal is not None)
+        await _refuse_contested(tx, found)
         await allow_long_statements(tx)
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
@@ -182,3 +185,10 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
         await tx.connection.execute(TELL_LAPSED, round_id, ctx.now, timeout=LONG_SECONDS)
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})
         return tx.reply(await view_in(tx, round_id))
+
+
+async def _refuse_contested(tx: Transaction, round_: Any) -> None:
+    objections, disqualifications = await tx.value(OPEN_OBJECTIONS, round_.id), await tx.value(OPEN_DISQUALIFICATIONS, round_.id)
+    voiding = round_.void_proposal is not None
+    if objections or disqualifications or voiding:
+        raise RoundContested(objections=objections, disqualifications=disqualifications, voiding=voiding)

@@ -4,16 +4,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import draw_bundles, draw_objections, draws
+from handlers import draw_bundles, draw_disqualifications, draw_objections, draws
 from handlers.context import Context
 from handlers.draw_bundles import DrawView, TicketLineView
+from handlers.draw_disqualifications import DisqualificationProposed, DisqualificationsView, DrawWinUnknown
 from handlers.draw_objections import (
     FILES_MAX,
     REASON_MAX,
     DrawObjectionClosed,
     DrawObjectionOpen,
     DrawObjectionsView,
-    DrawObjectionUnknownWin,
     DrawObjectionView,
     DrawObjectionWithoutTicket,
 )
@@ -58,6 +58,11 @@ class ObjectionBody(Body):
     attachment_ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(max_length=FILES_MAX, default_factory=list)]
 
 
+class DisqualificationBody(Body):
+    ticket_no: Annotated[str, StringConstraints(pattern="^R[0-9]{1,12}-[0-9]{8}$")]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX)]
+
+
 @api.put("/rounds/{round_id}/draw-secret", title="提交摇号随机数承诺", who=Who.DRAW_OFFICIALS,
          refusals=(RoundStateWrong, RoundWithoutDraw, DrawRoleTaken, SecondPersonNeeded))
 async def put_draw_secret(ctx: Context, round_id: int, body: SecretBody) -> SecretView:
@@ -88,7 +93,7 @@ async def download_draw_bundle(ctx: Context, round_id: int) -> Download:
 
 
 @api.post("/rounds/{round_id}/objections", title="对中签结果提出异议", who=Who.ENTERPRISE_ACTOR, status=201, refusals=(
-    NotFound, DrawObjectionWithoutTicket, DrawObjectionClosed, DrawObjectionUnknownWin, DrawObjectionOpen,
+    NotFound, DrawObjectionWithoutTicket, DrawObjectionClosed, DrawWinUnknown, DrawObjectionOpen,
 ))
 async def object_to_draw(ctx: Context, round_id: int, body: ObjectionBody) -> DrawObjectionView:
     """公示期内、参加该批次预约的企业；由未参与该批次的管理员办理，办结前不发券。"""
@@ -98,3 +103,15 @@ async def object_to_draw(ctx: Context, round_id: int, body: ObjectionBody) -> Dr
 @api.get("/rounds/{round_id}/objections", title="本企业对该批次的异议", who=Who.ENTERPRISE, refusals=(NotFound,))
 async def list_draw_objections(ctx: Context, round_id: int) -> DrawObjectionsView:
     return await draw_objections.list_own(ctx, round_id)
+
+
+@api.post("/rounds/{round_id}/disqualifications", title="提出取消中签资格", who=Who.PROGRAMME_MANAGER, status=201,
+          refusals=(RoundStateWrong, DrawWinUnknown, DisqualificationProposed))
+async def propose_disqualification(ctx: Context, round_id: int, body: DisqualificationBody) -> DisqualificationsView:
+    """公示开始至发券前，说明原因；由管理员在待审事项中确认后，候补递补，企业可申诉。"""
+    return await draw_disqualifications.propose_disqualification(ctx, round_id, body.ticket_no, body.reason)
+
+
+@api.get("/rounds/{round_id}/disqualifications", title="取消中签资格的提议与结果", who=Who.PROGRAMME_MANAGER)
+async def list_disqualifications(ctx: Context, round_id: int) -> DisqualificationsView:
+    return await draw_disqualifications.list_disqualifications(ctx, round_id)

@@ -162,6 +162,7 @@ RESERVATION_GRAPH = Graph("reservation", "reservations", ReservationState, {
     (V.ALTERNATE, V.DECLINED): "reservation.declined",
     (V.WON, V.DISQUALIFIED): "reservation.disqualified",
     (V.ALTERNATE, V.DISQUALIFIED): "reservation.disqualified",
+    (V.DISQUALIFIED, V.WON): "reservation.reinstated",  # an appeal was right (F10)
 })
 
 

@@ -351,7 +351,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/notices/\{notice_id\}", ("notice",)),
     (r"/bindings/\{identity_id\}", ("bound chat",)),
     (r"/reservations/\{reservation_id\}", ("reservation",)),
-    (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|finalisation)$", ("managed round", "draft round")),
+    (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|finalisation|disqualifications)$", ("managed round", "draft round")),
     (r"/rounds/\{round_id\}/voiding(/confirmation)?$", ("managed round", "draft round")),
     (r"PUT /rounds/\{round_id\}$", ("managed round", "draft round")),
     (r"/rounds/\{round_id\}/draw", ("round", "unannounced round")),
@@ -409,7 +409,7 @@ def things_in(operation: Operation) -> tuple[str, ...] | None:
 # --- asking -------------------------------------------------------------------------------------------------------------
 
 SAMPLES = (  # one of these fits every pattern of the bodies; a new pattern that none fits fails loudly
-    "文字", SHIZHONG,
+    "文字", SHIZHONG, "R202603-00000001",
     "274906", "202603", "12345678", "2026-06-30", "2026-06-30T08:00:00+08:00", "13853112345", "0531-88886666", "a" * 64, "abcdefgh",
     "1:1", "AUDIT", "https://example.com", "a@example.com", "/", "",
 )

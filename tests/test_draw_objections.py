@@ -59,7 +59,7 @@ async def test_an_objection_to_a_win_holds_the_vouchers_up_until_it_is_answered(
     lottery.set("publicity_until")
     before = await world.snapshot(*TABLES, "lots")
     status, body = await world.put(f"/rounds/{lottery.id}/finalisation", by=lottery.people.second)
-    assert (status, body["code"], body["data"]) == (409, "round_contested", {"objections": 1, "voiding": False})
+    assert (status, body["code"], body["data"]) == (409, "round_contested", {"objections": 1, "disqualifications": 0, "voiding": False})
     assert await world.snapshot(*TABLES, "lots") == before
     assert (await decide(world, admin, "rejection", reason="经核实未列入名单"))[0] == 200
     [answered] = await own(lottery, loser)
@@ -81,7 +81,7 @@ async def test_an_objection_to_the_draw_that_is_right_proposes_to_void_the_round
     assert (await own(lottery, loser))[0]["state"] == "upheld"
     lottery.set("publicity_until")
     _, body = await world.put(f"/rounds/{lottery.id}/finalisation", by=lottery.people.second)
-    assert (body["code"], body["data"]) == ("round_contested", {"objections": 0, "voiding": True})
+    assert (body["code"], body["data"]) == ("round_contested", {"objections": 0, "disqualifications": 0, "voiding": True})
     status, body = await world.post(f"/rounds/{lottery.id}/voiding/confirmation", by=lottery.people.maker)
     assert (status, body["void_reason"]) == (200, "异议成立：清单有误")
 
@@ -132,8 +132,8 @@ async def test_what_is_no_objection_changes_nothing(world: World) -> None:
     own_id = await world.value("SELECT id FROM reservations WHERE organisation_id = $1", loser.organisation_id)
     before = await world.snapshot(*TABLES)
     for by, body, code in (
-        (stranger, {}, "draw_objection_without_ticket"), (loser, {"ticket_no": "R1-00000001"}, "draw_objection_unknown_win"),
-        (loser, {"ticket_no": f"R202603-{own_id:08d}"}, "draw_objection_unknown_win"), (other, {"attachment_ids": [theirs]}, "not_found"),
+        (stranger, {}, "draw_objection_without_ticket"), (loser, {"ticket_no": "R1-00000001"}, "draw_win_unknown"),
+        (loser, {"ticket_no": f"R202603-{own_id:08d}"}, "draw_win_unknown"), (other, {"attachment_ids": [theirs]}, "not_found"),
         (loser, {"reason": " "}, "invalid"), (loser, {"reason": "字" * 501}, "invalid"),
     ):
         status, answer = await objects(lottery, by, **body)

@@ -240,7 +240,7 @@ async def test_a_voiding_that_is_dropped_lets_the_round_go_on(world: World) -> N
     lottery.set("publicity_until")
     before = await world.snapshot("rounds", "reservations", "lots")
     _, body = await world.put(f"/rounds/{lottery.id}/finalisation", by=other)
-    assert (body["code"], body["data"]) == ("round_contested", {"objections": 0, "voiding": True})
+    assert (body["code"], body["data"]) == ("round_contested", {"objections": 0, "disqualifications": 0, "voiding": True})
     assert await world.snapshot("rounds", "reservations", "lots") == before
     assert (await world.delete(path, by=other))[0] == 200
     assert (await world.delete(path, by=other))[1]["code"] == "voiding_not_proposed"

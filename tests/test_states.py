@@ -33,7 +33,7 @@ TERMINAL = {
     "product_version": {"superseded"}, "institution": set(),
     "redemption": {"redeemed"}, "payout_batch": {"settled", "cancelled"}, "payout_line": {"paid", "bounced", "cancelled"},
     "programme": {"ended"},
-    "reservation": {"issued", "declined", "disqualified"},
+    "reservation": {"issued", "declined"},  # a right appeal leads out of a disqualification (F10)
     "round": {"final", "voided"},
 }
 FIRST = {
