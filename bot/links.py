@@ -7,6 +7,10 @@ from collections.abc import Mapping
 PAGES: Mapping[str, str] = {
     "approval_result": "pages/applications/show",
     "reservation_received": "pages/reservations/show",
+    "reservation_voided": "pages/reservations/show",
+    "draw_objection_result": "pages/reservations/show",
+    "reservation_disqualified": "pages/reservations/show",
+    "draw_committed": "pages/reservations/show",
     "draw_result": "pages/reservations/show",
     "voucher_issued": "pages/wallet/index",
     "voucher_given_back": "pages/wallet/index",

@@ -4,7 +4,11 @@
     approval_result       审核结果通知      subject, result (审核通过|退回补正|审核拒绝), time, reason
     institution_standing  入库状态通知      standing (即将到期|已到期|已暂停|已恢复), time, reason, hint
     reservation_received  预约成功通知      round, ticket_no, time (公示)
-    draw_result           摇号结果通知      round, result (中签|未中签|候补), voucher_type, hint
+    reservation_voided    批次作废通知      round, ticket_no, reason, time
+    reservation_disqualified  中签资格取消通知  round, ticket_no, reason, time
+    draw_objection_result  摇号异议结果通知  round, finding (异议成立|异议不成立|无须处理), time, reason
+    draw_committed        摇号清单封存通知  ticket_no, digest_start (摘要前半), digest_end, time (摇号), source (公开数)
+    draw_result           摇号结果通知      round, result (中签|未中签|候补|未递补), voucher_type, hint
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
     voucher_given_back    服务券放弃通知    voucher_type, amount, time
     voucher_expiring      服务券到期提醒    voucher_type, balance, valid_until, hint
@@ -67,7 +71,7 @@ STANDINGS = ("即将到期", "已到期", "已暂停", "已恢复")
 OUTCOMES = ("维持原决定", "撤销原决定", "退回补充")
 DEMAND_ANSWERS, DEMAND_CLOSINGS = ("已接单", "已推荐产品"), ("企业撤回", "企业已办结", "企业已关闭", "到期关闭")
 CONSULTANT_STEPS = ("已接受邀请", "已谢绝邀请", "邀请已过期", "申请新邀请", "已提交审核", "已解除关联")
-DRAW_RESULTS = ("中签", "未中签", "候补")
+DRAW_RESULTS = ("中签", "未中签", "候补", "未递补")
 PAYOUT_RESULTS = ("已划拨", "被银行退回")
 ONE_TIME = 2  # WeChat's type of a template: one acceptance, one message
 TITLE_CHARACTERS_MAX, KEYWORDS_MIN, KEYWORDS_MAX = 20, 2, 5
@@ -138,6 +142,14 @@ def vouchers() -> Iterator[Template]:
     """From the reservation to the last day of a voucher."""
     yield template("reservation_received", "预约成功通知", "预约批次 thing round", "票号 character_string ticket_no",
                    "公示时间 time time")
+    yield template("reservation_voided", "批次作废通知", "预约批次 thing round", "票号 character_string ticket_no",
+                   "作废原因 thing reason", "作废时间 time time")
+    yield template("reservation_disqualified", "中签资格取消通知", "预约批次 thing round", "票号 character_string ticket_no",
+                   "取消原因 thing reason", "时间 time time")
+    yield template("draw_objection_result", "摇号异议结果通知", "预约批次 thing round", ("核实结果 phrase finding", FINDINGS),
+                   "时间 time time", "说明 thing reason")
+    yield template("draw_committed", "摇号清单封存通知", "票号 character_string ticket_no", "摘要前半 character_string digest_start",
+                   "摘要后半 character_string digest_end", "摇号时间 time time", "公开数 thing source")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),
                    "券种 thing voucher_type", "温馨提示 thing hint")
     yield template("voucher_issued", "服务券到账通知", "券种 thing voucher_type", "金额 amount amount",

@@ -85,7 +85,7 @@ class JinanWalk(Walk):
     async def _announce_round(self) -> Any:
         self.chapter("4.1 预约服务券")
         manager, second = self.phones[people.MANAGER.name], self.phones[people.SECOND_MANAGER.name]
-        await self._void_left_overs(manager)
+        await self._void_left_overs(manager, second)
         now = (await self.town.now()).replace(microsecond=0)
         self.types = {each["code"]: each for each in self.programme["voucher_types"]}
         self.times = {
@@ -107,11 +107,16 @@ class JinanWalk(Walk):
             self.say(f"{name} 提交随机数承诺 {secret['commitment'][:16]}…")
         return round_
 
-    async def _void_left_overs(self, manager: Phone) -> None:
+    async def _void_left_overs(self, manager: Phone, second: Phone) -> None:
         """A walk that was broken off leaves its round behind, and two rounds of a programme do not overlap."""
         for round_ in (await manager.get(f"/rounds?programme_id={self.programme['id']}&limit=100"))["items"]:
             if round_["state"] not in ("final", "voided"):
-                await manager.put(f"/rounds/{round_['id']}/voiding", {"reason": "演示中断"})
+                path = f"/rounds/{round_['id']}/voiding"
+                if round_["state"] in ("committed", "drawn", "publicity"):
+                    await manager.post(path, {"reason": "演示中断"})
+                    await second.post(f"{path}/confirmation")
+                else:
+                    await manager.put(path, {"reason": "演示中断"})
                 self.say(f"作废上次演示留下的批次 {round_['number']}")
 
     async def _reserve(self, round_: Any) -> None:

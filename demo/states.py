@@ -10,7 +10,7 @@ from models.states import Graph
 MACHINES = {
     "membership": "成员身份", "application": "申请", "approval": "审核事项", "appeal": "申诉", "attachment": "附件",
     "consultant": "服务顾问", "demand": "需求", "demand_response": "需求对接", "delivery": "消息投递",
-    "filing": "备案", "filing_objection": "备案异议",
+    "filing": "备案", "filing_objection": "备案异议", "draw_objection": "摇号异议",
     "content_check": "内容审核",
     "invitation": "顾问邀请",
     "inbound_message": "平台推送",
@@ -32,6 +32,7 @@ LABELS: dict[str, dict[str, str]] = {
         "withdrawn": "已撤回", "revoked": "已撤销",
     },
     "filing_objection": {"open": "待核实", "upheld": "异议成立", "dismissed": "异议不成立", "lapsed": "无须处理"},
+    "draw_objection": {"open": "待核实", "upheld": "异议成立", "dismissed": "异议不成立", "lapsed": "批次已作废"},
     "content_check": {"pending": "待审", "in_review": "人工审核中", "passed": "已公布", "hidden": "未通过", "withdrawn": "已撤回"},
     "attachment": {"uploading": "上传中", "stored": "已保存", "deleted": "已删除"},
     "demand": {"held": "待审", "open": "待接单", "taken": "对接中", "closed": "已关闭"},

@@ -30,6 +30,7 @@ from models.filings import FilingState
 from models.orders import ORDER_GRAPH, OrderState
 from models.products import PRODUCT_GRAPH, VERSION_GRAPH, ProductState, VersionState
 from models.redemptions import REDEMPTION_GRAPH, RedemptionState
+from models.reservations import ReservationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ OBJECTION_TO = """
 SELECT a.* FROM approvals a JOIN filing_objections j ON j.id = a.subject_id AND a.subject = 'filing_objection'
 WHERE j.filing_id = $1 ORDER BY a.id DESC LIMIT 1
 """
+LOCK_OWN_TICKET = "SELECT * FROM reservations WHERE id = $1 AND organisation_id = $2 FOR NO KEY UPDATE"
 PLACE = "SELECT region_code, park_id FROM organisations WHERE id = $1"
 ORDER_OF = {"order": "SELECT * FROM orders WHERE id = $1",
             "redemption": "SELECT o.* FROM orders o JOIN redemptions r ON r.order_id = o.id WHERE r.id = $1"}
@@ -90,6 +92,16 @@ async def revoked(ctx: Context, tx: Transaction, filing_id: int) -> Decided | No
         raise NotFound
     approval = await tx.row(OBJECTION_TO, filing_id) if filing.state == FilingState.REVOKED else None
     return await _of_approval(tx, approval) if approval is not None and approval.state == ApprovalState.APPROVED else None
+
+
+async def disqualified(ctx: Context, tx: Transaction, reservation_id: int) -> Decided | None:
+    """How an own win was taken away, the ticket locked; None unless it was, by itself. Raises NotFound."""
+    ticket = await tx.row(LOCK_OWN_TICKET, reservation_id, ctx.organisation_id)
+    if ticket is None:
+        raise NotFound
+    approval = await tx.row(NEWEST, "reservation", ticket.id, ApprovalKind.DISQUALIFICATION)
+    taken = approval is not None and approval.state == ApprovalState.APPROVED and ticket.state == ReservationState.DISQUALIFIED
+    return await _of_approval(tx, approval) if taken else None
 
 
 async def of_appeal(tx: Transaction, appeal: Any) -> Decided:

@@ -1,4 +1,4 @@
-"""What an organisation may still appeal against: its rejected cases and revoked filings whose fifteen working days are not over (F10)."""
+"""What an organisation may still appeal against: its rejected cases, revoked filings and lost wins, for fifteen working days (F10)."""
 
 from datetime import datetime, timedelta
 from typing import TypedDict
@@ -17,6 +17,8 @@ WITH against AS (
   UNION ALL SELECT a.id, f.revoke_reason FROM filings f JOIN filing_objections j ON j.filing_id = f.id
   JOIN approvals a ON a.subject = 'filing_objection' AND a.subject_id = j.id AND a.state = 'approved'
   WHERE f.institution_id = $1 AND f.state = 'revoked' AND f.revoked_at > $2
+  UNION ALL SELECT a.id, a.data->>'reason' FROM approvals a JOIN reservations v ON v.id = a.subject_id
+  WHERE a.organisation_id = $1 AND a.subject = 'reservation' AND a.state = 'approved' AND a.decided_at > $2 AND v.state = 'disqualified'
 )
 SELECT a.title, a.decided_at, against.reason FROM against JOIN approvals a ON a.id = against.id
 WHERE NOT EXISTS (SELECT FROM appeals p WHERE p.approval_id = a.id)

@@ -38,6 +38,7 @@ class Against(StrEnum):
     REDEMPTION = "redemption"
     FILING = "filing"
     OBJECTION = "objection"    # a filing's id
+    DISQUALIFICATION = "disqualification"  # a reservation's id
     FREEZE = "freeze"          # an order's id
 
 
@@ -94,7 +95,10 @@ class StatisticsView(TypedDict):
 
 
 # What is a decision against the organisation without being the rejection of its own case.
-NO_REJECTION = {Against.FREEZE: appeal_decisions.frozen, Against.OBJECTION: appeal_decisions.revoked}
+NO_REJECTION = {
+    Against.FREEZE: appeal_decisions.frozen, Against.OBJECTION: appeal_decisions.revoked,
+    Against.DISQUALIFICATION: appeal_decisions.disqualified,
+}
 INSERT = """
 INSERT INTO appeals (kind, organisation_id, approval_id, freeze_id, state, statement, filed_by_id, filed_at)
 VALUES ($1,$2,$3,$4,'in_review',$5,$6,$7) ON CONFLICT DO NOTHING RETURNING *

@@ -140,8 +140,8 @@ INSERT INTO attachments (organisation_id, uploaded_by_id, slot, display_name, st
 VALUES ($1, $2, $3, $4, $5, 'uploading', $6) RETURNING *
 """
 # What a file can be part of by a row of its own.
-KEEPERS = ("application_files", "handovers", "contracts", "redemption_files", "invoices", "appeal_files", "demand_files", "filing_files",
-           "pictures")
+KEEPERS = ("application_files", "handovers", "contracts", "redemption_files", "invoices", "appeal_files", "draw_objection_files",
+           "demand_files", "filing_files", "pictures")
 UNUSED = " AND ".join((
     "SELECT count(*) AS unused FROM attachments f WHERE f.organisation_id = $1 AND f.state <> 'deleted' AND f.slot <> 'consultant_photo'",
     *(f"NOT EXISTS (SELECT 1 FROM {table} k WHERE k.attachment_id = f.id)" for table in KEEPERS),

@@ -196,14 +196,20 @@ def _why_broken(seal: Any, found: Any, upto_xid: int, previous: bytes) -> str | 
 # --- looking -------------------------------------------------------------------------------------------------------------------
 
 
+# What a draw wrote is shown once its round publishes it: whoever reads here before could tell a winner (E18).
+ENTRIES = """
+SELECT * FROM audit_entries WHERE subject = $1 AND subject_id = $2 AND id < $3 AND NOT (
+  subject = 'reservation' AND action IN ('reservation.won', 'reservation.alternate')
+  AND EXISTS (SELECT FROM reservations v JOIN rounds r ON r.id = v.round_id WHERE v.id = $2 AND r.state = 'drawn'))
+ORDER BY id DESC LIMIT $4
+"""
+
+
 async def list_entries(ctx: Context, subject: str, subject_id: int, page: Page) -> PageView[EntryView]:
     """What happened to one thing, newest first. For administrators of the whole platform. Raises OutsideJurisdiction."""
     _require_whole_platform(ctx)
     after = page.key()
-    found = await rows(
-        "SELECT * FROM audit_entries WHERE subject = $1 AND subject_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
-        subject, subject_id, after[0] if after else 2**63 - 1, page.limit + 1,
-    )
+    found = await rows(ENTRIES, subject, subject_id, after[0] if after else 2**63 - 1, page.limit + 1)
     return page_of(found, page, _entry, lambda entry: [entry.id])
 
 

@@ -19,6 +19,7 @@ VERSION_BYTES = 6
 # a dispute and a payment move vouchers, a redemption moves money, an approved amount is a sum, an objection takes away what counts.
 NEEDS_APP = frozenset({
     ApprovalKind.PAYMENT, ApprovalKind.REDEMPTION, ApprovalKind.DISPUTE, ApprovalKind.APPEAL, ApprovalKind.OBJECTION,
+    ApprovalKind.DRAW_OBJECTION, ApprovalKind.DISQUALIFICATION,
 })
 FORMS_WITH_SUMS = frozenset({ApplicationKind.APPROVED_AMOUNT})
 

@@ -52,6 +52,15 @@ DRAWS = {
         SELECT round_id, encode(sha256(convert_to(string_agg(lines, E'\n' ORDER BY number), 'UTF8')), 'hex') AS digest
         FROM draw_lists GROUP BY round_id) l ON l.round_id = w.round_id
       WHERE w.ticket_count > 0 AND l.digest IS DISTINCT FROM w.list_digest""",
+    "draw_objections_open_are_looked_at": """
+      SELECT j.id, j.state, r.state AS round, a.open FROM draw_objections j JOIN rounds r ON r.id = j.round_id
+      FULL JOIN (SELECT subject_id, count(*) AS open FROM approvals WHERE subject = 'draw_objection' AND state = 'open'
+                 GROUP BY subject_id) a ON a.subject_id = j.id
+      WHERE coalesce(a.open, 0) <> CASE WHEN j.state = 'open' THEN 1 ELSE 0 END OR j.state = 'open' AND r.state <> 'publicity'""",
+    "disqualifications_open_are_of_a_win": """
+      SELECT a.id, v.state, r.state AS round FROM approvals a LEFT JOIN reservations v ON v.id = a.subject_id
+      LEFT JOIN rounds r ON r.id = v.round_id
+      WHERE a.subject = 'reservation' AND a.state = 'open' AND (v.state, r.state) IS DISTINCT FROM ('won', 'publicity')""",
     "one_ticket_for_each_enterprise": """
       SELECT round_id, organisation_id, count(*) FROM reservations GROUP BY round_id, organisation_id HAVING count(*) > 1""",
     "tickets_are_of_their_programme": """

@@ -18,6 +18,8 @@ from handlers.refusals import Kind, Refusal, SecondPersonNeeded
 from handlers.rounds import (
     COMPETING,
     LONG_SECONDS,
+    PASSED,
+    TELL_COMMITMENT,
     YEAR,
     RoundStateWrong,
     RoundWithoutDraw,
@@ -116,10 +118,16 @@ async def put_secret(ctx: Context, round_id: int, secret_hex: str | None) -> Sec
 
 # --- closing and committing ------------------------------------------------------------------------------------------
 
-BLOCKED = COMPETING.format(condition="o.state = 'committed'")
-CLOSING = """
-SELECT id FROM rounds r WHERE (state = 'open' OR state = 'closed' AND (SELECT count(*) FROM draw_secrets s WHERE s.round_id = r.id) = 2)
-AND closes_at <= $1 AND allocation = 'lottery' ORDER BY closes_at, id LIMIT $2
+# The list shows what everybody has left to win: with a result in it that is not public yet, it would tell that result (E18).
+BLOCKED = COMPETING.format(condition="o.state IN ('committed', 'drawn')")
+_MISSED = PASSED.format(round="c", now="$1")
+_BLOCKED = BLOCKED.replace("$1", "c.id")
+# What can be taken a step on, and nothing else: a closed round that waits would be found again at every tick, before all others.
+CLOSING = f"""
+SELECT id FROM rounds c WHERE closes_at <= $1 AND allocation = 'lottery' AND (state = 'open' OR state = 'closed' AND CASE
+  WHEN {_MISSED} THEN missed_at IS NULL
+  ELSE (SELECT count(*) FROM draw_secrets s WHERE s.round_id = c.id) = 2 AND NOT ({_BLOCKED}) END)
+ORDER BY closes_at, id LIMIT $2
 """
 # The lines of docs/draw.md 2.1, kept as published. A line is null if a credit code is missing; then nothing is committed.
 WRITE_LIST = f"""
@@ -149,7 +157,10 @@ FROM pieces
 
 
 async def close_due_rounds(ctx: Context, limit: int = 20) -> int:
-    """open -> closed at `closes_at`, and in the same transaction -> committed if both secrets are there; else when they are."""
+    """open -> closed at `closes_at`, and in the same transaction -> committed if both secrets are there; else when they are.
+
+    Of a round that can no longer be committed the managers hear once.
+    """
     return await each_due(ctx, CLOSING, _close, limit)
 
 
@@ -158,14 +169,28 @@ async def _close(ctx: Context, round_id: int) -> bool:
         found = await lock_due(tx, round_id, RoundState.OPEN, "closes_at")
         closed = await move(tx, ROUND_GRAPH, found, RoundState.CLOSED) if found else None
         closed = closed or await lock_due(tx, round_id, RoundState.CLOSED, "closes_at")
-        if closed and not await waiting_for(tx, closed):
+        reasons = await waiting_for(tx, closed) if closed else []
+        if closed and not reasons:
             await _commit(tx, closed)
+            return True
+        if "source_passed" in reasons and closed.missed_at is None:
+            await _tell_missed(tx, closed)
             return True
         return found is not None
 
 
+async def _tell_missed(tx: Transaction, round_: Any) -> None:
+    programme = await tx.row("SELECT region_code FROM programmes WHERE id = $1", round_.programme_id)
+    await tx.run("UPDATE rounds SET missed_at = $2 WHERE id = $1", round_.id, tx.ctx.now)
+    tx.record("round.commitment_missed", "round", round_.id)
+    tx.announce(
+        "approval_waiting", "round", round_.id, role=Role.PROGRAMME_MANAGER, region_code=programme.region_code, title=round_.name,
+        reason="missed",
+    )
+
+
 async def waiting_for(tx: Transaction, round_: Any) -> list[str]:
-    """Why a closed round is not committed yet: draw_officer, witness, other_round, or source_passed (it must be voided)."""
+    """Why a closed round is not committed yet: draw_officer, witness, other_round (until that is public), or source_passed (void it)."""
     there = {row.role for row in await tx.rows("SELECT role FROM draw_secrets WHERE round_id = $1", round_.id)}
     reasons = [str(role) for role in ROLES if role not in there]
     if any(datetime.fromisoformat(source["at"]) <= tx.ctx.now for source in round_.randomness):
@@ -187,6 +212,10 @@ async def _commit(tx: Transaction, round_: Any) -> None:
         round_.id, part["rules_version"], part["ticket_count"], part["list_digest"], part["quotas_digest"], part, tx.ctx.now,
     )
     await move(tx, ROUND_GRAPH, round_, RoundState.COMMITTED, note={"commitment_digest": part["commitment_digest"]})
+    source = "、".join(source["name"] for source in part["sources"])
+    await tx.connection.execute(
+        TELL_COMMITMENT, round_.id, part["commitment_digest"], source, tx.ctx.now, timeout=LONG_SECONDS
+    )
 
 
 async def _commitment_part(tx: Transaction, round_: Any, listed: Any) -> DrawCommitment:
@@ -339,7 +368,7 @@ async def _draw(ctx: Context, round_id: int) -> bool:
         reveal = draw_rules.build_reveal(part, officer, witness, public, results)
         await tx.run("UPDATE draws SET reveal = $2, seed = $3, drawn_at = $4 WHERE id = $1", draw.id, reveal, seed.hex(), ctx.now)
         winners = sum(len(result["winners"]) for result in results.values())
-        await move(tx, ROUND_GRAPH, found, RoundState.DRAWN, note={"seed": seed.hex(), "winners": winners})
+        await move(tx, ROUND_GRAPH, found, RoundState.DRAWN, note={"winners": winners})
         return True
 
 

@@ -229,7 +229,7 @@ _RECORDED = {
     "consultant": "consultants", "invitation": "invitations",
     "programme": "programmes", "round": "rounds",
     "demand": "demands", "demand_response": "demand_responses",
-    "filing": "filings", "filing_objection": "filing_objections",
+    "filing": "filings", "filing_objection": "filing_objections", "draw_objection": "draw_objections",
     "content_check": "content_checks",
 }
 # Only entries that carry a state count: an order's payment note or a product's edit has none.

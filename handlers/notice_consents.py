@@ -62,7 +62,7 @@ class Occasion(StrEnum):
 OCCASIONS: Mapping[Occasion, tuple[str, ...]] = {
     Occasion.RESERVATION: ("draw_result", "voucher_issued", "voucher_expiring"),
     Occasion.PAYMENT: ("order_accepted", "order_delivered", "review_reminder"),
-    Occasion.APPLICATION: ("approval_result", "reservation_received"),
+    Occasion.APPLICATION: ("approval_result", "reservation_received", "draw_committed"),
     Occasion.ORDER_WORK: ("order_placed", "order_paid", "order_sent_back"),
     Occasion.CONTRACT_ORDER: ("price_confirmed", "payment_approved", "payment_rejected"),
     Occasion.REDEMPTION: ("price_requested", "redemption_result", "payout_result"),

@@ -52,6 +52,7 @@ REQUIRED = frozenset({Group.REDEMPTIONS, Group.RISKS, Group.SECURITY})
 WHOLE = frozenset({Group.SECURITY})  # nothing of it is switched off: a thief would begin there
 # What somebody must hear of to object or to appeal in time cannot be turned off.
 EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objection_result": Group.RISKS,
+         "draw_objection_result": Group.RISKS, "reservation_disqualified": Group.RISKS,
          "filing_objected": Group.RISKS, "filing_revoked": Group.RISKS}
 PREFIXES: Mapping[str, Group] = {
     "approval_": Group.APPROVALS, "application_": Group.APPROVALS, "institution_": Group.APPROVALS,

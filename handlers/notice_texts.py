@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from handlers.money import yuan
+from handlers.notice_words import GROUNDS, WORDS
 from handlers.working_days import SHANGHAI
 from models.accounts import Role
 from models.approvals import ApplicationKind
@@ -14,28 +15,6 @@ TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
 
 DOERS = frozenset({Role.OWNER, Role.HANDLER})
 PAYERS = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE})
-
-RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "审核拒绝",
-           "won": "中签", "lost": "未中签", "alternate": "候补"}
-GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a no has a reason
-REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
-           "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
-STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
-PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
-OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
-ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
-FINDINGS = {"open": "正在核实", "upheld": "异议成立", "dismissed": "异议不成立",
-            "lapsed": "无须处理"}  # the filing was withdrawn, or was of somebody else
-CLOSINGS = {"withdrawn": "企业撤回", "settled": "企业已办结", "given_up": "企业已关闭", "expired": "到期关闭"}
-PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完毕，可继续办理"}  # neutral words: a suspicion is not a finding (O13)
-STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
-         "submitted": "已提交审核", "unlinked": "已解除关联"}
-CHANGES = {"password_reset": "支付密码已重置", "phone_changed": "绑定手机号已更换"}
-WORDS: Mapping[str, Mapping[str, str]] = {
-    "answer": ANSWERS, "closing": CLOSINGS, "finding": FINDINGS,
-    "step": STEPS, "security": CHANGES,
-    "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
-}
 
 CLAUSE = re.compile(r"\[([^\[\]]*)\]")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -94,6 +73,24 @@ TEXTS: Mapping[str, Text] = {
     "reservation_received": text(
         "预约成功", "您已预约「{round}」，票号 {ticket_no}[，结果将于 {publicity_at} 公示]。", "pages/reservations/show?id={subject_id}",
         "round ticket_no time=publicity_at",
+    ),
+    "reservation_disqualified": text(
+        "中签资格已取消", "贵企业在「{round}」的中签（票号 {ticket_no}）已取消[，原因：{reason}]。如有异议，可在 15 个工作日内申诉。",
+        "pages/reservations/show?id={subject_id}", "round ticket_no reason time",
+    ),
+    "draw_objection_result": text(
+        "摇号异议：{finding}", "贵企业对「{round}」的异议：{finding}[，说明：{reason}]。", "pages/reservations/show?id={subject_id}",
+        "round finding time reason",
+    ),
+    "reservation_voided": text(
+        "预约批次已作废", "「{round}」已作废，您的票号 {ticket_no} 不再有效[，原因：{reason}]。可预约以后的批次。",
+        "pages/reservations/show?id={subject_id}", "round ticket_no reason time",
+    ),
+    "draw_committed": text(
+        "预约清单已封存，请记下摘要",
+        "「{round}」的预约清单已封存，您的票号 {ticket_no}，封存公告摘要：{digest}。请保存本消息：结果公示后用它核对，"
+        "可知清单和配额从未改动。将于 {draw_at} 后摇号，公开数：{source}。",
+        "pages/reservations/show?id={subject_id}", "ticket_no digest_start digest_end time=draw_at source",
     ),
     "draw_result": text(
         "摇号结果：{result}", "「{round}」摇号结果：{result}[，券种：{voucher_type}][，票号 {ticket_no}][，公示至 {publicity_until}]。",
@@ -257,6 +254,10 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
         "顾问的需求转由机构处理", "需求「{title}」原由已解除关联的顾问处理，现由本机构处理[，请于 {reply_by} 前处理]。", DEMAND,
         "subject=title enterprise time reply_by",
     ),
+    ("approval_waiting", "missed"): text(
+        "批次错过公开数，须作废", "批次「{title}」在公开数公布前没有封存，不能再封存和摇号，请作废并说明原因，另行安排批次。",
+        "pages/rounds/show?id={subject_id}", "subject=title applicant time queue",
+    ),
     ("order_delivered", "for_information"): text(
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",
@@ -293,6 +294,7 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("approval_result", "order"): ORDER,
     ("approval_result", "product"): "pages/index/index",
     ("approval_result", "filing"): "pages/index/index",
+    ("approval_waiting", "round"): "pages/rounds/show?id={subject_id}",
     ("text_hidden", "demand"): DEMAND,
     ("application_received", "help_request"): "pages/todo/index",
 }

@@ -12,6 +12,8 @@ from handlers import (
     consultants,
     content_checks,
     demands,
+    draw_disqualifications,
+    draw_objections,
     enterprises,
     filings,
     institutions_admission,
@@ -26,7 +28,7 @@ from handlers import (
 )
 
 REGISTERED = (
-    appeals, application_views, applications, approved_amounts, consultants, content_checks, demands,
-    enterprises, filings, institutions_admission, orders, products, qualifications, redemptions, reviews, reviews_mutual,
-    reviews_replies, supermarkets,
+    appeals, application_views, applications, approved_amounts, consultants, content_checks, demands, draw_disqualifications,
+    draw_objections, enterprises, filings, institutions_admission, orders, products, qualifications, redemptions, reviews,
+    reviews_mutual, reviews_replies, supermarkets,
 )

@@ -58,7 +58,8 @@ class VoucherTypeTaken(Refusal):
 
 STATE_TITLES = {
     "reserved": "已预约", "withdrawn": "已撤回", "awaiting": "待公示", "won": "中签", "alternate": "候补", "lost": "未中签",
-    "issued": "已发券", "given_back": "已放弃", "declined": "已放弃", "disqualified": "已取消资格", "voided": "批次已作废",
+    "lapsed": "未递补", "issued": "已发券", "given_back": "已放弃", "declined": "已放弃",
+    "disqualified": "已取消资格", "voided": "批次已作废",
 }
 
 
@@ -87,6 +88,9 @@ class ReservationView(TypedDict):
 
 # --- facts and rules -------------------------------------------------------------------------------------------------
 
+# A win that is drawn and not yet public is not counted in anything that is shown: the count would tell the result (E18). It is counted
+# where vouchers are given out, at the next commitment.
+_HIDDEN = "w.state = 'won' AND EXISTS (SELECT FROM rounds d WHERE d.id = w.round_id AND d.state = 'drawn')"
 _FACTS = f"""
 SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.valid_until, r.opens_at, r.closes_at, r.publicity_at,
   r.give_back_days, r.notes, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id,
@@ -94,7 +98,7 @@ SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.
   (SELECT coalesce(json_agg(json_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
      'cap', t.annual_win_cap, 'wins', CASE WHEN t.annual_win_cap IS NULL THEN 0 ELSE (
        SELECT count(*) FROM reservations w WHERE w.organisation_id = {{enterprise}} AND w.voucher_type_id = t.id
-         AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL) END,
+         AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL AND NOT ({_HIDDEN})) END,
      'left', CASE WHEN r.allocation = 'first_come' THEN ({{left}}) END){{order}}), '[]')
    FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id WHERE q.round_id = r.id) AS types
 FROM rounds r JOIN organisations o ON o.id = {{enterprise}}
@@ -190,7 +194,9 @@ def choice_of(facts: Any, voucher_type_id: int) -> dict[str, Any]:
 
 
 def shown_state(state: str, round_state: str, publicity_at: datetime, now: datetime) -> str:
-    """A loser is not written: a ticket that is still `submitted` when results are public has lost."""
+    """A loser is not written: a ticket that is still `submitted` when results are public has lost, and an alternate for whom no place
+    was left when the vouchers were issued has lapsed.
+    """
     if state in {ReservationState.WITHDRAWN, ReservationState.ISSUED, ReservationState.GIVEN_BACK}:
         return state
     if round_state == RoundState.VOIDED:
@@ -199,6 +205,8 @@ def shown_state(state: str, round_state: str, publicity_at: datetime, now: datet
         return "reserved"
     if round_state in {RoundState.CLOSED, RoundState.COMMITTED} or now < publicity_at:
         return "awaiting"
+    if round_state == RoundState.FINAL and state == ReservationState.ALTERNATE:
+        return "lapsed"
     return "lost" if state == ReservationState.SUBMITTED else state
 
 
@@ -208,7 +216,7 @@ def reservation_view(facts: dict[str, Any], voucher_type: str, now: datetime) ->
     number = ticket_number(facts["number"], facts["id"])
     state = shown_state(facts["state"], round_state, facts["publicity_at"], now)
     salt = bytes(facts["salt"])
-    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued", "given_back"}
+    drawn = facts["allocation"] == Allocation.LOTTERY and state in {"won", "alternate", "issued", "given_back", "lapsed"}
     in_window = round_state in {RoundState.ANNOUNCED, RoundState.OPEN} and facts["opens_at"] <= now < facts["closes_at"]
     return {
         "id": facts["id"], "round_id": facts["round_id"], "round_number": facts["number"], "round": facts["name"],

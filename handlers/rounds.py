@@ -154,7 +154,8 @@ async def confirm_round(ctx: Context, round_id: int) -> RoundView:
 
 YEAR = "extract(year FROM {round}.draw_at AT TIME ZONE 'Asia/Shanghai')::int"
 # Whether another round of the programme in a condition shares a type with a yearly cap, in the same year, with round $1. Between
-# one's commitment and its draw the wins left are published and must not change, so two such rounds take turns.
+# one's commitment and its draw the wins left are published and must not change, and until its publicity they would tell the result in
+# the other's list, so two such rounds take turns.
 COMPETING = f"""
 SELECT EXISTS (
   SELECT FROM rounds r JOIN rounds o ON o.programme_id = r.programme_id AND o.id <> r.id AND {{condition}}
@@ -165,10 +166,13 @@ SELECT EXISTS (
 """
 # A round of first come, first served gives out wins at any moment: none of them while a draw of the same year is to come.
 OVERLAPPING = COMPETING.format(
-    condition="(o.allocation = r.allocation AND r.allocation = 'lottery' AND o.state IN ('announced', 'open', 'closed', 'committed')"
-              " AND o.closes_at <= r.draw_at AND r.closes_at <= o.draw_at"
+    condition="(o.allocation = r.allocation AND r.allocation = 'lottery'"
+              " AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn')"
+              " AND o.closes_at <= r.publicity_at AND r.closes_at <= o.publicity_at"
               " OR o.allocation <> r.allocation AND o.state IN ('announced', 'open', 'closed', 'committed', 'drawn', 'publicity'))"
 )
+# A public value that is known already: what was not committed before it is never committed, it can only be voided.
+PASSED = "EXISTS (SELECT FROM jsonb_to_recordset({round}.randomness) AS s (at timestamptz) WHERE s.at <= {now})"
 SHARES = 32  # parts of a quota: more than are ever held at once by the connections of one machine
 SHARE_OUT = """
 INSERT INTO round_shares (round_id, voucher_type_id, first_place, size, remaining, is_open)
@@ -179,34 +183,6 @@ CROSS JOIN LATERAL (SELECT (part * quota / parts)::int AS first, ((part + 1) * q
 WHERE round_id = $1
 """
 SHUT = "UPDATE round_shares SET is_open = false WHERE round_id = $1"  # waits for whoever is taking a voucher; nobody follows
-VOID_RESERVATIONS = """
-WITH chosen AS (
-  SELECT id, state AS before FROM reservations WHERE round_id = $1 AND rank IS NOT NULL AND state IN ('won', 'alternate')
-  ORDER BY id FOR NO KEY UPDATE
-), gone AS (
-  UPDATE reservations v SET state = 'disqualified', win_year = NULL, win_nth = NULL, changed_at = $2 FROM chosen
-  WHERE v.id = chosen.id RETURNING v.id, chosen.before
-)
-INSERT INTO audit_entries (at, person_id, role, action, subject, subject_id, before, after, data, request_id)
-SELECT $2, $3, $4, 'reservation.disqualified', 'reservation', id, before, 'disqualified', '{"round": "voided"}', $5 FROM gone
-"""
-
-
-async def void_round(ctx: Context, round_id: int, reason: str) -> RoundView:
-    """Everything up to the issue of vouchers can be stopped, in public and with a reason; its wins no longer count.
-
-    First come, first served: what was taken is issued, and stays; nobody takes any more.
-    """
-    async with transaction(ctx) as tx:
-        found = await lock_round(ctx, tx, round_id)
-        if not ROUND_GRAPH.next_states(found.state) & {RoundState.VOIDED}:
-            raise RoundStateWrong(state=found.state)
-        await move(tx, ROUND_GRAPH, found, RoundState.VOIDED, void_reason=reason)
-        await tx.run(SHUT, round_id)
-        await tx.connection.execute(
-            VOID_RESERVATIONS, round_id, ctx.now, ctx.person_id, ctx.actor.role, ctx.request_id, timeout=LONG_SECONDS
-        )
-        return tx.reply(await view_in(tx, round_id))
 
 
 def _planned(ctx: Context, plan: Plan, policy: Any) -> tuple[object, ...]:
@@ -346,6 +322,15 @@ async def _open(ctx: Context, round_id: int) -> bool:
         return found is not None
 
 
+# Who keeps the digest can show later that the bundle is not the committed one (docs/draw.md, 6). In two halves for a channel whose
+# values have 32 characters.
+TELL_COMMITMENT = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'draw_committed', v.organisation_id, 'reservation', v.id, jsonb_build_object(
+  'round', r.name, 'ticket_no', 'R' || r.number || '-' || lpad(v.id::text, 8, '0'), 'draw_at', r.draw_at, 'source', $3::text,
+  'digest', $2::text, 'digest_start', left($2, 32), 'digest_end', right($2, 32)), $4
+FROM reservations v JOIN rounds r ON r.id = v.round_id WHERE v.round_id = $1 AND v.state = 'submitted' ORDER BY v.id
+"""
 TELL_RESULTS = """
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
 SELECT 'draw_result', v.organisation_id, 'reservation', v.id, jsonb_build_object(
@@ -367,7 +352,8 @@ async def publicise_due_rounds(ctx: Context, limit: int = 20) -> int:
 async def _publicise(ctx: Context, round_id: int) -> bool:
     async with transaction(ctx) as tx:
         if found := await lock_due(tx, round_id, RoundState.DRAWN, "publicity_at"):
-            await move(tx, ROUND_GRAPH, found, RoundState.PUBLICITY)
+            seed = await tx.value("SELECT seed FROM draws WHERE round_id = $1", round_id)
+            await move(tx, ROUND_GRAPH, found, RoundState.PUBLICITY, note={"seed": seed})
             await allow_long_statements(tx)
             await tx.connection.execute(TELL_RESULTS, round_id, ctx.now, timeout=LONG_SECONDS)
         return found is not None

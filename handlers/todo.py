@@ -10,6 +10,7 @@ from handlers.filings.writing import acting
 from handlers.programmes import managed_prefix
 from handlers.redemptions.payouts import reach
 from handlers.reviews_replies import REPLY_WITHIN
+from handlers.rounds import PASSED
 from handlers.transactions import rows
 from models.accounts import MEMBER_ROLES, OrganisationKind, Role
 from models.demands import TAKERS_MAX
@@ -68,6 +69,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "round_to_confirm": ("待确认的预约批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_finish": ("公示期满、待发券的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "round_to_void": ("错过公开数、须作废的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
+    "voiding_to_confirm": ("待确认作废的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "secret_to_commit": ("待提交摇号随机数承诺的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "value_to_type": ("待填写公开数的批次", "pages/rounds/index", "pages/rounds/show?id={}"),
     "demand_to_take": ("待接单的需求", "pages/demands/index", "pages/demands/show?id={}"),
@@ -160,8 +162,6 @@ UNION ALL SELECT 'batch_to_check', b.id, b.number, NULL FROM payout_batches b JO
 UNION ALL SELECT 'batch_to_answer', b.id, b.number, NULL FROM payout_batches b JOIN programmes p ON p.id = b.programme_id
   WHERE starts_with(p.region_code, $1) AND b.state = 'confirmed'
 """
-# A public value has been published already: such a round is never committed, it can only be voided (handlers/draws.py).
-PASSED = "EXISTS (SELECT FROM jsonb_to_recordset(r.randomness) AS s (at timestamptz) WHERE s.at <= {now})"
 # $1 and $2 as above, $3 now. Four eyes at each of these.
 MANAGER = f"""
 SELECT 'policy_to_confirm' AS kind, y.id, p.name || ' 第' || y.number || '版' AS title, NULL::timestamptz AS due_at
@@ -172,14 +172,16 @@ UNION ALL SELECT 'round_to_confirm', r.id, r.name, r.opens_at FROM rounds r JOIN
 UNION ALL SELECT 'round_to_finish', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'publicity' AND r.publicity_until <= $3 AND r.made_by_id <> $2
 UNION ALL SELECT 'round_to_void', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
-  WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(now="$3")}
+  WHERE starts_with(p.region_code, $1) AND r.state = 'closed' AND {PASSED.format(round="r", now="$3")}
+UNION ALL SELECT 'voiding_to_confirm', r.id, r.name, NULL FROM rounds r JOIN programmes p ON p.id = r.programme_id
+  WHERE starts_with(p.region_code, $1) AND r.state IN ('committed', 'drawn', 'publicity') AND r.void_proposed_by_id <> $2
 """
 # $1 and $2 as above, $3 the role, $4 now. Each role is one person in a round, and nobody is both; without the two secrets a round is
 # not committed when it closes, without the values it is not drawn in its time.
 DRAW_OFFICIAL = f"""
 SELECT 'secret_to_commit' AS kind, r.id, r.name AS title, r.closes_at AS due_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.allocation = 'lottery' AND r.state IN ('announced', 'open', 'closed')
-    AND NOT {PASSED.format(now="$4")}
+    AND NOT {PASSED.format(round="r", now="$4")}
     AND NOT EXISTS (SELECT FROM draw_secrets d WHERE d.round_id = r.id AND (d.role = $3 OR d.person_id = $2))
 UNION ALL SELECT 'value_to_type', r.id, r.name, r.draw_at FROM rounds r JOIN programmes p ON p.id = r.programme_id
   WHERE starts_with(p.region_code, $1) AND r.state = 'committed' AND EXISTS (
@@ -202,7 +204,7 @@ FORM_TITLES = {
     "enterprise_certification": "企业实名认证", "qualification": "服务券资格申请", "institution_admission": "服务机构入库申请",
     "approved_amount": "服务券金额及使用方向", "supermarket_certification": "超市平台服务机构认证",
     "association_membership": "促进会会员申请", "product": "服务产品", "payment": "支付审核", "redemption": "兑付审核",
-    "freeze": "订单核实",
+    "freeze": "订单核实", "disqualification": "取消中签资格",
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handlers import wallet
+from handlers import approvals, wallet
 from handlers.context import Context
 from handlers.draws import BLOCKED, DrawContradictionError
 from handlers.moves import move
@@ -38,11 +38,18 @@ class VouchersOver(Refusal):
 
 
 class RoundWaitsForOther(Refusal):
-    kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存待摇号，候补须待其摇号后递补，请稍后发券"
+    kind, code, title = Kind.CONFLICT, "round_waits_for_other", "同项目另一批次已封存而结果尚未公示，候补须待其公示后递补，请稍后发券"
+
+
+class RoundContested(Refusal):
+    """`data`: how many `objections` and `disqualifications` are open, and whether a `voiding` waits for its second person."""
+
+    kind, code, title = Kind.CONFLICT, "round_contested", "批次尚有未办结的异议或作废提议，不能发券"
 
 
 # Vacant places go to the alternates in the order of the draw; who reached the yearly cap meanwhile is passed over. $3: whether
-# types with a cap take part; while another round is committed its published "wins left" must not be used up from here.
+# types with a cap take part; while another round is committed its published "wins left" must not be used up from here, and until its
+# result is public who is passed over would tell it.
 FILL = f"""
 WITH vacancies AS MATERIALIZED (
   SELECT q.voucher_type_id, q.quota, t.annual_win_cap AS cap, {YEAR.format(round="r")} AS year, q.quota - (
@@ -105,6 +112,7 @@ async def decline_win(ctx: Context, reservation_id: int) -> ReservationView:
         await move(
             tx, RESERVATION_GRAPH, found, ReservationState.DECLINED, win_year=None, win_nth=None, changed_at=ctx.now
         )
+        await approvals.withdraw_approval(tx, "reservation", found.id)
         await fill_vacancies(tx, round_)
         return tx.reply(view_of(await tx.row(SELECT + " WHERE v.id = $1", reservation_id), ctx.now))
 
@@ -140,10 +148,26 @@ SELECT count(*) FROM issued
 """
 
 
+OPEN_OBJECTIONS = "SELECT count(*) FROM draw_objections WHERE round_id = $1 AND state = 'open'"
+OPEN_DISQUALIFICATIONS = """
+SELECT count(*) FROM approvals a JOIN reservations v ON v.id = a.subject_id
+WHERE a.subject = 'reservation' AND a.state = 'open' AND v.round_id = $1
+"""
+# Nothing is written of an alternate for whom no place was left: as of a loser, the round's state says it (2.5).
+TELL_LAPSED = """
+INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
+SELECT 'draw_result', v.organisation_id, 'reservation', v.id, jsonb_build_object(
+  'round', r.name, 'ticket_no', 'R' || r.number || '-' || lpad(v.id::text, 8, '0'), 'voucher_type', t.name, 'rank', v.rank,
+  'result', 'lapsed', 'hint', '本批次已发券，没有空出的名额'), $2
+FROM reservations v JOIN rounds r ON r.id = v.round_id JOIN voucher_types t ON t.id = v.voucher_type_id
+WHERE v.round_id = $1 AND v.rank IS NOT NULL AND v.state = 'alternate' ORDER BY v.id
+"""
+
+
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     """Issue the vouchers once the objections' time is over; by another person than who made the round, in one transaction.
 
-    Raises RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundWaitsForOther.
+    Raises RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundContested, RoundWaitsForOther.
     """
     async with transaction(ctx) as tx:
         found = await lock_round(ctx, tx, round_id)
@@ -155,6 +179,7 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
             raise VouchersOver(valid_until=found.valid_until.isoformat())
         if found.made_by_id == ctx.person_id:
             raise SecondPersonNeeded
+        await _refuse_contested(tx, found)
         await allow_long_statements(tx)
         await fill_vacancies(tx, found)
         if await tx.value(BLOCKED, round_id) and await tx.value(WAITING, round_id):
@@ -165,5 +190,13 @@ async def finalise_round(ctx: Context, round_id: int) -> RoundView:
         vouchers = await wallet.issue_round(ctx, tx, found)
         if vouchers != issued:
             raise DrawContradictionError(f"{vouchers} vouchers for {issued} wins of round {round_id}")
+        await tx.connection.execute(TELL_LAPSED, round_id, ctx.now, timeout=LONG_SECONDS)
         await move(tx, ROUND_GRAPH, found, RoundState.FINAL, finalised_by_id=ctx.person_id, note={"vouchers": vouchers})
         return tx.reply(await view_in(tx, round_id))
+
+
+async def _refuse_contested(tx: Transaction, round_: Any) -> None:
+    objections, disqualifications = await tx.value(OPEN_OBJECTIONS, round_.id), await tx.value(OPEN_DISQUALIFICATIONS, round_.id)
+    voiding = round_.void_proposal is not None
+    if objections or disqualifications or voiding:
+        raise RoundContested(objections=objections, disqualifications=disqualifications, voiding=voiding)

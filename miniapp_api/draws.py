@@ -4,9 +4,19 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from handlers import draw_bundles, draws
+from handlers import draw_bundles, draw_disqualifications, draw_objections, draws
 from handlers.context import Context
 from handlers.draw_bundles import DrawView, TicketLineView
+from handlers.draw_disqualifications import DisqualificationProposed, DisqualificationsView, DrawWinUnknown
+from handlers.draw_objections import (
+    FILES_MAX,
+    REASON_MAX,
+    DrawObjectionClosed,
+    DrawObjectionOpen,
+    DrawObjectionsView,
+    DrawObjectionView,
+    DrawObjectionWithoutTicket,
+)
 from handlers.draws import (
     DrawRoleTaken,
     PublicValueAgreed,
@@ -18,7 +28,7 @@ from handlers.draws import (
     SecretView,
 )
 from handlers.paging import PageView
-from handlers.refusals import SecondPersonNeeded
+from handlers.refusals import NotFound, SecondPersonNeeded
 from handlers.rounds import RoundStateWrong, RoundWithoutDraw
 from miniapp_api.routing import Api, Body, Download, Query, Who
 
@@ -38,6 +48,19 @@ class PublicValueBody(Body):
 
 class PublicValuesBody(Body):
     values: Annotated[list[PublicValueBody], Field(min_length=1, max_length=5)]
+
+
+class ObjectionBody(Body):
+    """`attachment_ids`：用途为 appeal 的本企业文件；不填票号即对整个摇号提出异议。"""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX)]
+    ticket_no: Annotated[str, StringConstraints(pattern="^R[0-9]{1,12}-[0-9]{8}$")] | None = None
+    attachment_ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(max_length=FILES_MAX, default_factory=list)]
+
+
+class DisqualificationBody(Body):
+    ticket_no: Annotated[str, StringConstraints(pattern="^R[0-9]{1,12}-[0-9]{8}$")]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX)]
 
 
 @api.put("/rounds/{round_id}/draw-secret", title="提交摇号随机数承诺", who=Who.DRAW_OFFICIALS,
@@ -67,3 +90,28 @@ async def list_draw_tickets(ctx: Context, round_id: int, query: Query) -> PageVi
 @api.get("/rounds/{round_id}/draw/bundle", title="下载核对文件（verify_draw.py 使用）", who=Who.ANYONE)
 async def download_draw_bundle(ctx: Context, round_id: int) -> Download:
     return Download(await draw_bundles.bundle(ctx, round_id), "application/json", f"draw-{round_id}.json")
+
+
+@api.post("/rounds/{round_id}/objections", title="对中签结果提出异议", who=Who.ENTERPRISE_ACTOR, status=201, refusals=(
+    NotFound, DrawObjectionWithoutTicket, DrawObjectionClosed, DrawWinUnknown, DrawObjectionOpen,
+))
+async def object_to_draw(ctx: Context, round_id: int, body: ObjectionBody) -> DrawObjectionView:
+    """公示期内、参加该批次预约的企业；由未参与该批次的管理员办理，办结前不发券。"""
+    return await draw_objections.object_to_draw(ctx, round_id, body.ticket_no, body.reason, body.attachment_ids)
+
+
+@api.get("/rounds/{round_id}/objections", title="本企业对该批次的异议", who=Who.ENTERPRISE, refusals=(NotFound,))
+async def list_draw_objections(ctx: Context, round_id: int) -> DrawObjectionsView:
+    return await draw_objections.list_own(ctx, round_id)
+
+
+@api.post("/rounds/{round_id}/disqualifications", title="提出取消中签资格", who=Who.PROGRAMME_MANAGER, status=201,
+          refusals=(RoundStateWrong, DrawWinUnknown, DisqualificationProposed))
+async def propose_disqualification(ctx: Context, round_id: int, body: DisqualificationBody) -> DisqualificationsView:
+    """公示开始至发券前，说明原因；由管理员在待审事项中确认后，候补递补，企业可申诉。"""
+    return await draw_disqualifications.propose_disqualification(ctx, round_id, body.ticket_no, body.reason)
+
+
+@api.get("/rounds/{round_id}/disqualifications", title="取消中签资格的提议与结果", who=Who.PROGRAMME_MANAGER)
+async def list_disqualifications(ctx: Context, round_id: int) -> DisqualificationsView:
+    return await draw_disqualifications.list_disqualifications(ctx, round_id)

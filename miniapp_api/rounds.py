@@ -5,13 +5,14 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from handlers import rounds, wins
+from handlers import round_voiding, rounds, wins
 from handlers.context import Context
 from handlers.draw_rules import ValueFormat, draw_source
 from handlers.paging import PageView
 from handlers.programmes import ProgrammeNotReady, ProgrammeStateWrong
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
 from handlers.round_plans import Plan, Quota, RoundPlanWrong
+from handlers.round_voiding import VoidingNotProposed, VoidingProposed, VoidingView
 from handlers.rounds import (
     ProgrammeWithoutDraw,
     PublicityNotOver,
@@ -19,7 +20,7 @@ from handlers.rounds import (
     RoundStateWrong,
     RoundView,
 )
-from handlers.wins import RoundWaitsForOther, VouchersOver
+from handlers.wins import RoundContested, RoundWaitsForOther, VouchersOver
 from miniapp_api.programmes import Line
 from miniapp_api.routing import Api, Body, Query, Who
 
@@ -101,12 +102,38 @@ async def confirm_round(ctx: Context, round_id: int) -> RoundView:
     return await rounds.confirm_round(ctx, round_id)
 
 
-@api.put("/rounds/{round_id}/voiding", title="作废批次", who=Who.PROGRAMME_MANAGER, refusals=(RoundStateWrong, ChangedMeanwhile))
+@api.put("/rounds/{round_id}/voiding", title="作废尚未封存的批次", who=Who.PROGRAMME_MANAGER,
+         refusals=(RoundStateWrong, SecondPersonNeeded, ChangedMeanwhile))
 async def void_round(ctx: Context, round_id: int, body: VoidBody) -> RoundView:
-    return await rounds.void_round(ctx, round_id, body.reason)
+    """封存以后须由一人提出、另一人确认。"""
+    return await round_voiding.void_round(ctx, round_id, body.reason)
+
+
+@api.get("/rounds/{round_id}/voiding", title="已提出的作废", who=Who.PROGRAMME_MANAGER)
+async def get_round_voiding(ctx: Context, round_id: int) -> VoidingView:
+    return await round_voiding.get_voiding(ctx, round_id)
+
+
+@api.post("/rounds/{round_id}/voiding", title="提出作废已封存的批次", who=Who.PROGRAMME_MANAGER, status=201,
+          refusals=(RoundStateWrong, VoidingProposed))
+async def propose_round_voiding(ctx: Context, round_id: int, body: VoidBody) -> VoidingView:
+    return await round_voiding.propose_voiding(ctx, round_id, body.reason)
+
+
+@api.delete("/rounds/{round_id}/voiding", title="不予作废批次", who=Who.PROGRAMME_MANAGER, refusals=(RoundStateWrong, VoidingNotProposed))
+async def drop_round_voiding(ctx: Context, round_id: int) -> RoundView:
+    return await round_voiding.drop_voiding(ctx, round_id)
+
+
+@api.post("/rounds/{round_id}/voiding/confirmation", title="确认作废批次（须另一人）", who=Who.PROGRAMME_MANAGER,
+          refusals=(RoundStateWrong, VoidingNotProposed, SecondPersonNeeded, ChangedMeanwhile))
+async def confirm_round_voiding(ctx: Context, round_id: int) -> RoundView:
+    """所有持签企业收到作废原因。"""
+    return await round_voiding.confirm_voiding(ctx, round_id)
 
 
 @api.put("/rounds/{round_id}/finalisation", title="公示期满发券（须另一人）", who=Who.PROGRAMME_MANAGER, key_required=True,
-         refusals=(RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundWaitsForOther, ChangedMeanwhile))
+         refusals=(RoundStateWrong, PublicityNotOver, VouchersOver, SecondPersonNeeded, RoundContested, RoundWaitsForOther,
+                   ChangedMeanwhile))
 async def finalise_round(ctx: Context, round_id: int) -> RoundView:
     return await wins.finalise_round(ctx, round_id)

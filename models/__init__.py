@@ -12,6 +12,7 @@ ALL = [
         "content_checks",
         "demands",
         "dialogues",
+        "draw_objections",
         "filings",
         "inbound",
         "institutions",

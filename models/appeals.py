@@ -23,6 +23,7 @@ class AppealKind(StrEnum):
     ASSOCIATION_MEMBERSHIP = "association_membership"
     FILING = "filing"
     OBJECTION = "objection"  # upheld against a filing that counted, which was revoked
+    DISQUALIFICATION = "disqualification"  # of a win
     FREEZE = "freeze"
 
 

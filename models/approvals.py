@@ -96,6 +96,8 @@ class ApprovalKind(StrEnum):
     FILING = "filing"          # 备案审核 D18, D21
     REVIEW = "review"          # 评价内容审核, where the platform's check gave no verdict
     OBJECTION = "objection"    # 备案异议复核 of what counts already
+    DRAW_OBJECTION = "draw_objection"  # 摇号异议 within the publicity time
+    DISQUALIFICATION = "disqualification"  # 取消中签资格
 
 
 class ApprovalState(StrEnum):

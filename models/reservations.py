@@ -72,12 +72,18 @@ class Round(Table):
     made_by = reference("Person")
     confirmed_by = reference("Person", null=True)
     finalised_by = reference("Person", null=True)
+    void_proposal = chars(200, null=True)  # a reason for voiding it that waits for a second person
+    void_proposed_by = reference("Person", null=True)
+    void_proposed_at = moment(null=True)
     void_reason = chars(200, null=True)
+    voided_by = reference("Person", null=True)
+    missed_at = moment(null=True)  # when the managers were told that a public value came before the commitment
     created_at = moment()
 
     class Meta:
         table = "rounds"
-        indexes = (("programme_id",), ("policy_id",), ("made_by_id",), ("confirmed_by_id",), ("finalised_by_id",))
+        indexes = (("programme_id",), ("policy_id",), ("made_by_id",), ("confirmed_by_id",), ("finalised_by_id",), ("void_proposed_by_id",),
+                   ("voided_by_id",))
         constraints = (
             UniqueConstraint(fields=("number",), name="rounds_number_once"),
             CheckConstraint(
@@ -87,6 +93,13 @@ class Round(Table):
             CheckConstraint(check="confirmed_by_id IS DISTINCT FROM made_by_id", name="rounds_four_eyes"),
             CheckConstraint(check="finalised_by_id IS NULL OR finalised_by_id <> made_by_id", name="rounds_final_four_eyes"),
             CheckConstraint(check="(state = 'voided') = (void_reason IS NOT NULL)", name="rounds_voided_with_reason"),
+            CheckConstraint(
+                check="(void_proposal IS NULL) = (void_proposed_by_id IS NULL) AND (void_proposal IS NULL) = (void_proposed_at IS NULL)",
+                name="rounds_voiding_has_reason",
+            ),
+            CheckConstraint(
+                check="voided_by_id IS NULL OR voided_by_id IS DISTINCT FROM void_proposed_by_id", name="rounds_void_four_eyes",
+            ),
             CheckConstraint(
                 check="allocation = 'lottery' OR allocation = 'first_come' AND publicity_until = closes_at"
                       " AND state NOT IN ('closed','committed','drawn','publicity')",
@@ -152,6 +165,7 @@ RESERVATION_GRAPH = Graph("reservation", "reservations", ReservationState, {
     (V.ISSUED, V.GIVEN_BACK): "reservation.given_back",
     (V.WON, V.DISQUALIFIED): "reservation.disqualified",
     (V.ALTERNATE, V.DISQUALIFIED): "reservation.disqualified",
+    (V.DISQUALIFIED, V.WON): "reservation.reinstated",  # an appeal was right (F10)
 })
 
 

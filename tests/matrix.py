@@ -351,7 +351,8 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/notices/\{notice_id\}", ("notice",)),
     (r"/bindings/\{identity_id\}", ("bound chat",)),
     (r"/reservations/\{reservation_id\}", ("reservation",)),
-    (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|voiding|finalisation)$", ("managed round", "draft round")),
+    (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|finalisation|disqualifications)$", ("managed round", "draft round")),
+    (r"/rounds/\{round_id\}/voiding(/confirmation)?$", ("managed round", "draft round")),
     (r"PUT /rounds/\{round_id\}$", ("managed round", "draft round")),
     (r"/rounds/\{round_id\}/draw", ("round", "unannounced round")),
     (r"/rounds/\{round_id\}", ("round", "draft round")),
@@ -376,7 +377,8 @@ NOTHING = {
 }
 # Not there for its owners either, in this scene.
 NOT_YET = {
-    "download_draw_bundle": "the list is not committed", "approve_amount": "the case is of another kind",
+    "download_draw_bundle": "the list is not committed", "get_round_voiding": "nobody has proposed it",
+    "approve_amount": "the case is of another kind",
     "rule_dispute": "the case is of another kind", "approve_filing": "the case is of another kind",
 }
 
@@ -407,7 +409,7 @@ def things_in(operation: Operation) -> tuple[str, ...] | None:
 # --- asking -------------------------------------------------------------------------------------------------------------
 
 SAMPLES = (  # one of these fits every pattern of the bodies; a new pattern that none fits fails loudly
-    "文字", SHIZHONG,
+    "文字", SHIZHONG, "R202603-00000001",
     "274906", "202603", "12345678", "2026-06-30", "2026-06-30T08:00:00+08:00", "13853112345", "0531-88886666", "a" * 64, "abcdefgh",
     "1:1", "AUDIT", "https://example.com", "a@example.com", "/", "",
 )

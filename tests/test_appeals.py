@@ -393,7 +393,7 @@ async def test_the_outcomes_are_published(shop: ContractShop) -> None:
             assert (await decide(world, approval, noun, await colleague(shop)))[0] == 200
     status, body = await world.get("/appeal-statistics")
     counts = {count["kind"]: count for count in body["items"]}
-    assert (status, len(counts)) == (200, 12)
+    assert (status, len(counts)) == (200, 13)
     assert counts["payment"] == {"kind": "payment", "filed": 3, "waiting": 1, "upheld": 1, "overturned": 1}
     assert counts["freeze"] == {"kind": "freeze", "filed": 0, "waiting": 0, "upheld": 0, "overturned": 0}
 

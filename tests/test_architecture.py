@@ -30,7 +30,7 @@ STATE_IN_SETS = {
     "handlers/draws.py:DRAW": "the draw marks all winners and alternates of a round at once",
     "handlers/wins.py:FILL": "alternates take all places that were given up",
     "handlers/wins.py:ISSUED": "all vouchers of a round are issued in one commit",
-    "handlers/rounds.py:VOID_RESERVATIONS": "a voided round takes back every win at once",
+    "handlers/round_voiding.py:VOID_RESERVATIONS": "a voided round takes back every win at once",
     "handlers/deliveries.py:CLAIM": "workers lease a batch of deliveries with SKIP LOCKED",
     "handlers/deliveries.py:SETTLE": "the outcomes of a batch are written in one statement",
     "handlers/deliveries.py:RELEASE": "leases of workers that died are given back",

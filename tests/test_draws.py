@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 import verify_draw
+from bot.templates import TEMPLATES, fill
 from handlers import draw_rules, draws
 from handlers.draw_rules import Ticket, choose, parse_line
 from handlers.draws import close_due_rounds, draw_due_rounds
+from handlers.notices import open_events
+from handlers.rounds import open_due_rounds
+from models.accounts import Role
 from tests.books import expect_broken
-from tests.lottery import NORMALISED, SOURCE, TYPED, Lottery, announced, drawn, opened
+from tests.lottery import NORMALISED, SOURCE, TYPED, Lottery, announced, drawn, officials, opened
 from tests.races import without
 from tests.world import World
 
@@ -117,6 +121,30 @@ async def test_a_round_without_tickets_is_committed_and_drawn(world: World, tmp_
     assert bundle["commitment"]["list_digest"] == hashlib.sha256(b"").hexdigest()
 
 
+async def test_every_holder_is_sent_the_digest_in_the_commit_of_the_commitment(world: World, tmp_path: Path) -> None:
+    lottery = await opened(world)
+    receipts = await lottery.enter(3)
+    assert (await world.delete(f"/rounds/{lottery.id}/reservation", by=lottery.players[2]))[0] == 200
+    await lottery.close()
+    digest = (await world.get(f"/rounds/{lottery.id}/draw"))[1]["commitment"]["commitment_digest"]
+    while await world.sweep(open_events):
+        pass
+    for member, receipt in zip(lottery.players[:2], receipts, strict=False):
+        _, inbox = await world.get("/notices", by=member)
+        [told] = [notice for notice in inbox["items"] if notice["kind"] == "draw_committed"]
+        assert told["page"] == f"pages/reservations/show?id={receipt['id']}"
+        assert all(said in told["body"] for said in (digest, receipt["ticket_no"], SOURCE, "3月2日 13:00"))
+        fields = json.loads(await world.value("SELECT data FROM notices WHERE id = $1", told["id"]))["fields"]
+        message = {key: each["value"] for key, each in fill(TEMPLATES["draw_committed"], fields).items()}
+        assert message["character_string2"] + message["character_string3"] == digest
+        assert (message["character_string1"], message["time4"]) == (receipt["ticket_no"], "2026年3月2日 13:00")
+    _, inbox = await world.get("/notices", by=lottery.players[2])
+    assert "draw_committed" not in [notice["kind"] for notice in inbox["items"]]
+    replaced = await bundle_of(lottery)
+    assert verify(tmp_path, replaced, "--sealed", "--digest", digest) == 0
+    assert verify(tmp_path, replaced, "--sealed", "--digest", hashlib.sha256(b"").hexdigest()) == 1
+
+
 async def test_results_stay_hidden_until_the_publicity_time(world: World) -> None:
     lottery, receipts = await drawn(world)
     lottery.set("publicity_at", -1)
@@ -145,8 +173,6 @@ async def test_a_secret_is_sealed_and_its_commitment_is_shown(world: World) -> N
 
 
 async def test_the_two_roles_are_two_people_and_each_role_is_one(world: World) -> None:
-    from models.accounts import Role
-
     lottery = await announced(world)
     await world.put(f"/rounds/{lottery.id}/draw-secret", {}, by=lottery.people.officer)
     before = await world.snapshot("draw_secrets")
@@ -189,9 +215,58 @@ async def test_a_round_whose_source_has_passed_is_never_committed(world: World) 
     await lottery.close()
     await lottery.secrets()
     world.clock.set(datetime.fromisoformat(lottery.round["randomness"][0]["at"]))
-    assert await world.sweep(close_due_rounds) == 0
+    assert await world.sweep(close_due_rounds) == 1
     assert await lottery.state() == "closed"
     assert await world.value("SELECT count(*) FROM draws") == 0
+
+
+async def test_the_managers_hear_once_that_a_round_missed_its_public_value(world: World) -> None:
+    lottery = await announced(world)
+    await lottery.open()
+    await lottery.close()
+    lottery.world.clock.set(datetime.fromisoformat(lottery.round["randomness"][0]["at"]) - timedelta(microseconds=1))
+    assert await world.sweep(close_due_rounds) == 0
+    world.clock.advance(microseconds=1)
+    assert [await world.sweep(close_due_rounds) for _ in range(3)] == [1, 0, 0]
+    elsewhere = await world.official(Role.PROGRAMME_MANAGER, region_code="370200")
+    while await world.sweep(open_events):
+        pass
+    for member, count in ((lottery.people.maker, 1), (lottery.people.second, 1), (elsewhere, 0)):
+        _, inbox = await world.get("/notices", by=member)
+        told = [notice for notice in inbox["items"] if notice["kind"] == "approval_waiting"]
+        assert [(each["title"], each["page"]) for each in told] == [
+            ("批次错过公开数，须作废", f"pages/rounds/show?id={lottery.id}")] * count
+    assert (await world.put(f"/rounds/{lottery.id}/voiding", {"reason": "错过公开数"}, by=lottery.people.maker))[0] == 200
+    await world.sweep(open_events)
+    _, inbox = await world.get("/notices", by=lottery.people.second)
+    assert [each["is_superseded"] for each in inbox["items"] if each["kind"] == "approval_waiting"] == [True]
+
+
+async def closing_behind_twenty(world: World) -> tuple[Lottery, int]:
+    """Twenty rounds that missed their public value, and one behind them that can be closed: how many of it the second tick does."""
+    people, programme = await officials(world), await world.programme()
+    rounds = [await announced(world, programme=programme, people=people, number=f"1{number:02d}") for number in range(20)]
+    for column, sweep in (("opens_at", open_due_rounds), ("closes_at", close_due_rounds)):
+        rounds[0].set(column)
+        assert await world.sweep(sweep) == 20
+    for missed in rounds:
+        await missed.secrets()
+    world.clock.set(datetime.fromisoformat(rounds[0].round["randomness"][0]["at"]))
+    behind = await opened(world, programme=programme, people=people, number="200")
+    behind.set("closes_at")
+    await world.sweep(close_due_rounds)
+    return behind, await world.sweep(close_due_rounds)
+
+
+async def test_rounds_that_cannot_go_on_do_not_hold_up_the_others(world: World) -> None:
+    behind, done = await closing_behind_twenty(world)
+    assert (done, await behind.state()) == (1, "committed")
+
+
+async def test_rounds_that_cannot_go_on_would_be_found_before_all_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "handlers.draws.CLOSING", "THEN missed_at IS NULL", "THEN true")
+    behind, done = await closing_behind_twenty(world)
+    assert (done, await behind.state()) == (0, "open")
 
 
 # --- the public values -----------------------------------------------------------------------------------------------

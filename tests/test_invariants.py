@@ -154,6 +154,15 @@ BREAKS = {
     "drawn_rounds_have_their_bundle": "UPDATE draws SET seed = NULL",
     "draws_count_the_tickets": "UPDATE reservations SET state = 'withdrawn' WHERE state = 'submitted'",
     "draws_keep_the_published_list": "UPDATE draw_lists SET lines = lines || '0'",
+    "draw_objections_open_are_looked_at": (
+        "INSERT INTO draw_objections (round_id, organisation_id, state, reason, objected_by_id, objected_at)"
+        " SELECT round_id, organisation_id, 'open', '', reserved_by_id, submitted_at FROM reservations LIMIT 1"
+    ),
+    "disqualifications_open_are_of_a_win": (
+        "INSERT INTO approvals (kind, title, subject, subject_id, organisation_id, role, state, submitted_by_id, submitted_at, due_at,"
+        " data) SELECT 'disqualification', '', 'reservation', id, organisation_id, 'admin', 'open', reserved_by_id, submitted_at,"
+        " submitted_at, '{}' FROM reservations LIMIT 1"
+    ),
     "one_ticket_for_each_enterprise": "UPDATE reservations SET organisation_id = 1",
     "tickets_are_of_their_programme": "UPDATE rounds SET programme_id = programme_id + 1",
     "first_come_places_add_up": "UPDATE round_shares SET remaining = 0",

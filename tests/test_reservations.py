@@ -9,6 +9,7 @@ import pytest
 from handlers import reservations
 from handlers.draw_rules import entry_digest
 from handlers.draws import close_due_rounds
+from handlers.notices import open_events
 from models.accounts import Role
 from models.engine import client
 from tests.books import expect_broken
@@ -173,6 +174,7 @@ async def test_who_may_reserve_is_told_so_with_the_notes_the_first_time(world: W
 
 async def test_a_capped_type_is_greyed_out_with_the_words_of_the_manual(world: World) -> None:
     lottery, _ = await drawn(world, tickets=1, cap=1)
+    await lottery.publicise()
     winner = lottery.players[0]
     second = await opened(world, programme=lottery.programme, people=lottery.people, number="202604")
     _, shown = await world.get(f"/rounds/{second.id}/eligibility", by=winner)
@@ -241,6 +243,28 @@ async def test_everybody_is_told_the_own_result_once(world: World) -> None:
     told = await world.owner.fetch("SELECT subject_id, data->>'result' AS result FROM events WHERE kind = 'draw_result' ORDER BY id")
     assert [row["subject_id"] for row in told] == [receipt["id"] for receipt in receipts]
     assert sorted(row["result"] for row in told) == ["alternate", "lost", "won"]
+
+
+async def test_an_alternate_without_a_place_is_shown_and_told_so_once_the_vouchers_are_issued(world: World) -> None:
+    lottery, receipts = await drawn(world, tickets=4, alternates=2)
+    await lottery.publicise()
+    member = next(by for state, (by, _) in (await by_state(lottery, receipts)).items() if state == "won")
+    ids = [row["id"] for row in await world.owner.fetch("SELECT id FROM reservations WHERE state = 'alternate' ORDER BY rank")]
+    won = await world.value("SELECT id FROM reservations WHERE state = 'won'")
+    assert (await world.put(f"/reservations/{won}/declination", by=member))[0] == 200
+    await lottery.finalise()
+    shown = await by_state(lottery, receipts)
+    assert {state: body["id"] for state, (_, body) in shown.items() if state != "lost"} == {
+        "declined": won, "issued": ids[0], "lapsed": ids[1]}
+    by, lapsed = shown["lapsed"]
+    assert (lapsed["state_title"], lapsed["rank"], lapsed["can_decline"]) == ("未递补", 2, False)
+    while await world.sweep(open_events):
+        pass
+    _, inbox = await world.get("/notices", by=by)
+    told = [each for each in inbox["items"] if each["title"] == "摇号结果：未递补"]
+    assert [(each["subject_id"], each["body"]) for each in told] == [
+        (ids[1], f"「2026年第一批」摇号结果：未递补，券种：审计服务专用券，票号 {lapsed['ticket_no']}。")]
+    assert await world.value("SELECT count(*) FROM events WHERE data->>'result' = 'lapsed'") == 1
 
 
 # --- races -----------------------------------------------------------------------------------------------------------

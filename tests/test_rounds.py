@@ -170,10 +170,17 @@ async def test_after_days_of_downtime_everything_due_is_caught_up_once(world: Wo
 # --- voiding ---------------------------------------------------------------------------------------------------------
 
 
+async def void(lottery: Lottery, reason: str) -> tuple[int, Any]:
+    """Proposed by one manager, confirmed by the other."""
+    path = f"/rounds/{lottery.id}/voiding"
+    assert (await lottery.world.post(path, {"reason": reason}, by=lottery.people.maker))[0] == 201
+    return await lottery.world.post(f"{path}/confirmation", by=lottery.people.second)
+
+
 async def test_a_voided_round_says_why_and_its_wins_do_not_count(world: World) -> None:
     lottery, receipts = await drawn(world, tickets=2, cap=1)
     await lottery.publicise()
-    status, body = await world.put(f"/rounds/{lottery.id}/voiding", {"reason": "名单有误"}, by=lottery.people.second)
+    status, body = await void(lottery, "名单有误")
     assert (status, body["state"], body["void_reason"]) == (200, "voided", "名单有误")
     assert await lottery.states() == ["disqualified", "disqualified"]
     assert await world.value("SELECT count(*) FROM reservations WHERE win_nth IS NOT NULL") == 0
@@ -187,8 +194,66 @@ async def test_issued_vouchers_cannot_be_voided_with_the_round(world: World) -> 
     await lottery.publicise()
     await lottery.finalise()
     before = await world.snapshot("rounds", "reservations")
-    assert (await world.put(f"/rounds/{lottery.id}/voiding", {"reason": "x"}, by=lottery.people.second))[1]["code"] == "round_state_wrong"
+    for method in (world.put, world.post):
+        _, body = await method(f"/rounds/{lottery.id}/voiding", {"reason": "x"}, by=lottery.people.second)
+        assert body["code"] == "round_state_wrong"
     assert await world.snapshot("rounds", "reservations") == before
+
+
+@pytest.mark.parametrize("state", ["committed", "drawn", "publicity"])
+async def test_from_the_commitment_on_a_round_is_stopped_by_two_and_every_holder_hears_why(world: World, state: str) -> None:
+    lottery = await opened(world, cap=1)
+    await lottery.enter(3)
+    await lottery.close()
+    if state != "committed":
+        await lottery.type_values()
+        await lottery.draw()
+    if state == "publicity":
+        await lottery.publicise()
+    path, one, other = f"/rounds/{lottery.id}/voiding", lottery.people.maker, lottery.people.second
+    before = await world.snapshot("rounds", "reservations", "audit_entries", "events")
+    assert (await world.put(path, {"reason": "名单有误"}, by=one))[1]["code"] == "second_person_needed"
+    assert (await world.post(f"{path}/confirmation", by=other))[1]["code"] == "voiding_not_proposed"
+    assert (await world.get(path, by=other))[0] == 404
+    assert await world.snapshot("rounds", "reservations", "audit_entries", "events") == before
+    assert (await world.post(path, {"reason": "名单有误"}, by=one))[0] == 201
+    assert (await world.get(path, by=other))[1]["reason"] == "名单有误"
+    assert (await world.post(path, {"reason": "x"}, by=other))[1]["code"] == "voiding_proposed"
+    assert (await world.post(f"{path}/confirmation", by=one))[1]["code"] == "second_person_needed"
+    elsewhere = await world.official(Role.PROGRAMME_MANAGER, region_code="370200")
+    assert (await world.post(f"{path}/confirmation", by=elsewhere))[0] == (await world.get(path, by=elsewhere))[0] == 404
+    assert await lottery.state() == state
+    assert await world.value("SELECT count(*) FROM events WHERE kind = 'reservation_voided'") == 0
+    status, body = await world.post(f"{path}/confirmation", by=other)
+    assert (status, body["state"], body["void_reason"]) == (200, "voided", "名单有误")
+    told = await world.owner.fetch(
+        "SELECT organisation_id, data->>'reason' AS reason FROM events WHERE kind = 'reservation_voided' ORDER BY id")
+    assert [tuple(row) for row in told] == [(each.organisation_id, "名单有误") for each in lottery.players]
+    assert await world.value("SELECT count(*) FROM reservations WHERE win_nth IS NOT NULL") == 0
+
+
+async def test_a_voiding_that_is_dropped_lets_the_round_go_on(world: World) -> None:
+    lottery, _ = await drawn(world, tickets=1)
+    await lottery.publicise()
+    path, one, other = f"/rounds/{lottery.id}/voiding", lottery.people.maker, lottery.people.second
+    assert (await world.post(path, {"reason": "名单有误"}, by=one))[0] == 201
+    lottery.set("publicity_until")
+    before = await world.snapshot("rounds", "reservations", "lots")
+    _, body = await world.put(f"/rounds/{lottery.id}/finalisation", by=other)
+    assert (body["code"], body["data"]) == ("round_contested", {"objections": 0, "disqualifications": 0, "voiding": True})
+    assert await world.snapshot("rounds", "reservations", "lots") == before
+    assert (await world.delete(path, by=other))[0] == 200
+    assert (await world.delete(path, by=other))[1]["code"] == "voiding_not_proposed"
+    await lottery.finalise()
+
+
+async def test_before_the_commitment_one_person_stops_a_round_and_its_holders_hear_why(world: World) -> None:
+    lottery = await opened(world)
+    await lottery.enter(1)
+    assert (await world.post(f"/rounds/{lottery.id}/voiding", {"reason": "资金调整"}, by=lottery.people.maker))[1]["code"] == (
+        "round_state_wrong")
+    assert (await world.put(f"/rounds/{lottery.id}/voiding", {"reason": "资金调整"}, by=lottery.people.maker))[0] == 200
+    assert await world.value("SELECT organisation_id FROM events WHERE kind = 'reservation_voided'") == lottery.players[0].organisation_id
 
 
 # --- the cap against two draws ---------------------------------------------------------------------------------------
@@ -214,8 +279,8 @@ async def two_rounds(world: World, start: datetime, numbers: tuple[str, str], pe
 
 
 async def close_and_draw_both(world: World, pair: list[Lottery]) -> None:
-    """Two machines, whatever they find due, twice: the second round waits for the first."""
-    for _ in range(2):
+    """Two machines, whatever they find due, twice: the second round waits for the first, and for its result to be public."""
+    for last in (False, True):
         pair[0].set("closes_at")
         await asyncio.gather(world.sweep(close_due_rounds), world.sweep(close_due_rounds))
         for lottery in pair:
@@ -223,6 +288,9 @@ async def close_and_draw_both(world: World, pair: list[Lottery]) -> None:
                 await lottery.type_values(TYPED, TYPED)
         pair[0].set("draw_at")
         await asyncio.gather(world.sweep(draw_due_rounds), world.sweep(draw_due_rounds))
+        if not last:
+            pair[0].set("publicity_at")
+            await world.sweep(publicise_due_rounds)
 
 
 async def test_two_draws_never_give_a_win_above_the_cap(world: World) -> None:
@@ -230,7 +298,7 @@ async def test_two_draws_never_give_a_win_above_the_cap(world: World) -> None:
     for number in range(50):
         pair = await two_rounds(world, start, (f"1{number:03d}", f"2{number:03d}"), people)
         await close_and_draw_both(world, pair)
-        assert [await lottery.state() for lottery in pair] == ["drawn", "drawn"]
+        assert sorted([await lottery.state() for lottery in pair]) == ["drawn", "publicity"]
         assert sorted(await pair[0].states() + await pair[1].states()) == ["submitted", "won"], number
     assert await world.value("SELECT max(win_nth) FROM reservations") == 1
 
@@ -246,7 +314,7 @@ async def test_the_second_list_says_that_nothing_is_left_to_win(world: World) ->
 
 
 async def test_without_waiting_the_second_draw_would_break_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "handlers.draws.BLOCKED", "o.state = 'committed'", "false")
+    without(monkeypatch, "handlers.draws.BLOCKED", "o.state IN ('committed', 'drawn')", "false")
     without(monkeypatch, "handlers.draws.DRAW", "v.win_nth > c.annual_win_cap", "false")
     pair = await two_rounds(world, world.clock.now(), ("1", "2"))
     await close_and_draw_both(world, pair)
@@ -294,6 +362,9 @@ async def test_an_alternate_does_not_use_up_what_another_committed_list_says_is_
     world.clock.set(datetime.fromisoformat(second.round["randomness"][0]["at"]))
     await second.type_values()
     await second.draw()
+    lottery.set("publicity_until")
+    assert (await world.put(f"/rounds/{lottery.id}/finalisation", by=lottery.people.second))[1]["code"] == "round_waits_for_other"
+    await second.publicise()
     await lottery.finalise()
     assert await world.value("SELECT count(*) FROM reservations WHERE round_id = $1 AND state = 'issued'", lottery.id) == 0
     assert await world.value("SELECT max(win_nth) FROM reservations") == 1

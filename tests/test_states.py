@@ -16,6 +16,7 @@ TERMINAL = {
     "application": {"withdrawn"},  # a right appeal leads out of a rejection (F10)
     "appeal": {"upheld", "overturned"},
     "filing": {"withdrawn"},  # a right appeal leads out of a rejection and a revocation (F10)
+    "draw_objection": {"upheld", "dismissed", "lapsed"},
     "filing_objection": {"dismissed", "lapsed"},  # a right appeal reopens what was upheld
     "approval": {"approved", "returned", "rejected", "withdrawn"},
     "attachment": {"deleted"},
@@ -32,7 +33,7 @@ TERMINAL = {
     "product_version": {"superseded"}, "institution": set(),
     "redemption": {"redeemed"}, "payout_batch": {"settled", "cancelled"}, "payout_line": {"paid", "bounced", "cancelled"},
     "programme": {"ended"},
-    "reservation": {"declined", "disqualified", "given_back"},
+    "reservation": {"declined", "given_back"},  # a right appeal leads out of a disqualification (F10)
     "round": {"final", "voided"},
 }
 FIRST = {
@@ -41,7 +42,7 @@ FIRST = {
     "membership": {"active"}, "order": {"awaiting_price", "unpaid"}, "policy": {"draft"}, "product": {"draft"},
     "product_version": {"draft", "approved"}, "institution": {"applying"}, "programme": {"draft"}, "reservation": {"submitted"},
     "round": {"draft"}, "consultant": {"added"}, "demand": {"held"}, "demand_response": {"notified"}, "filing": {"draft"},
-    "filing_objection": {"open"},
+    "filing_objection": {"open"}, "draw_objection": {"open"},
     "invitation": {"live"},
     "content_check": {"pending"},
     "inbound_message": {"received"},

@@ -130,7 +130,9 @@ def test_half_past_eleven_at_night_in_utc_is_the_next_morning_in_shanghai():
 def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
     assert lint() == []
     assert set(TEMPLATES) == set(PAGES) == {
-        "approval_result", "reservation_received", "draw_result", "voucher_issued", "voucher_expiring", "order_placed",
+        "approval_result", "reservation_received", "reservation_voided", "draw_committed", "draw_objection_result",
+        "reservation_disqualified",
+        "draw_result", "voucher_issued", "voucher_expiring", "order_placed",
         "voucher_given_back",
         "order_paid", "order_accepted", "order_declined", "order_delivered", "order_sent_back", "order_completed",
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",

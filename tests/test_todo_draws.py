@@ -122,6 +122,16 @@ async def test_a_round_is_issued_by_a_second_manager_when_the_publicity_is_over(
     assert await of(world, second) == {}
 
 
+async def test_a_proposed_voiding_waits_for_another_manager(world: World) -> None:
+    lottery, _ = await drawn(world)
+    maker, second = lottery.people.maker, lottery.people.second
+    assert (await world.post(f"/rounds/{lottery.id}/voiding", {"reason": "名单有误"}, by=maker))[0] == 201
+    assert await of(world, maker) == {}
+    assert await of(world, second) == {"voiding_to_confirm": (1, 0, None)}
+    assert (await world.delete(f"/rounds/{lottery.id}/voiding", by=maker))[0] == 200
+    assert await of(world, second) == {}
+
+
 async def test_a_drafted_policy_waits_for_a_second_manager(world: World) -> None:
     people, programme = await officials(world), await world.programme()
     status, policy = await world.post(f"/programmes/{programme.id}/policies", {"rules": {}}, by=people.maker)

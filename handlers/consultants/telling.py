@@ -27,7 +27,7 @@ def send_code(tx: Transaction, phone: str, invitation_id: int, code: str) -> Non
 
 
 def tell_institution(tx: Transaction, consultant: Any, step: str) -> None:
-    """`step`: a key of notice_texts.STEPS."""
+    """`step`: a key of notice_words.STEPS."""
     tx.announce(
         "consultant_progress", "consultant", consultant.id, organisation_id=consultant.institution_id, consultant=consultant.display_name,
         step=step,
