@@ -32,7 +32,7 @@ api = Api("orders", "订单")
 Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-LOTS_REFUSALS = (OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
+LOTS_REFUSALS = (OrderNotFound, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
 
 
 class OrdersQuery(Query):

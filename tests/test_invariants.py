@@ -135,6 +135,7 @@ BREAKS = {
     "orders_have_two_unrelated_parties": "UPDATE orders SET institution_id = enterprise_id",
     "orders_end_with_a_moment_and_a_reason": "UPDATE orders SET completed_at = NULL",
     "orders_keep_the_yearly_cap_of_a_product": "UPDATE orders SET use_nth = 3",
+    "orders_count_in_the_year_of_their_payment": "UPDATE orders SET use_year = use_year - 1",
     "orders_alive_count_as_a_use": "UPDATE orders SET use_nth = NULL, use_year = NULL",
     "orders_in_dispute_have_one_open_dispute": "UPDATE orders SET state = 'delivered', disputed_at = now()",
     "orders_reviewed_have_one_review": "UPDATE orders SET reviewed_at = NULL",

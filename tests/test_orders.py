@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from handlers import orders
+from handlers.wallet import SHANGHAI
 from models.accounts import Role
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
@@ -99,6 +100,55 @@ async def test_a_product_is_used_twice_a_year_and_again_in_the_next(shop):
     assert (body["data"]["rules"][0]["expected"], body["data"]["rules"][0]["actual"]) == (2, 2)
     shop.world.clock.advance(days=305)  # 2027-01-01 09:00 in Shanghai
     assert (await shop.place())[0] == 201
+
+
+async def over_new_year(shop: Shop) -> list[int]:
+    """Two orders of 30 December and two of 4 January, as many as each year takes; none is paid."""
+    await shop.password()
+    await shop.lot(1_000_000, valid_until=date(2027, 6, 30))
+    placed = []
+    for day in (datetime(2026, 12, 30, 9, tzinfo=SHANGHAI), datetime(2027, 1, 4, 9, tzinfo=SHANGHAI)):
+        shop.world.clock.set(day)
+        placed += [await shop.order() for _ in range(2)]
+    return placed
+
+
+async def test_a_use_counts_in_the_year_of_its_payment(shop):
+    late, last, *new = await over_new_year(shop)
+    await shop.ok(shop.buyer, new[0], "cancellation")
+    assert (await shop.pay(late))[0] == 200
+    before = await shop.unchanged()
+    status, body = await shop.pay(last)
+    assert (status, body["code"], body["data"]) == (409, "product_use_cap_reached", {"limit": 2, "used": 2})
+    status, body = await shop.world.get(f"/orders/{last}/payment-preview?voucher_fen=200000", by=shop.buyer)
+    assert (status, body["code"]) == (409, "product_use_cap_reached")
+    assert await shop.unchanged() == before
+    assert (await shop.pay(new[1]))[0] == 200, "it has its number in this year already"
+    uses = await shop.world.owner.fetch("SELECT use_year, use_nth FROM orders WHERE state = 'paid' ORDER BY id")
+    assert [tuple(use) for use in uses] == [(2027, 1), (2027, 2)]
+
+
+async def test_what_comes_back_whole_leaves_room_in_the_year_of_its_payment(shop):
+    late, last, *new = await over_new_year(shop)
+    for order_id in new:
+        assert (await shop.pay(order_id))[0] == 200
+    assert (await shop.pay(late))[0] == 409
+    await shop.ok(shop.seller, new[0], "refusal", {"reason": "暂无人手"})
+    assert (await shop.pay(late))[0] == 200
+    assert (await shop.pay(last))[0] == 409
+
+
+@pytest.mark.parametrize(("moment", "year"), [
+    (datetime(2026, 12, 31, 23, 59, 59, 999_999, SHANGHAI), 2026), (datetime(2027, 1, 1, tzinfo=SHANGHAI), 2027),
+])
+async def test_the_year_of_a_use_ends_with_its_last_instant_in_shanghai(shop, moment, year):
+    await shop.password()
+    await shop.lot(valid_until=date(2027, 6, 30))
+    shop.world.clock.set(datetime(2026, 12, 30, 9, tzinfo=SHANGHAI))
+    order_id = await shop.order()
+    shop.world.clock.set(moment)
+    assert (await shop.pay(order_id))[0] == 200
+    assert await shop.world.value("SELECT use_year FROM orders") == year
 
 
 async def test_a_cancelled_order_gives_its_yearly_use_back(shop):

@@ -36,15 +36,15 @@ from handlers.orders.payment import (
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.placing import AGREEMENT_VERSION, AgreementNeeded, place_order
 from handlers.orders.pricing import OrderNotPriceable, PriceAboveList, PriceAboveOffer, settle_price
-from handlers.orders.rules import REFUSALS, explain_order
+from handlers.orders.rules import REFUSALS, ProductUseCapReached, explain_order
 from handlers.orders.views import OrderNotFound, OrderView, get_order, list_orders
 
 __all__ = [
     "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh",
     "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
     "OrderNotDeliverable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
-    "PreviewView", "PriceAboveList", "PriceAboveOffer", "RulingAmountWrong", "Tab", "accept_order", "cancel_order", "close_unpaid",
-    "confirm_completion", "decline_order", "deliver_order", "explain_order", "get_order", "list_contracts", "list_handovers",
-    "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment", "remind_unaccepted", "remind_unconfirmed",
-    "send_back", "settle_price", "take_back_order",
+    "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RulingAmountWrong", "Tab", "accept_order",
+    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "explain_order", "get_order",
+    "list_contracts", "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment",
+    "remind_unaccepted", "remind_unconfirmed", "send_back", "settle_price", "take_back_order",
 ]

@@ -10,6 +10,7 @@ from handlers.moves import move
 from handlers.orders.contracts import GivenContract, take_contract
 from handlers.orders.payment_reviews import submit_payment
 from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
+from handlers.orders.uses import require_use_left, use_of_payment
 from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
@@ -49,8 +50,8 @@ async def pay_order(
     """Pay `fen` with vouchers: the lots that were picked, else earliest expiry first. The rest is settled offline (E30).
 
     The password goes first and on its own: a wrong guess must be counted although nothing is paid.
-    Raises OrderNotFound, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, PaymentPasswordNeeded, what `verify`
-    raises and what `take_contract` raises.
+    Raises OrderNotFound, OrderNotPayable, ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
+    PaymentPasswordNeeded, what `verify` raises and what `take_contract` raises.
     """
     if password is not None:
         await payment_passwords.verify(ctx, password)
@@ -76,23 +77,26 @@ async def pay_verified(
         if not may(ctx, order, "pay"):
             raise OrderNotPayable(state=order.state)
         rules = await rules_of_order(tx, order.policy_id)
+        use = await use_of_payment(tx, order, rules.product_use_cap_per_year)
         lots = await wallet.lock_lots(
             tx, order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction_of(order, rules)
         )
         spends = choose(order, lots, fen, picks, ctx)
         kept = await take_contract(tx, order, rules, contract, spends)
         if rules.payment_review == "none":
-            paid = await _pay_at_once(tx, order, fen, spends, due_after(ctx.now, rules.accept_working_days))
+            paid = await _pay_at_once(tx, order, fen, spends, use, due_after(ctx.now, rules.accept_working_days))
         else:
-            paid = await submit_payment(tx, order, rules, fen, spends, kept)
+            paid = await submit_payment(tx, order, rules, fen, spends, kept, use)
         return tx.reply(view(ctx, with_names(paid, order)))
 
 
-async def _pay_at_once(tx: Transaction, order: Any, fen: int, spends: list[wallet.Spend], accept_by: datetime) -> Any:
+async def _pay_at_once(
+    tx: Transaction, order: Any, fen: int, spends: list[wallet.Spend], use: dict[str, int], accept_by: datetime
+) -> Any:
     await wallet.spend(tx, order.id, order.institution_id, spends)
     paid = await move(
         tx, ORDER_GRAPH, order, OrderState.PAID, note={"voucher_fen": fen}, voucher_fen=fen, paid_at=tx.ctx.now,
-        due_at=accept_by, reminded=0,
+        due_at=accept_by, reminded=0, **use,
     )
     tx.announce(
         "order_paid", "order", order.id, organisation_id=order.institution_id,
@@ -118,7 +122,9 @@ async def preview_payment(ctx: Context, order_id: int, fen: int, picks: Sequence
     await learn([order.policy_id])
     if not may(ctx, order, "pay"):
         raise OrderNotPayable(state=order.state)
-    direction = direction_of(order, rules_known(order.policy_id))
+    rules = rules_known(order.policy_id)
+    await require_use_left(ctx, order, rules.product_use_cap_per_year)
+    direction = direction_of(order, rules)
     lots = await wallet.find_lots(order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction)
     by_id = {lot.id: lot for lot in lots}
     spends = choose(order, lots, fen, picks, ctx)

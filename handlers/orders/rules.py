@@ -98,9 +98,12 @@ def facts_of(ctx: Context, product_id: int, programme_id: int) -> tuple[str, int
     return FACTS, product_id, ctx.organisation_id, programme_id, ctx.now.astimezone(SHANGHAI).year, ctx.now
 
 
+LOCK_ENTERPRISE = "SELECT 1 FROM organisations WHERE id = $1 FOR NO KEY UPDATE"
+
+
 async def lock_facts(ctx: Context, tx: Transaction, product_id: int, programme_id: int) -> Any:
     """The facts, after the enterprise's row is locked: two orders of one enterprise count its yearly uses one after the other."""
-    await tx.run("SELECT 1 FROM organisations WHERE id = $1 FOR NO KEY UPDATE", ctx.organisation_id)
+    await tx.run(LOCK_ENTERPRISE, ctx.organisation_id)
     facts = await tx.row(*facts_of(ctx, product_id, programme_id))
     if facts is None:
         raise NotFound
