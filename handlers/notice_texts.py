@@ -187,7 +187,7 @@ TEXTS: Mapping[str, Text] = {
         ORDER_FIELDS + "amount=payable result=paid", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
     ),
     "review_reminder": text(
-        "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,
+        "请评价本次服务", "订单 {number}「{service}」已完成，请评价；{review_due_at} 前未评价的，由系统自动评价。", REVIEW,
         ORDER_FIELDS + "time=review_due_at hint", hint="逾期由系统自动评价",
     ),
     "digest": text(

@@ -5,11 +5,11 @@ from typing import Any
 from handlers.context import Context
 from handlers.moves import move
 from handlers.orders import disputes
+from handlers.orders.completing import complete
 from handlers.orders.payment import refund, with_names
 from handlers.orders.policy import rules_known, rules_of_order
 from handlers.orders.views import OrderView, lock_own_order, may, view
 from handlers.refusals import Kind, NotFound, Refusal
-from handlers.scores import count_completed
 from handlers.transactions import Transaction, transaction
 from models.orders import ORDER_GRAPH, CloseReason, OrderState
 
@@ -81,11 +81,8 @@ async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "confirm"):
             raise OrderNotConfirmable(state=order.state)
-        completed = await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, completed_at=ctx.now, due_at=None, reminded=0)
-        await count_completed(tx, order)
         tell(tx, "order_completed", order, order.institution_id)
-        tell(tx, "review_reminder", order, order.enterprise_id)
-        return tx.reply(view(ctx, with_names(completed, order)))
+        return tx.reply(view(ctx, with_names(await complete(tx, order), order)))
 
 
 async def send_back(ctx: Context, order_id: int, reason: str) -> OrderView:
