@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from handlers import orders
+from handlers import orders, reviews
 from handlers.wallet import SHANGHAI
 from models.accounts import Role
 from tests.books import expect_broken
@@ -452,6 +452,22 @@ async def test_a_reviewer_rules_how_much_goes_back(shop, returned, state, availa
     assert status == 200, body
     assert await shop.state(order_id) == state
     assert await shop.world.value("SELECT available_fen FROM lots") == available
+
+
+async def test_who_is_ruled_nothing_is_asked_for_a_review_like_who_confirmed(shop):
+    order_id = await dispute(shop)
+    shop.world.clock.advance(days=3)
+    assert await shop.world.sweep(orders.remind_unconfirmed) == 0
+    await shop.world.owner.execute("UPDATE orders SET reminded = 1")  # as after three days of 待确认
+    reviewer = await shop.world.official(Role.REVIEWER)
+    path = f"/approvals/{await approval_of(shop)}/ruling"
+    assert (await shop.world.post(path, {"reason": "已核实", "returned_fen": 0}, by=reviewer))[0] == 200
+    asked = "SELECT organisation_id, data->>'review_due_at' AS due FROM events WHERE kind = 'review_reminder' ORDER BY id"
+    due = shop.world.at(days=7).isoformat()
+    assert [tuple(event) for event in await shop.world.owner.fetch(asked)] == [(shop.buyer.organisation_id, due)]
+    shop.world.clock.advance(days=6)
+    assert await shop.world.sweep(reviews.remind_unreviewed) == 1
+    assert await shop.world.value("SELECT completed_at FROM orders WHERE id = $1", order_id) == shop.world.at(days=-6)
 
 
 async def test_more_than_was_paid_cannot_be_ruled_back(shop):

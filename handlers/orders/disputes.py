@@ -6,19 +6,18 @@ from typing import Any
 from handlers import approvals
 from handlers.approvals import Decision, DecisionIncomplete, DecisionNotOffered
 from handlers.context import Context
-from handlers.moves import move
+from handlers.orders.completing import complete
 from handlers.orders.handovers import handover_view
 from handlers.orders.payment import refund
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import learn
 from handlers.orders.views import SELECT, require_outsider, view
 from handlers.refusals import Kind, Refusal
-from handlers.scores import count_completed
 from handlers.transactions import Transaction, row, rows
 from handlers.working_days import due_after
 from models.accounts import Role
 from models.approvals import ApprovalKind
-from models.orders import ORDER_GRAPH, CloseReason, OrderState
+from models.orders import CloseReason
 
 RULING_WORKING_DAYS = 10
 
@@ -70,9 +69,7 @@ async def rule(
     if returned_fen:
         await refund(ctx, tx, order, CloseReason.RULED, returned_fen, tell=order.institution_id)
     else:
-        await move(tx, ORDER_GRAPH, order, OrderState.COMPLETED, note={"ruling": reason}, completed_at=ctx.now, disputed_at=None,
-                   due_at=None)
-        await count_completed(tx, order)
+        await complete(tx, order, {"ruling": reason})
     for party in (order.enterprise_id, order.institution_id):
         tx.announce("approval_result", "order", order.id, organisation_id=party, title=f"订单争议 {order.number}",
                     result="approved", reason=reason)
