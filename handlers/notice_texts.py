@@ -299,14 +299,15 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered"),
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
+    "order_reviewed": ("review_reminder",),
     "system_review_made": ("review_reminder",),
     "demand_answered": ("demand_alternatives",),
     "demand_handled": ("demand_posted", "demand_reminder"),
     "demand_over": ("demand_posted", "demand_reminder", "demand_alternatives"),
 }
 # Tell nobody anything: they only make others pointless. The case is decided or withdrawn, so its other reviewers need not look; the
-# demand is over, or one institution has answered it or finds no place any more.
-SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
+# demand is over, or one institution has answered it or finds no place any more; a colleague has reviewed the order.
+SILENT = frozenset({"approval_closed", "demand_handled", "demand_over", "order_reviewed"})
 # Makes pointless what its own organisation was told, and nobody else.
 OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).

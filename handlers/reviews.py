@@ -57,6 +57,7 @@ async def review_order(
             raise OrderNotReviewable(reason="reviewed")
         await tx.run("UPDATE orders SET reviewed_at = $2 WHERE id = $1", order.id, ctx.now)
         tx.record("order.reviewed", "review", review.id, after=grade.value, order_id=order.id)
+        tx.announce("order_reviewed", "order", order.id, organisation_id=order.enterprise_id)
         await content_checks.ask(tx, "review", review.id, text)
         await (reveal_if_both(tx, order) if is_blind else count_review(tx, review))
         return tx.reply(await show_review(tx, review.id))

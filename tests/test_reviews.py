@@ -7,6 +7,8 @@ import pytest
 
 from handlers import reviews
 from handlers.notices import open_events
+from handlers.wallet import SHANGHAI
+from models.accounts import Role
 from tests.shop import Shop, open_shop
 from tests.world import World
 
@@ -136,6 +138,20 @@ async def test_where_no_system_reviews_nothing_is_said_of_it(world):
     shop = await open_shop(world, auto_review_after_days=None)
     await shop.completed()
     assert await reminders_of(shop) == []
+
+
+async def test_who_has_reviewed_is_not_asked_to_in_the_morning(shop):
+    order_id = await shop.delivered()
+    await shop.world.member(shop.buyer.organisation_id, Role.HANDLER)
+    shop.world.clock.set(datetime(2026, 3, 2, 22, tzinfo=SHANGHAI))  # in the quiet hours of the colleague
+    await shop.ok(shop.buyer, order_id, "completion")
+    await reminders_of(shop)
+    states = "SELECT d.state FROM deliveries d JOIN notices n ON n.id = d.notice_id WHERE n.kind = 'review_reminder' ORDER BY d.state"
+    assert [row["state"] for row in await shop.world.owner.fetch(states)] == ["held", "planned"]
+    await shop.ok(shop.buyer, order_id, "review", REVIEW)
+    await reminders_of(shop)
+    assert [row["state"] for row in await shop.world.owner.fetch(states)] == ["superseded", "superseded"]
+    assert await shop.world.value("SELECT count(*) FROM notices WHERE kind = 'order_reviewed'") == 0
 
 
 async def test_three_days_of_downtime_are_caught_up_once(shop):
