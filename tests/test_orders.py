@@ -411,6 +411,8 @@ async def test_an_unpaid_order_closes_after_fifteen_days_to_the_instant(shop):
     assert await shop.world.sweep(orders.close_unpaid) == 1
     assert await shop.world.sweep(orders.close_unpaid) == 0
     assert tuple(await shop.world.one("SELECT state, close_reason FROM orders WHERE id = $1", order_id)) == ("closed", "timeout")
+    told = await shop.world.owner.fetch("SELECT organisation_id FROM events WHERE kind = 'order_closed' ORDER BY id")
+    assert [event["organisation_id"] for event in told] == [shop.buyer.organisation_id, shop.seller.organisation_id]
 
 
 async def test_who_forgets_to_confirm_is_reminded_after_three_and_seven_days_and_never_confirmed_silently(shop):

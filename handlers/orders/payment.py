@@ -143,7 +143,7 @@ async def cancel_order(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "cancel"):
             raise OrderNotCancellable(state=order.state)
-        return tx.reply(view(ctx, await close(tx, order, CloseReason.CANCELLED, tell=order.institution_id)))
+        return tx.reply(view(ctx, await close(tx, order, CloseReason.CANCELLED, tell=[order.institution_id])))
 
 
 async def take_back_order(ctx: Context, order_id: int) -> OrderView:
@@ -155,15 +155,16 @@ async def take_back_order(ctx: Context, order_id: int) -> OrderView:
         return tx.reply(view(ctx, await refund(ctx, tx, order, CloseReason.NOT_ACCEPTED, order.voucher_fen, tell=order.institution_id)))
 
 
-async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: int) -> Any:
-    """Close an order whose vouchers are not (or no longer) spent. Its use of the yearly cap is given back."""
+async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: Sequence[int]) -> Any:
+    """Close an order whose vouchers are not (or no longer) spent, and tell the others. Its use of the yearly cap is given back."""
     closed = await move(
         tx, ORDER_GRAPH, order, OrderState.CLOSED, note={"reason": reason.value}, close_reason=reason.value, closed_at=tx.ctx.now,
         due_at=None, use_nth=None, use_year=None, disputed_at=None,
     )
-    tx.announce(
-        "order_closed", "order", order.id, organisation_id=tell, number=order.number, service=order.product_name, reason=reason.value
-    )
+    for party in tell:
+        tx.announce(
+            "order_closed", "order", order.id, organisation_id=party, number=order.number, service=order.product_name, reason=reason.value
+        )
     return with_names(closed, order)
 
 
@@ -205,7 +206,7 @@ def with_names(moved: Any, locked: Any) -> Any:
 
 
 async def close_unpaid(ctx: Context, limit: int = 500) -> int:
-    """Close what was not paid in time (`unpaid_timeout`). Returns how many."""
+    """Close what was not paid in time (`unpaid_timeout`), and tell both sides (O11). Returns how many."""
     async with transaction(ctx) as tx:
         due = await tx.rows(
             "SELECT o.*, '' AS enterprise_name, '' AS institution_name FROM orders o"
@@ -213,6 +214,6 @@ async def close_unpaid(ctx: Context, limit: int = 500) -> int:
             " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED", ctx.now, limit,
         )
         for order in due:
-            await close(tx, order, CloseReason.TIMEOUT, tell=order.enterprise_id)
+            await close(tx, order, CloseReason.TIMEOUT, tell=[order.enterprise_id, order.institution_id])
         return len(due)
 
