@@ -402,6 +402,22 @@ async def test_the_enterprise_takes_its_vouchers_back_after_five_working_days_wi
     assert (closed["close_reason"], closed["returned_fen"]) == ("not_accepted", 200_000)
 
 
+async def test_an_overdue_order_offers_no_payment_and_says_why(shop):
+    await shop.password()
+    await shop.lot()
+    order_id = await shop.order()
+    due = shop.world.at(days=15)
+    shop.world.clock.set(due)
+    before = await shop.unchanged()
+    status, body = await shop.pay(order_id)
+    assert (status, body["code"], body["data"]) == (409, "order_not_payable", {"state": "unpaid", "overdue_since": due.isoformat()})
+    _, body = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=200000", by=shop.buyer)
+    assert body["data"] == {"state": "unpaid", "overdue_since": due.isoformat()}
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert order["allowed_actions"] == ["cancel"]
+    assert await shop.unchanged() == before
+
+
 async def test_an_unpaid_order_closes_after_fifteen_days_to_the_instant(shop):
     order_id = await shop.order()
     due = shop.world.at(days=15)

@@ -349,8 +349,24 @@ async def repliable(world: World, moment: datetime) -> Try:
     return lambda: reviews_replies.reply_to_review(world.context(shop.seller), review["id"], "已改进")
 
 
+async def payable(world: World, moment: datetime) -> Try:
+    """An unpaid order can be paid for fifteen days, whether or not the sweep has come by."""
+    shop = await shop_at(world, moment - timedelta(days=15))
+    await shop.lot(valid_until=moment.date() + timedelta(days=5))
+    order_id = await shop.order()
+    return lambda: orders.pay_verified(world.context(shop.buyer), order_id, 200_000)
+
+
+async def priceable(world: World, moment: datetime) -> Try:
+    """Its price is settled as long as it can be paid."""
+    world.clock.set(moment - timedelta(days=15))
+    shop = await open_shop(world, pricing="contract", price_confirm="if_differs")
+    order_id = await shop.order()
+    return lambda: orders.settle_price(world.context(shop.seller), order_id, 100_000)
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable])
+@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable, payable, priceable])
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, early: bool) -> None:
     attempt = await door(world, MOMENTS[day])
@@ -358,8 +374,10 @@ async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, e
     if early:
         await attempt()
         return
-    with pytest.raises(Refusal):
-        await attempt()
+    for at in (MOMENTS[day], MOMENTS[day] + INSTANT):
+        world.clock.set(at)
+        with pytest.raises(Refusal):
+            await attempt()
 
 
 # --- what the state machine seldom meets -----------------------------------------------------------------------------

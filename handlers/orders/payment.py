@@ -11,7 +11,7 @@ from handlers.orders.contracts import GivenContract, take_contract
 from handlers.orders.payment_reviews import submit_payment
 from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
 from handlers.orders.uses import require_use_left, use_of_payment
-from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view
+from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view, why_not_paid
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -19,6 +19,8 @@ from models.orders import ORDER_GRAPH, CloseReason, OrderState
 
 
 class OrderNotPayable(Refusal):
+    """`data.overdue_since`: when its time to be paid was over."""
+
     kind, code, title = Kind.CONFLICT, "order_not_payable", "订单当前不能支付"
 
 
@@ -75,7 +77,7 @@ async def pay_verified(
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "pay"):
-            raise OrderNotPayable(state=order.state)
+            raise OrderNotPayable(**why_not_paid(ctx, order))
         rules = await rules_of_order(tx, order.policy_id)
         use = await use_of_payment(tx, order, rules.product_use_cap_per_year)
         lots = await wallet.lock_lots(
@@ -121,7 +123,7 @@ async def preview_payment(ctx: Context, order_id: int, fen: int, picks: Sequence
         raise OrderNotFound
     await learn([order.policy_id])
     if not may(ctx, order, "pay"):
-        raise OrderNotPayable(state=order.state)
+        raise OrderNotPayable(**why_not_paid(ctx, order))
     rules = rules_known(order.policy_id)
     await require_use_left(ctx, order, rules.product_use_cap_per_year)
     direction = direction_of(order, rules)

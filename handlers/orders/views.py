@@ -111,6 +111,7 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }
+UNTIL_DUE = frozenset({"pay", "settle_price"})  # an unpaid order ends at its instant, whether or not the sweep has come by
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
 MUTUAL_WINDOW = timedelta(days=14)  # of both sides, after completion; then what is in is revealed (docs/decisions/0170)
 
@@ -143,8 +144,18 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
     if verb == "review_enterprise":
         return order.enterprise_reviewed_at is None and not is_window_over(ctx, order)
     if verb == "take_back":
-        return order.due_at is not None and order.due_at <= ctx.now  # the institution had its working days
-    return True
+        return is_due(ctx, order)  # the institution had its working days
+    return not (verb in UNTIL_DUE and is_due(ctx, order))
+
+
+def is_due(ctx: Context, order: Any) -> bool:
+    return order.due_at is not None and order.due_at <= ctx.now
+
+
+def why_not_paid(ctx: Context, order: Any) -> dict[str, object]:
+    """The data of a refusal: its state, and `overdue_since` where only the sweep has not closed it yet."""
+    late = order.state in ACTIONS["settle_price"][2] and is_due(ctx, order)
+    return {"state": order.state} | ({"overdue_since": order.due_at.isoformat()} if late else {})
 
 
 @cache
