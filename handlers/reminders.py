@@ -24,9 +24,11 @@ LADDER = (
     Rung("T-0", 0, time(18)),
 )
 
+# One sum for all types of one last day: a name alone would say that it is all of that type. A template's field has twenty characters.
 REMIND = """
 WITH due AS (
-  SELECT l.organisation_id, l.valid_until, sum(l.available_fen)::bigint AS fen, min(t.name) AS voucher_type, count(DISTINCT t.id) AS types
+  SELECT l.organisation_id, l.valid_until, sum(l.available_fen)::bigint AS fen, min(t.name) AS name,
+    nullif(count(DISTINCT t.id), 1) AS types
   FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
   WHERE l.available_fen > 0 AND l.valid_until BETWEEN $2 AND $3
     AND NOT EXISTS (SELECT 1 FROM reminders r
@@ -38,7 +40,8 @@ WITH due AS (
 )
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
 SELECT 'voucher_expiring', due.organisation_id, 'wallet', due.organisation_id,
-       jsonb_build_object('balance_fen', fen, 'valid_until', valid_until, 'voucher_type', voucher_type, 'types', types, 'rung', $1), $4
+       jsonb_build_object('balance_fen', fen, 'valid_until', valid_until, 'name', name, 'types', types, 'rung', $1,
+         'voucher_type', CASE WHEN types IS NULL THEN name ELSE left(name, 14) || '等' || types || '种' END), $4
 FROM due JOIN sent USING (organisation_id, valid_until)
 """
 

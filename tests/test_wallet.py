@@ -1,12 +1,15 @@
 """The wallet: what is in it, what a payment takes, and when it goes (E19-E23, F05, F06)."""
 
+import json
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.values import thing
 from handlers import reminders, wallet
+from handlers.notices import open_events
 from models.engine import Row  # noqa: F401 - the rows of the pure functions below have its shape
 from tests.shop import Shop, open_shop
 from tests.world import World
@@ -135,6 +138,28 @@ async def test_each_rung_comes_at_its_hour_once_for_the_whole_enterprise(shop, d
     assert [await shop.world.sweep(reminders.remind_expiring) for _ in range(2)] == [1, 0]
     data = await shop.world.value("SELECT data::text FROM events WHERE kind = 'voucher_expiring'")
     assert f'"rung": "{rung}"' in data and '"balance_fen": 120000' in data
+
+
+async def expiring(shop: Shop) -> tuple[str, dict[str, str]]:
+    """What the inbox says of the vouchers that expire, and what fills the channels' templates."""
+    while await shop.world.sweep(open_events):
+        pass
+    notice = await shop.world.one("SELECT body, data->'fields' AS fields FROM notices WHERE kind = 'voucher_expiring'")
+    return notice["body"], json.loads(notice["fields"])
+
+
+@pytest.mark.parametrize(("types", "name", "field"), [
+    (1, "「审计服务专用券」余额 600.00 元", "审计服务专用券"),
+    (2, "「审计服务专用券」等 2 种服务券余额 1000.00 元", "审计服务专用券等2种"),
+])
+async def test_a_sum_of_several_types_is_not_said_to_be_of_one(shop, types, name, field):
+    for voucher_type, fen in ((shop.programme.audit, 60_000), (shop.programme.general, 40_000))[:types]:
+        await shop.lot(fen, valid_until=LAST_DAY, voucher_type_id=voucher_type)
+    shop.world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    body, fields = await expiring(shop)
+    assert body.startswith(name)
+    assert fields["voucher_type"] == thing(field) == field
 
 
 async def test_nobody_is_reminded_of_what_is_used_up(shop):
