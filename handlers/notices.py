@@ -55,7 +55,7 @@ WITH made AS (
 ), planned AS (
   INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at, address, secrets)
   SELECT m.id, m.person_id, 1, m.data->'channels'->>0, CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
-    coalesce((m.data->>'held_until')::timestamptz, $9), $10::timestamptz, e.address, e.secrets
+    coalesce((m.data->>'held_until')::timestamptz, $9), least($10::timestamptz, (m.data->>'ends_at')::timestamptz), e.address, e.secrets
   FROM made m JOIN events e ON e.id = m.event_id WHERE m.data->'channels'->>0 IS NOT NULL
   UNION ALL
   SELECT m.id, NULL, $12::smallint, 'email', CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
@@ -136,6 +136,7 @@ def _drafts(ctx: Context, event: Any, readers: Mapping[int, Reader]) -> list[Dra
         log.exception("event_of_unknown_kind", kind=event.kind, event_id=event.id)
         return []
     said = {"fields": text.fields, "subject": event.subject, "subject_id": event.subject_id}
+    said |= {"ends_at": event.data["ends_at"]} if "ends_at" in event.data else {}
     plans = {None: plan_outside(ctx, event)} if event.address is not None else {
         person: plan(ctx, event, readers[person]) for person in event.people
     }

@@ -28,7 +28,7 @@ LADDER = (
 REMIND = """
 WITH due AS (
   SELECT l.organisation_id, l.valid_until, sum(l.available_fen)::bigint AS fen, min(t.name) AS name,
-    nullif(count(DISTINCT t.id), 1) AS types
+    nullif(count(DISTINCT t.id), 1) AS types, min(l.expires_at) AS ends_at
   FROM lots l JOIN voucher_types t ON t.id = l.voucher_type_id
   WHERE l.available_fen > 0 AND l.valid_until BETWEEN $2 AND $3
     AND NOT EXISTS (SELECT 1 FROM reminders r
@@ -40,7 +40,7 @@ WITH due AS (
 )
 INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)
 SELECT 'voucher_expiring', due.organisation_id, 'wallet', due.organisation_id,
-       jsonb_build_object('balance_fen', fen, 'valid_until', valid_until, 'name', name, 'types', types, 'rung', $1,
+       jsonb_build_object('balance_fen', fen, 'valid_until', valid_until, 'name', name, 'types', types, 'rung', $1, 'ends_at', ends_at,
          'voucher_type', CASE WHEN types IS NULL THEN name ELSE left(name, 14) || '等' || types || '种' END), $4
 FROM due JOIN sent USING (organisation_id, valid_until)
 """

@@ -162,6 +162,15 @@ async def test_a_sum_of_several_types_is_not_said_to_be_of_one(shop, types, name
     assert fields["voucher_type"] == thing(field) == field
 
 
+async def test_the_reminder_of_the_last_day_never_comes_on_the_day_after(shop):
+    await shop.lot(valid_until=LAST_DAY)
+    shop.world.clock.set(at(LAST_DAY, 21) + timedelta(minutes=30))  # the jobs were down since before 18:00
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    await expiring(shop)
+    delivery = await shop.world.one("SELECT state, due_at, give_up_at FROM deliveries")
+    assert tuple(delivery) == ("planned", shop.world.clock.now(), at(LAST_DAY + timedelta(days=1), 0))
+
+
 async def test_nobody_is_reminded_of_what_is_used_up(shop):
     await shop.paid()
     shop.world.clock.set(at(date(2026, 3, 31), 10))
