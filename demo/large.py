@@ -271,7 +271,8 @@ SELECT f.id, to_char(f.placed_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDDHH24MISS
     extract(year FROM coalesce(f.paid_at, f.submitted_at, f.placed_at) AT TIME ZONE 'Asia/Shanghai') END,
   CASE WHEN f.state <> 'closed' THEN 1 END, f.buyer_id, f.placed_at, f.paid_at, f.accepted_at, f.delivered_at, f.completed_at,
   f.closed_at, f.reviewed_at,
-  CASE f.state WHEN 'unpaid' THEN f.placed_at + interval '15 days' WHEN 'paid' THEN f.paid_at + interval '9 days' END, 0, 1
+  CASE f.state WHEN 'unpaid' THEN f.placed_at + interval '15 days' WHEN 'paid' THEN f.paid_at + interval '9 days'
+    WHEN 'accepted' THEN f.accepted_at + interval '28 days' END, 0, 1
 FROM planted f JOIN products p ON p.id = f.product_id ORDER BY f.id
 """
 # A lot is issued a day before the first of its orders and lasts half a year; what is then left of it expires.

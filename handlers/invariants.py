@@ -178,7 +178,10 @@ ORDERS = {
     "orders_in_dispute_have_one_open_dispute": """
       SELECT o.id, o.disputed_at FROM orders o
       FULL JOIN (SELECT order_id, count(*) AS open FROM disputes WHERE ruled_at IS NULL GROUP BY order_id) d ON d.order_id = o.id
-      WHERE (o.disputed_at IS NOT NULL) <> (coalesce(d.open, 0) = 1) OR o.disputed_at IS NOT NULL AND o.state <> 'delivered'""",
+      WHERE (o.disputed_at IS NOT NULL) <> (coalesce(d.open, 0) = 1)
+        OR o.disputed_at IS NOT NULL AND o.state NOT IN ('accepted', 'delivered')""",
+    "orders_in_service_have_their_time": """
+      SELECT id FROM orders WHERE state = 'accepted' AND due_at IS NULL""",
     "orders_reviewed_have_one_review": """
       SELECT o.id, o.reviewed_at, r.reviews FROM orders o
       FULL JOIN (SELECT order_id, count(*) AS reviews FROM reviews GROUP BY order_id) r ON r.order_id = o.id

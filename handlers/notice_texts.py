@@ -145,6 +145,10 @@ TEXTS: Mapping[str, Text] = {
     "order_sent_back": text(
         "企业反馈服务未完成", "订单 {number}「{service}」被企业退回[，原因：{reason}]。", ORDER, ORDER_FIELDS + "reason time",
     ),
+    "order_undelivered": text(
+        "请按期提交服务成果", "订单 {number}「{service}」请于 {deliver_by} 前提交完成。", ORDER, ORDER_FIELDS + "time=deliver_by hint",
+        hint="逾期企业可申请裁定",
+    ),
     "order_completed": text(
         "订单已完成", "订单 {number}「{service}」企业已确认完成[，用券 {voucher} 元]。", ORDER, ORDER_FIELDS + "amount=voucher time",
     ),
@@ -253,6 +257,18 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",
     ),
+    ("order_undelivered", "overdue"): text(
+        "服务交付已逾期", "订单 {number}「{service}」未在 {deliver_by} 前提交完成，企业可申请争议裁定，请尽快提交或与企业协商。", ORDER,
+        ORDER_FIELDS + "time=deliver_by hint", hint="请尽快提交或协商",
+    ),
+    ("order_undelivered", "may_dispute"): text(
+        "服务机构逾期未交付", "订单 {number}「{service}」服务机构未在 {deliver_by} 前提交完成，您可以与机构协商，或申请争议裁定。", ORDER,
+        ORDER_FIELDS + "time=deliver_by hint", hint="您可以申请争议裁定",
+    ),
+    ("order_undelivered", "disputed"): text(
+        "企业已申请争议裁定", "订单 {number}「{service}」逾期未交付，企业已申请争议裁定[：{said}]。裁定前订单暂停办理。", ORDER,
+        ORDER_FIELDS + "time hint", hint="裁定前订单暂停办理",
+    ),
     ("order_closed", "may_take_back"): text(
         "服务机构超时未接单", "订单 {number}「{service}」服务机构超时未接单，您可以撤回订单，服务券将全额退回。", ORDER,
         ORDER_FIELDS + "reason time",
@@ -297,7 +313,8 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_paid": ("order_placed", "price_requested", "price_confirmed"),
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
-    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered"),
+    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered", "order_undelivered"),
+    "order_delivered": ("order_undelivered",),
     "order_sent_back": ("order_delivered",),
     "order_completed": ("order_delivered",),
     "order_reviewed": ("review_reminder",),

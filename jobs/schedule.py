@@ -72,6 +72,7 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("orders.close_unpaid", at_once, payment.close_unpaid),
         Entry("orders.remind_unaccepted", minute, fulfilment.remind_unaccepted),
         Entry("orders.remind_unconfirmed", minute, fulfilment.remind_unconfirmed),
+        Entry("orders.remind_undelivered", minute, fulfilment.remind_undelivered),
         Entry("reviews.review", at_once, reviews.review_due),
         Entry("reviews.remind", minute, reviews.remind_unreviewed),
         Entry("reviews.reveal", at_once, reviews_mutual.reveal_due),

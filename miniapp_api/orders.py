@@ -206,6 +206,12 @@ async def send_back(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
     return await orders.send_back(ctx, order_id, body.reason)
 
 
+@api.post("/orders/{order_id}/dispute", title="服务商逾期未交付，申请争议裁定", who=Who.ENTERPRISE_ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotDisputable))
+async def dispute_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.dispute_order(ctx, order_id, body.reason)
+
+
 @api.post("/approvals/{approval_id}/ruling", title="裁定订单争议", who=Who.REVIEWER,
           refusals=(*DECIDE_REFUSALS, orders.RulingAmountWrong))
 async def rule_dispute(ctx: Context, approval_id: int, body: RulingBody) -> approvals.ApprovalView:

@@ -138,6 +138,7 @@ BREAKS = {
     "orders_count_in_the_year_of_their_payment": "UPDATE orders SET use_year = use_year - 1",
     "orders_alive_count_as_a_use": "UPDATE orders SET use_nth = NULL, use_year = NULL",
     "orders_in_dispute_have_one_open_dispute": "UPDATE orders SET state = 'delivered', disputed_at = now()",
+    "orders_in_service_have_their_time": "UPDATE orders SET state = 'accepted', due_at = NULL",
     "orders_reviewed_have_one_review": "UPDATE orders SET reviewed_at = NULL",
     "reviews_name_the_parties_of_their_order": "UPDATE reviews SET institution_id = institution_id + 1",
     "reviews_of_the_system_wait_their_days": "UPDATE reviews SET reviewed_at = reviewed_at - interval '1 microsecond'",

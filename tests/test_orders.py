@@ -8,6 +8,7 @@ import pytest
 
 from handlers import orders, reviews
 from handlers.wallet import SHANGHAI
+from handlers.working_days import due_after
 from models.accounts import Role
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
@@ -486,6 +487,66 @@ async def test_who_is_ruled_nothing_is_asked_for_a_review_like_who_confirmed(sho
     shop.world.clock.advance(days=6)
     assert await shop.world.sweep(reviews.remind_unreviewed) == 1
     assert await shop.world.value("SELECT completed_at FROM orders WHERE id = $1", order_id) == shop.world.at(days=-6)
+
+
+async def undelivered(shop: Shop) -> int:
+    """Accepted, and nothing handed over when its twenty working days are over."""
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    assert due == due_after(shop.world.clock.now(), 20)
+    shop.world.clock.set(due)
+    return order_id
+
+
+async def test_an_order_that_is_never_delivered_is_put_before_a_reviewer(shop):
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    shop.world.clock.set(due - timedelta(microseconds=1))
+    before = await shop.unchanged()
+    status, body = await shop.act(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    assert (status, body["code"], body["data"]) == (
+        409, "order_not_disputable", {"state": "accepted", "possible_from": due.isoformat()})
+    assert await shop.unchanged() == before
+    shop.world.clock.set(due)
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert "dispute" in order["allowed_actions"]
+    order = await shop.ok(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    assert (order["state"], order["in_dispute"], order["label"], order["allowed_actions"]) == ("accepted", True, "争议处理中", [])
+    status, body = await shop.act(shop.seller, order_id, "handovers", {"summary": "审计报告已交付，请查收"})
+    assert (status, body["code"]) == (409, "order_not_deliverable")
+
+
+@pytest.mark.parametrize(("returned", "state", "available"), [(200_000, "closed", 200_000), (50_000, "closed", 50_000), (0, "accepted", 0)])
+async def test_a_reviewer_rules_on_what_was_not_delivered(shop, returned, state, available):
+    order_id = await undelivered(shop)
+    await shop.ok(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    reviewer = await shop.world.official(Role.REVIEWER)
+    path = f"/approvals/{await approval_of(shop)}/ruling"
+    assert (await shop.world.post(path, {"reason": "已核实", "returned_fen": returned}, by=reviewer))[0] == 200
+    order = await shop.world.one("SELECT state, returned_fen, disputed_at, due_at FROM orders WHERE id = $1", order_id)
+    again = due_after(shop.world.clock.now(), 20) if state == "accepted" else None
+    assert tuple(order) == (state, returned, None, again), "with nothing returned the service goes on, with its time anew"
+    assert await shop.world.value("SELECT sum(available_fen) FROM lots") == available
+
+
+async def test_who_does_not_deliver_is_reminded_before_and_when_its_time_is_over_and_the_enterprise_hears_it(shop):
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    told = "SELECT organisation_id, data->>'reason' AS reason FROM events WHERE kind = 'order_undelivered' ORDER BY id"
+    for at, swept in ((due - timedelta(days=3), [1, 0]), (due, [1, 0]), (due + timedelta(days=30), [0, 0])):
+        shop.world.clock.set(at)
+        assert [await shop.world.sweep(orders.remind_undelivered) for _ in range(2)] == swept
+    buyer, seller = shop.buyer.organisation_id, shop.seller.organisation_id
+    assert [tuple(event) for event in await shop.world.owner.fetch(told)] == [(seller, None), (seller, "overdue"), (buyer, "may_dispute")]
+
+
+async def test_a_rework_has_its_whole_time_again(shop):
+    order_id = await shop.delivered()
+    assert await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id) is None
+    shop.world.clock.advance(days=30)
+    await shop.ok(shop.buyer, order_id, "rework", {"reason": "不符合约定"})
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    assert due == due_after(shop.world.clock.now(), 20)
 
 
 async def test_more_than_was_paid_cannot_be_ruled_back(shop):

@@ -5,7 +5,7 @@ Under a contract policy (Zhengzhou) the price is settled and the payment reviewe
 
 from handlers.orders.contracts import REFUSALS as CONTRACT_REFUSALS
 from handlers.orders.contracts import ContractView, GivenContract, list_contracts
-from handlers.orders.disputes import RulingAmountWrong
+from handlers.orders.disputes import OrderNotDisputable, RulingAmountWrong, dispute_order
 from handlers.orders.fulfilment import (
     OrderNotAcceptable,
     OrderNotConfirmable,
@@ -16,6 +16,7 @@ from handlers.orders.fulfilment import (
     deliver_order,
     remind_unaccepted,
     remind_unconfirmed,
+    remind_undelivered,
     send_back,
 )
 from handlers.orders.handovers import HandoverView, list_handovers
@@ -40,11 +41,11 @@ from handlers.orders.rules import REFUSALS, ProductUseCapReached, explain_order
 from handlers.orders.views import OrderNotFound, OrderView, get_order, list_orders
 
 __all__ = [
-    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh",
-    "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
-    "OrderNotDeliverable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
+    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
+    "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable", "OrderNotDeliverable",
+    "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
     "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RulingAmountWrong", "Tab", "accept_order",
-    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "explain_order", "get_order",
-    "list_contracts", "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment",
-    "remind_unaccepted", "remind_unconfirmed", "send_back", "settle_price", "take_back_order",
+    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order", "explain_order",
+    "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment",
+    "remind_unaccepted", "remind_unconfirmed", "remind_undelivered", "send_back", "settle_price", "take_back_order",
 ]

@@ -1,5 +1,6 @@
 """From acceptance to 确认完成: the institution works, the enterprise agrees or sends it back (O6-O10; E31-E33)."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from handlers.context import Context
@@ -8,9 +9,10 @@ from handlers.orders import disputes
 from handlers.orders.completing import complete
 from handlers.orders.payment import refund, with_names
 from handlers.orders.policy import rules_known, rules_of_order
-from handlers.orders.views import OrderView, lock_own_order, may, view
+from handlers.orders.views import OrderView, is_due, lock_own_order, may, view
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, transaction
+from handlers.working_days import due_after
 from models.orders import ORDER_GRAPH, CloseReason, OrderState
 
 
@@ -32,9 +34,13 @@ async def accept_order(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "accept"):
             raise OrderNotAcceptable(state=order.state)
-        accepted = await move(tx, ORDER_GRAPH, order, OrderState.ACCEPTED, accepted_at=ctx.now, due_at=None)
+        accepted = await move(tx, ORDER_GRAPH, order, OrderState.ACCEPTED, accepted_at=ctx.now, due_at=_deliver_by(ctx, order), reminded=0)
         tell(tx, "order_accepted", order, order.enterprise_id)
         return tx.reply(view(ctx, with_names(accepted, order)))
+
+
+def _deliver_by(ctx: Context, order: Any) -> datetime:
+    return due_after(ctx.now, rules_known(order.policy_id).deliver_working_days)
 
 
 async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
@@ -97,9 +103,11 @@ async def send_back(ctx: Context, order_id: int, reason: str) -> OrderView:
         )
         rules = await rules_of_order(tx, order.policy_id)
         if rules.rework_max is not None and order.rework_count >= rules.rework_max:
+            tell(tx, "order_sent_back", order, order.institution_id, reason=reason, disputed=True)
             return tx.reply(view(ctx, with_names(await disputes.open_dispute(ctx, tx, order, reason), order)))
         again = await move(
-            tx, ORDER_GRAPH, order, OrderState.ACCEPTED, note={"reason": reason}, rework_count=order.rework_count + 1, delivered_at=None
+            tx, ORDER_GRAPH, order, OrderState.ACCEPTED, note={"reason": reason}, rework_count=order.rework_count + 1, delivered_at=None,
+            due_at=_deliver_by(ctx, order), reminded=0,
         )
         tell(tx, "order_sent_back", order, order.institution_id, reason=reason)
         return tx.reply(view(ctx, with_names(again, order)))
@@ -142,4 +150,25 @@ async def remind_unaccepted(ctx: Context, limit: int = 500) -> int:
             await tx.run("UPDATE orders SET reminded = 1 WHERE id = $1", order.id)
             tell(tx, "order_paid", order, order.institution_id, overdue=True)
             tell(tx, "order_closed", order, order.enterprise_id, reason="may_take_back")
+        return len(due)
+
+
+REMIND_UNDELIVERED_BEFORE = timedelta(days=3)
+
+
+async def remind_undelivered(ctx: Context, limit: int = 500) -> int:
+    """The institution hears three days before its time to deliver is over and when it is; the enterprise then, that a reviewer may rule."""
+    async with transaction(ctx) as tx:
+        due = await tx.rows(
+            "SELECT * FROM orders WHERE state = 'accepted' AND disputed_at IS NULL AND frozen_at IS NULL"
+            " AND (reminded < 1 AND due_at <= $1::timestamptz + $2 OR reminded < 2 AND due_at <= $1)"
+            " ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED", ctx.now, REMIND_UNDELIVERED_BEFORE, limit,
+        )
+        for order in due:
+            is_late = is_due(ctx, order)
+            await tx.run("UPDATE orders SET reminded = $2 WHERE id = $1", order.id, 2 if is_late else 1)
+            said = {"deliver_by": order.due_at.isoformat()}
+            tell(tx, "order_undelivered", order, order.institution_id, reason="overdue" if is_late else None, **said)
+            if is_late:
+                tell(tx, "order_undelivered", order, order.enterprise_id, reason="may_dispute", **said)
         return len(due)

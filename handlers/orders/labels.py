@@ -69,7 +69,7 @@ def label(order: Any, rules: Rules, redemption_state: str | None) -> str:
         return TAB_TITLES[tab_of(order.state, redemption_state)]
     if order.state == O.COMPLETED:
         return "待评价" if order.reviewed_at is None else "已评价"
-    if order.disputed_at is not None and order.state == O.DELIVERED:
+    if order.disputed_at is not None:
         return "争议处理中"
     return JINAN[OrderState(order.state)]
 

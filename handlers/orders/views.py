@@ -78,6 +78,7 @@ ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState
     "take_back": (BUYER, ACTORS, frozenset({OrderState.PAID})),
     "confirm": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
     "send_back": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
+    "dispute": (BUYER, ACTORS, frozenset({OrderState.ACCEPTED})),
     "review": (BUYER, ACTORS, frozenset({OrderState.COMPLETED})),
     "settle_price": (SELLER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "accept": (SELLER, ACTORS, frozenset({OrderState.PAID})),
@@ -100,6 +101,13 @@ def may_be_claimed(rules: Rules, order: Any) -> bool:
     )
 
 
+
+
+def is_unclaimed(_: Rules, order: Any) -> bool:
+    """What is on its way to the institution's account does not come back behind the claim."""
+    return order.redemption_state in (None, "rejected")
+
+
 # What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
 KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "claim": may_be_claimed,
@@ -109,8 +117,10 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "deliver": lambda rules, order: order.state == (OrderState.ACCEPTED if rules.provider_accept else OrderState.PAID),
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
+    "dispute": is_unclaimed,
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }
+ONCE_DUE = frozenset({"take_back", "dispute"})  # the institution had its working days to accept, or to deliver
 UNTIL_DUE = frozenset({"pay", "settle_price"})  # an unpaid order ends at its instant, whether or not the sweep has come by
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
 MUTUAL_WINDOW = timedelta(days=14)  # of both sides, after completion; then what is in is revealed (docs/decisions/0170)
@@ -143,8 +153,8 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
         return order.reviewed_at is None and not is_window_over(ctx, order)
     if verb == "review_enterprise":
         return order.enterprise_reviewed_at is None and not is_window_over(ctx, order)
-    if verb == "take_back":
-        return is_due(ctx, order)  # the institution had its working days
+    if verb in ONCE_DUE:
+        return is_due(ctx, order)
     return not (verb in UNTIL_DUE and is_due(ctx, order))
 
 
