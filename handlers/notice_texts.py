@@ -21,6 +21,7 @@ GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
            "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
+CONSENTS = {"proposed": "对方提出协商终止", "refused": "对方不同意终止", "withdrawn": "对方撤回终止提议", "expired": "终止提议逾期失效"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
 ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
@@ -31,7 +32,7 @@ PROGRESS = {"checking": "正在核实中，暂停办理", "checked": "核实完�
 STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired": "邀请已过期", "renewal_asked": "申请新邀请",
          "submitted": "已提交审核", "unlinked": "已解除关联"}
 WORDS: Mapping[str, Mapping[str, str]] = {
-    "answer": ANSWERS, "closing": CLOSINGS, "finding": FINDINGS,
+    "answer": ANSWERS, "consent": CONSENTS, "closing": CLOSINGS, "finding": FINDINGS,
     "step": STEPS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
@@ -144,6 +145,11 @@ TEXTS: Mapping[str, Text] = {
     ),
     "order_sent_back": text(
         "企业反馈服务未完成", "订单 {number}「{service}」被企业退回[，原因：{reason}]。", ORDER, ORDER_FIELDS + "reason time",
+    ),
+    "order_termination": text(
+        "协商终止订单：{consent}",
+        "订单 {number}「{service}」{consent}[，拟退回服务券 {returned} 元][，说明：{said}][，请于 {until} 前答复]。", ORDER,
+        ORDER_FIELDS + "consent time",
     ),
     "order_undelivered": text(
         "请按期提交服务成果", "订单 {number}「{service}」请于 {deliver_by} 前提交完成。", ORDER, ORDER_FIELDS + "time=deliver_by hint",
@@ -313,10 +319,12 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_paid": ("order_placed", "price_requested", "price_confirmed"),
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
-    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered", "order_undelivered"),
+    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered", "order_undelivered",
+                     "order_termination"),
+    "order_termination": ("order_termination",),
     "order_delivered": ("order_undelivered",),
     "order_sent_back": ("order_delivered",),
-    "order_completed": ("order_delivered",),
+    "order_completed": ("order_delivered", "order_termination"),
     "order_reviewed": ("review_reminder",),
     "system_review_made": ("review_reminder",),
     "demand_answered": ("demand_alternatives",),

@@ -73,7 +73,7 @@ WITH over AS (
   JOIN events past ON past.subject = now.subject AND past.subject_id = now.subject_id AND past.kind = now.kind
     AND past.id < now.event_id AND past.kind IN (
       'approval_waiting', 'demand_alternatives', 'demand_posted', 'demand_reminder', 'order_delivered', 'order_paid', 'order_placed',
-      'order_undelivered', 'price_confirmed', 'price_requested', 'review_reminder'
+      'order_termination', 'order_undelivered', 'price_confirmed', 'price_requested', 'review_reminder'
     )
   WHERE n.event_id = past.id AND n.superseded_at IS NULL AND (now.side_id IS NULL OR n.organisation_id = now.side_id)
   RETURNING n.id

@@ -102,6 +102,17 @@ class ReasonBody(Body):
     reason: Reason
 
 
+class TerminationBody(Body):
+    returned_fen: Fen
+    reason: Reason
+
+
+class AgreementBody(Body):
+    """`returned_fen` as it was shown: a proposal that was changed meanwhile is not agreed to."""
+
+    returned_fen: Fen
+
+
 class PriceBody(Body):
     amount_fen: Fen
 
@@ -204,6 +215,31 @@ async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
 @api.post("/orders/{order_id}/rework", title="未完成，退回服务商", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
 async def send_back(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
     return await orders.send_back(ctx, order_id, body.reason)
+
+
+@api.post("/orders/{order_id}/termination", title="提出协商终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationAmountWrong))
+async def propose_termination(ctx: Context, order_id: int, body: TerminationBody) -> OrderView:
+    """服务中的订单，任何一方可提出；对方七天内未答复的，提议失效。"""
+    return await orders.propose_termination(ctx, order_id, body.returned_fen, body.reason)
+
+
+@api.post("/orders/{order_id}/termination/agreement", title="同意终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationChanged))
+async def agree_termination(ctx: Context, order_id: int, body: AgreementBody) -> OrderView:
+    return await orders.agree_termination(ctx, order_id, body.returned_fen)
+
+
+@api.post("/orders/{order_id}/termination/refusal", title="不同意终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable))
+async def refuse_termination(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.refuse_termination(ctx, order_id, body.reason)
+
+
+@api.post("/orders/{order_id}/termination/withdrawal", title="撤回终止提议", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable))
+async def withdraw_termination(ctx: Context, order_id: int) -> OrderView:
+    return await orders.withdraw_termination(ctx, order_id)
 
 
 @api.post("/orders/{order_id}/dispute", title="服务商逾期未交付，申请争议裁定", who=Who.ENTERPRISE_ACTOR,

@@ -280,14 +280,14 @@ async def test_what_is_over_only_after_the_night_waits_for_the_morning(reach):
     assert await reach.states() == [("wechat_subscribe", "held")]
 
 
-@pytest.mark.parametrize(("clock", "left"), [("23:59:59.999999", "delivered"), ("00:00", "superseded")])
-async def test_what_was_retried_until_it_was_over_is_not_sent_any_more(reach, clock, left):
+@pytest.mark.parametrize(("hour", "left"), [("23:59:59.999999", "delivered"), ("00:00", "superseded")])
+async def test_what_was_retried_until_it_was_over_is_not_sent_any_more(reach, hour, left):
     reach.world.clock.set(at("2026-03-02", "18:00"))
     reach.gateways["wechat_subscribe"].answers = [SendResult(Outcome.RETRY, error="busy"), DELIVERED]
     await reach.tell("voucher_expiring", **LAST_DAY)
     await reach.deliver()
     assert await reach.states() == [("wechat_subscribe", "planned")]
-    reach.world.clock.set(at("2026-03-03" if clock == "00:00" else "2026-03-02", clock))
+    reach.world.clock.set(at("2026-03-03" if hour == "00:00" else "2026-03-02", hour))
     await reach.deliver()
     assert await reach.states() == [("wechat_subscribe", left)]
     assert len(reach.gateways["wechat_subscribe"].attempts) == (2 if left == "delivered" else 1)

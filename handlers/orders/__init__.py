@@ -38,14 +38,26 @@ from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.placing import AGREEMENT_VERSION, AgreementNeeded, place_order
 from handlers.orders.pricing import OrderNotPriceable, PriceAboveList, PriceAboveOffer, settle_price
 from handlers.orders.rules import REFUSALS, ProductUseCapReached, explain_order
+from handlers.orders.terminations import (
+    OrderNotTerminable,
+    TerminationAmountWrong,
+    TerminationChanged,
+    agree_termination,
+    expire_terminations,
+    propose_termination,
+    refuse_termination,
+    withdraw_termination,
+)
 from handlers.orders.views import OrderNotFound, OrderView, get_order, list_orders
 
 __all__ = [
-    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
-    "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable", "OrderNotDeliverable",
-    "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
-    "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RulingAmountWrong", "Tab", "accept_order",
-    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order", "explain_order",
-    "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment",
-    "remind_unaccepted", "remind_unconfirmed", "remind_undelivered", "send_back", "settle_price", "take_back_order",
+    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView",
+    "DeductionTooHigh", "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable",
+    "OrderNotConfirmable", "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable",
+    "OrderNotTerminable", "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer",
+    "ProductUseCapReached", "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order",
+    "agree_termination", "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order",
+    "expire_terminations", "explain_order", "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order",
+    "pay_verified", "place_order", "preview_payment", "propose_termination", "refuse_termination", "remind_unaccepted",
+    "remind_unconfirmed", "remind_undelivered", "send_back", "settle_price", "take_back_order", "withdraw_termination",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from handlers.moves import move
 from handlers.orders.policy import rules_of_order
+from handlers.orders.views import NO_TERMINATION
 from handlers.scores import count_completed
 from handlers.transactions import Transaction
 from models.orders import ORDER_GRAPH, OrderState
@@ -15,7 +16,7 @@ async def complete(tx: Transaction, order: Any, note: Mapping[str, object] | Non
     """From now on it can be reviewed: the enterprise is asked to, and hears until when, before the system does it. Returns the order."""
     completed = await move(
         tx, ORDER_GRAPH, order, OrderState.COMPLETED, note=dict(note or {}), completed_at=tx.ctx.now, due_at=None, disputed_at=None,
-        reminded=0,
+        reminded=0, **NO_TERMINATION,
     )
     await count_completed(tx, order)
     rules = await rules_of_order(tx, order.policy_id)

@@ -11,7 +11,7 @@ from handlers.orders.handovers import handover_view
 from handlers.orders.payment import refund, with_names
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import learn, rules_of_order
-from handlers.orders.views import SELECT, OrderView, lock_own_order, may, require_outsider, view
+from handlers.orders.views import NO_TERMINATION, SELECT, OrderView, lock_own_order, may, require_outsider, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import due_after
@@ -49,10 +49,14 @@ def _possible_from(ctx: Context, order: Any) -> str | None:
     return order.due_at.isoformat() if waits else None
 
 
+# What was proposed between the two is over: a reviewer rules.
+DISPUTE = f"UPDATE orders SET disputed_at = $2, {', '.join(f'{name} = NULL' for name in NO_TERMINATION)} WHERE id = $1 RETURNING *"
+
+
 async def open_dispute(ctx: Context, tx: Transaction, order: Any, reason: str) -> Any:
     """The order stays where it is under the overlay `disputed_at`: nobody but the reviewer can move it. Returns the order."""
     await tx.run("INSERT INTO disputes (order_id, reason, opened_at) VALUES ($1,$2,$3)", order.id, reason, ctx.now)
-    disputed = await tx.row("UPDATE orders SET disputed_at = $2 WHERE id = $1 RETURNING *", order.id, ctx.now)
+    disputed = await tx.row(DISPUTE, order.id, ctx.now)
     tx.record("order.disputed", "order", order.id, before=order.state, after=order.state, reason=reason)
     await approvals.open_approval(
         tx, kind=ApprovalKind.DISPUTE, title=f"订单争议裁定：{order.product_name}"[:100], subject="order", subject_id=order.id,
@@ -89,7 +93,7 @@ async def rule(
         order.id, ruling, returned_fen, ctx.person_id, ctx.now,
     )
     if returned_fen:
-        await refund(ctx, tx, order, CloseReason.RULED, returned_fen, tell=order.institution_id)
+        await refund(ctx, tx, order, CloseReason.RULED, returned_fen, tell=[order.institution_id])
     elif order.state == OrderState.ACCEPTED:
         await _go_on(tx, order, reason)
     else:

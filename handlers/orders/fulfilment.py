@@ -50,7 +50,7 @@ async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
         if not may(ctx, order, "decline"):
             raise OrderNotAcceptable(state=order.state)
         tell(tx, "order_declined", order, order.enterprise_id, reason=reason)
-        closed = await refund(ctx, tx, order, CloseReason.DECLINED, order.voucher_fen, tell=order.institution_id)
+        closed = await refund(ctx, tx, order, CloseReason.DECLINED, order.voucher_fen, tell=[order.institution_id])
         return tx.reply(view(ctx, closed))
 
 

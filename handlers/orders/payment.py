@@ -11,7 +11,7 @@ from handlers.orders.contracts import GivenContract, take_contract
 from handlers.orders.payment_reviews import submit_payment
 from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
 from handlers.orders.uses import require_use_left, use_of_payment
-from handlers.orders.views import OrderNotFound, OrderView, lock_own_order, may, view, why_not_paid
+from handlers.orders.views import NO_TERMINATION, OrderNotFound, OrderView, lock_own_order, may, view, why_not_paid
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
@@ -154,7 +154,7 @@ async def take_back_order(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "take_back"):
             raise OrderNotCancellable(state=order.state, possible_from=order.due_at if order.state == OrderState.PAID else None)
-        return tx.reply(view(ctx, await refund(ctx, tx, order, CloseReason.NOT_ACCEPTED, order.voucher_fen, tell=order.institution_id)))
+        return tx.reply(view(ctx, await refund(ctx, tx, order, CloseReason.NOT_ACCEPTED, order.voucher_fen, tell=[order.institution_id])))
 
 
 async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: Sequence[int]) -> Any:
@@ -170,7 +170,7 @@ async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: Seque
     return with_names(closed, order)
 
 
-async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: int) -> Any:
+async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: Sequence[int]) -> Any:
     """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (section 3)."""
     rules = await rules_of_order(tx, order.policy_id)
     if fen:
@@ -179,12 +179,13 @@ async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason,
     closed = await move(
         tx, ORDER_GRAPH, order, OrderState.CLOSED, note={"reason": reason.value, "returned_fen": fen}, close_reason=reason.value,
         closed_at=ctx.now, due_at=None, returned_fen=fen, disputed_at=None,
-        use_nth=None if whole else order.use_nth, use_year=None if whole else order.use_year,
+        use_nth=None if whole else order.use_nth, use_year=None if whole else order.use_year, **NO_TERMINATION,
     )
-    tx.announce(
-        "order_closed", "order", order.id, organisation_id=tell, number=order.number, service=order.product_name,
-        reason=reason.value, returned_fen=fen,
-    )
+    for party in tell:
+        tx.announce(
+            "order_closed", "order", order.id, organisation_id=party, number=order.number, service=order.product_name,
+            reason=reason.value, returned_fen=fen,
+        )
     return with_names(closed, order)
 
 

@@ -56,6 +56,7 @@ class OrderView(TypedDict):
     message: str
     rework_count: int
     in_dispute: bool
+    termination: "TerminationView | None"
     is_frozen: bool
     reviewed: bool
     placed_at: datetime
@@ -68,11 +69,21 @@ class OrderView(TypedDict):
     allowed_actions: list[str]
 
 
-# verb -> (side, roles, states). The use-cases ask the same table, so what a phone offers is what the server takes.
+class TerminationView(TypedDict):
+    """协商终止 that waits for an answer. `side`: who proposed it; `returned_fen`: what would go back to the enterprise."""
+
+    side: OrganisationKind
+    returned_fen: int
+    reason: str
+    until: datetime
+
+
+# verb -> (side, None for either; roles; states). The use-cases ask the same table, so what a phone offers is what the server takes.
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
 ACTORS = frozenset({Role.OWNER, Role.HANDLER})
 BUYER, SELLER = OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION
-ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState]]] = {
+IN_SERVICE = frozenset({OrderState.ACCEPTED, OrderState.DELIVERED})
+ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[OrderState]]] = {
     "pay": (BUYER, PAYERS, frozenset({OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "cancel": (BUYER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "take_back": (BUYER, ACTORS, frozenset({OrderState.PAID})),
@@ -85,6 +96,10 @@ ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState
     "decline": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED, OrderState.PAID})),
     "review_enterprise": (SELLER, ACTORS, frozenset({OrderState.COMPLETED})),
+    "terminate": (None, ACTORS, IN_SERVICE),
+    "agree_termination": (None, ACTORS, IN_SERVICE),
+    "refuse_termination": (None, ACTORS, IN_SERVICE),
+    "withdraw_termination": (None, ACTORS, IN_SERVICE),
     "claim": (SELLER, ACTORS, frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED})),
 }
 # 申请兑付 by what a programme's policy requires (C40); `handlers/redemptions` asks the same table.
@@ -118,8 +133,20 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
     "dispute": is_unclaimed,
+    "terminate": lambda rules, order: is_unclaimed(rules, order) and (
+        order.state == OrderState.ACCEPTED or rules.completion == "buyer_confirm"  # where nobody confirms, served is the end
+    ),
+    "agree_termination": is_unclaimed,
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }
+# By whose side one is and whose proposal to end the order waits for an answer.
+TALKS: dict[str, Callable[[str, str | None], bool]] = {
+    "terminate": lambda _, proposer: proposer is None,
+    "agree_termination": lambda side, proposer: proposer not in (None, side),
+    "refuse_termination": lambda side, proposer: proposer not in (None, side),
+    "withdraw_termination": lambda side, proposer: proposer == side,
+}
+NO_TERMINATION: dict[str, None] = dict.fromkeys(("termination_side", "termination_fen", "termination_reason", "termination_until"))
 ONCE_DUE = frozenset({"take_back", "dispute"})  # the institution had its working days to accept, or to deliver
 UNTIL_DUE = frozenset({"pay", "settle_price"})  # an unpaid order ends at its instant, whether or not the sweep has come by
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
@@ -143,7 +170,8 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
     side, roles, states = ACTIONS[verb]
     if ctx.actor.role not in roles or order.state not in states:
         return False
-    if ctx.organisation_id != (order.enterprise_id if side is BUYER else order.institution_id):
+    own = own_side(ctx, order)
+    if own is None or side not in (None, own):
         return False
     if (order.disputed_at is not None or order.frozen_at is not None) and verb not in FREE_WHILE_FROZEN:
         return False
@@ -153,9 +181,30 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
         return order.reviewed_at is None and not is_window_over(ctx, order)
     if verb == "review_enterprise":
         return order.enterprise_reviewed_at is None and not is_window_over(ctx, order)
+    if verb in TALKS:
+        return TALKS[verb](own, proposer_of(ctx, order))
     if verb in ONCE_DUE:
         return is_due(ctx, order)
     return not (verb in UNTIL_DUE and is_due(ctx, order))
+
+
+def own_side(ctx: Context, order: Any) -> OrganisationKind | None:
+    """None for who is neither."""
+    return {order.enterprise_id: BUYER, order.institution_id: SELLER}.get(ctx.organisation_id)
+
+
+def proposer_of(ctx: Context, order: Any) -> str | None:
+    """Whose proposal to end the order may still be answered, whether or not the sweep has come by."""
+    return None if order.termination_until is None or order.termination_until <= ctx.now else order.termination_side
+
+
+def termination_view(ctx: Context, order: Any) -> TerminationView | None:
+    if proposer_of(ctx, order) is None:
+        return None
+    return {
+        "side": order.termination_side, "returned_fen": order.termination_fen, "reason": order.termination_reason,
+        "until": order.termination_until,
+    }
 
 
 def is_due(ctx: Context, order: Any) -> bool:
@@ -185,7 +234,7 @@ def view(ctx: Context, order: Any) -> OrderView:
         "list_price_fen": order.list_price_fen, "offered_fen": order.offered_fen, "order_fen": order.order_fen,
         "max_voucher_fen": order.max_voucher_fen, "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen,
         "offline_fen": order.order_fen - order.voucher_fen, "message": order.message, "rework_count": order.rework_count,
-        "in_dispute": order.disputed_at is not None,
+        "in_dispute": order.disputed_at is not None, "termination": termination_view(ctx, order),
         "is_frozen": order.frozen_at is not None, "reviewed": order.reviewed_at is not None, "placed_at": order.placed_at,
         "paid_at": order.paid_at, "accepted_at": order.accepted_at, "delivered_at": order.delivered_at,
         "completed_at": order.completed_at, "closed_at": order.closed_at, "due_at": order.due_at,

@@ -1,12 +1,15 @@
 from tortoise import migrations
+from tortoise import fields
 from tortoise.migrations import operations as ops
+from tortoise.migrations.constraints import CheckConstraint
 
 FORWARD = """
+CREATE INDEX orders_terminations ON orders (termination_until) WHERE termination_until IS NOT NULL;
 CREATE INDEX orders_to_deliver ON orders (due_at) WHERE state = 'accepted';
 DROP INDEX events_supersedable;
 CREATE INDEX events_supersedable ON events (subject, subject_id) WHERE kind IN (
   'approval_waiting', 'demand_alternatives', 'demand_posted', 'demand_reminder', 'order_delivered', 'order_paid', 'order_placed',
-  'order_undelivered', 'price_confirmed', 'price_requested', 'review_reminder'
+  'order_termination', 'order_undelivered', 'price_confirmed', 'price_requested', 'review_reminder'
 );
 UPDATE orders SET due_at = now() + interval '28 days', reminded = 0 WHERE state = 'accepted';
 """
@@ -19,14 +22,27 @@ CREATE INDEX events_supersedable ON events (subject, subject_id) WHERE kind IN (
   'price_confirmed', 'price_requested', 'review_reminder'
 );
 DROP INDEX orders_to_deliver;
+DROP INDEX orders_terminations;
 """
+WHOLE = (
+    "num_nulls(termination_side, termination_fen, termination_reason, termination_until) IN (0, 4) AND"
+    " (termination_side IS NULL OR termination_side IN ('enterprise','institution') AND state IN ('accepted','delivered')"
+    " AND termination_fen BETWEEN 1 AND voucher_fen)"
+)
 
 
 class Migration(migrations.Migration):
-    """What was accepted is delivered by a day (docs/decisions/0245): twenty working days from here for what is in service."""
+    """What was accepted is delivered by a day, or ended by both (docs/decisions/0245); what is in service has 28 days from here."""
 
     dependencies = [("models", "0007_looked_up_by_category_and_code")]
 
     initial = False
 
-    operations = [ops.RunSQL(FORWARD, reverse_sql=BACKWARD)]
+    operations = [
+        ops.AddField(model_name="Order", name="termination_fen", field=fields.BigIntField(null=True)),
+        ops.AddField(model_name="Order", name="termination_reason", field=fields.CharField(null=True, max_length=500)),
+        ops.AddField(model_name="Order", name="termination_side", field=fields.CharField(null=True, max_length=16)),
+        ops.AddField(model_name="Order", name="termination_until", field=fields.DatetimeField(null=True)),
+        ops.AddConstraint(model_name="Order", constraint=CheckConstraint(check=WHOLE, name="orders_terminations_are_whole")),
+        ops.RunSQL(FORWARD, reverse_sql=BACKWARD),
+    ]
