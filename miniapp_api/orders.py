@@ -118,6 +118,8 @@ class PriceBody(Body):
 
 
 class DeliverBody(Body):
+    """What was handed over: a file, or five letters or digits that say it, or both."""
+
     summary: Reason
     attachment_id: Id | None = None
 
@@ -202,7 +204,7 @@ async def decline_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderV
 
 
 @api.post("/orders/{order_id}/handovers", title="提交完成", who=Who.INSTITUTION_ACTOR,
-          refusals=(OrderNotFound, OrderNotDeliverable, NotFound))
+          refusals=(OrderNotFound, OrderNotDeliverable, orders.HandoverSaysTooLittle, NotFound))
 async def deliver_order(ctx: Context, order_id: int, body: DeliverBody) -> OrderView:
     return await orders.deliver_order(ctx, order_id, body.summary, body.attachment_id)
 

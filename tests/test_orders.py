@@ -10,6 +10,7 @@ from handlers import orders, reviews
 from handlers.wallet import SHANGHAI
 from handlers.working_days import due_after
 from models.accounts import Role
+from tests.applications import file
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
@@ -305,12 +306,12 @@ async def test_an_order_goes_from_acceptance_over_one_rework_to_completion(shop)
     order_id = await shop.delivered()
     sent_back = await shop.ok(shop.buyer, order_id, "rework", {"reason": "缺少盖章"})
     assert (sent_back["state"], sent_back["rework_count"], sent_back["label"]) == ("accepted", 1, "服务中")
-    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补盖章"})
+    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补盖骑缝章"})
     completed = await shop.ok(shop.buyer, order_id, "completion")
     assert (completed["state"], completed["label"], completed["allowed_actions"]) == ("completed", "待评价", ["review"])
     _, handovers = await shop.world.get(f"/orders/{order_id}/handovers", by=shop.buyer)
     assert [(each["summary"], each["sent_back_reason"]) for each in handovers["items"]] == [
-        ("审计报告已交付", "缺少盖章"), ("已补盖章", None),
+        ("审计报告已交付", "缺少盖章"), ("已补盖骑缝章", None),
     ]
 
 
@@ -449,7 +450,7 @@ async def dispute(shop: Shop) -> int:
     order_id = await shop.delivered()
     for _ in range(3):
         await shop.ok(shop.buyer, order_id, "rework", {"reason": "不符合约定"})
-        await shop.ok(shop.seller, order_id, "handovers", {"summary": "再次提交"})
+        await shop.ok(shop.seller, order_id, "handovers", {"summary": "已更正后再次提交"})
     disputed = await shop.ok(shop.buyer, order_id, "rework", {"reason": "仍不符合"})
     assert (disputed["state"], disputed["in_dispute"], disputed["label"]) == ("delivered", True, "争议处理中")
     return order_id
@@ -538,6 +539,20 @@ async def test_who_does_not_deliver_is_reminded_before_and_when_its_time_is_over
         assert [await shop.world.sweep(orders.remind_undelivered) for _ in range(2)] == swept
     buyer, seller = shop.buyer.organisation_id, shop.seller.organisation_id
     assert [tuple(event) for event in await shop.world.owner.fetch(told)] == [(seller, None), (seller, "overdue"), (buyer, "may_dispute")]
+
+
+@pytest.mark.parametrize(("summary", "with_file", "status"), [
+    ("x", False, 422), ("好的。。。。！！", False, 422), ("报告交付", False, 422), ("报告已交付", False, 200), ("终稿", True, 200),
+])
+async def test_what_is_handed_over_is_said_or_attached(shop, summary, with_file, status):
+    order_id = await shop.accepted()
+    body = {"summary": summary, **({"attachment_id": await file(shop.world, shop.seller, "handover")} if with_file else {})}
+    before = await shop.unchanged()
+    answer = await shop.act(shop.seller, order_id, "handovers", body)
+    assert answer[0] == status, answer
+    if status == 422:
+        assert (answer[1]["code"], answer[1]["data"]) == ("handover_says_too_little", {"characters_min": 5})
+        assert await shop.unchanged() == before
 
 
 async def test_a_rework_has_its_whole_time_again(shop):

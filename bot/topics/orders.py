@@ -266,6 +266,9 @@ async def finish(talk: Talk) -> list[Reply]:
     summary = _words(talk, "summary", asked, PAGE.format(order["id"]))
     if isinstance(summary, list):
         return summary
+    if not file and not orders.says_enough(summary):
+        talk.known.pop("summary", None)
+        return talk.ask("summary", say("orders.what_more"), page=PAGE.format(order["id"]))
     talk.known["summary"] = summary
     if not talk.confirmed:
         return talk.confirm(say("orders.confirm_finish", number=tail(order["number"]), service=order["product_name"], summary=summary,

@@ -7,6 +7,7 @@ from handlers.orders.contracts import REFUSALS as CONTRACT_REFUSALS
 from handlers.orders.contracts import ContractView, GivenContract, list_contracts
 from handlers.orders.disputes import OrderNotDisputable, RulingAmountWrong, dispute_order
 from handlers.orders.fulfilment import (
+    HandoverSaysTooLittle,
     OrderNotAcceptable,
     OrderNotConfirmable,
     OrderNotDeliverable,
@@ -17,6 +18,7 @@ from handlers.orders.fulfilment import (
     remind_unaccepted,
     remind_unconfirmed,
     remind_undelivered,
+    says_enough,
     send_back,
 )
 from handlers.orders.handovers import HandoverView, list_handovers
@@ -51,13 +53,14 @@ from handlers.orders.terminations import (
 from handlers.orders.views import OrderNotFound, OrderView, get_order, list_orders
 
 __all__ = [
-    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView",
-    "DeductionTooHigh", "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable",
-    "OrderNotConfirmable", "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable",
-    "OrderNotTerminable", "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer",
-    "ProductUseCapReached", "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order",
-    "agree_termination", "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order",
+    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
+    "HandoverSaysTooLittle", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
+    "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderNotTerminable",
+    "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached",
+    "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order", "agree_termination",
+    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order",
     "expire_terminations", "explain_order", "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order",
     "pay_verified", "place_order", "preview_payment", "propose_termination", "refuse_termination", "remind_unaccepted",
-    "remind_unconfirmed", "remind_undelivered", "send_back", "settle_price", "take_back_order", "withdraw_termination",
+    "remind_unconfirmed", "remind_undelivered", "says_enough", "send_back", "settle_price", "take_back_order",
+    "withdraw_termination",
 ]

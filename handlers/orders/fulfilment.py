@@ -24,6 +24,15 @@ class OrderNotDeliverable(Refusal):
     kind, code, title = Kind.CONFLICT, "order_not_deliverable", "订单当前不能提交完成"
 
 
+class HandoverSaysTooLittle(Refusal):
+    """O8: what was handed over is attached, or said in a sentence that the enterprise can confirm and a reviewer can judge.
+
+    `data.characters_min`: letters and digits, where there is no file.
+    """
+
+    kind, code, title = Kind.INVALID, "handover_says_too_little", "请说明交付了什么（不少于五个字），或附上成果文件"
+
+
 class OrderNotConfirmable(Refusal):
     kind, code, title = Kind.CONFLICT, "order_not_confirmable", "订单当前不能确认"
 
@@ -55,7 +64,7 @@ async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
 
 
 async def deliver_order(ctx: Context, order_id: int, summary: str, attachment_id: int | None = None) -> OrderView:
-    """提交完成 (O8), with what was handed over. Raises OrderNotFound, OrderNotDeliverable, NotFound (attachment)."""
+    """提交完成 (O8), with what was handed over. Raises OrderNotFound, OrderNotDeliverable, HandoverSaysTooLittle, NotFound (attachment)."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "deliver"):
@@ -69,7 +78,17 @@ async def deliver_order(ctx: Context, order_id: int, summary: str, attachment_id
         return tx.reply(view(ctx, with_names(delivered, order)))
 
 
+SUMMARY_CHARACTERS_MIN = 5
+
+
+def says_enough(summary: str) -> bool:
+    """Whether words alone can stand for a deliverable: five letters or digits, as in 报告已交付."""
+    return sum(each.isalnum() for each in summary) >= SUMMARY_CHARACTERS_MIN
+
+
 async def _hand_over(ctx: Context, tx: Transaction, order: Any, summary: str, attachment_id: int | None) -> None:
+    if attachment_id is None and not says_enough(summary):
+        raise HandoverSaysTooLittle(characters_min=SUMMARY_CHARACTERS_MIN)
     if attachment_id is not None and not await tx.value(
         "SELECT id FROM attachments WHERE id = $1 AND organisation_id = $2 AND state = 'stored' FOR SHARE",
         attachment_id, ctx.organisation_id,
