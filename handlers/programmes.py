@@ -242,7 +242,7 @@ async def publish_programme(ctx: Context, programme_id: int) -> ProgrammeView:
 
 
 async def end_programme(ctx: Context, programme_id: int) -> ProgrammeView:
-    """No new rounds or orders; vouchers that are out stay what they are. Raises ProgrammeStateWrong."""
+    """No new rounds, grants or qualifications; vouchers that are out can be used to their last day. Raises ProgrammeStateWrong."""
     return await _move_programme(ctx, programme_id, ProgrammeState.PUBLISHED, ProgrammeState.ENDED)
 
 

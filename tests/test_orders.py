@@ -74,6 +74,30 @@ async def test_a_broken_rule_refuses_the_order_and_explains_itself_with_the_same
     assert [rule for rule in tree["rules"] if rule["verdict"] != "pass"] == body["data"]["rules"]
 
 
+async def test_vouchers_that_are_out_are_used_to_their_last_day_also_when_the_programme_has_ended(shop):
+    await shop.password()
+    await shop.lot(400_000)
+    expires = await shop.world.value("SELECT expires_at FROM lots")
+    await shop.world.owner.execute("UPDATE programmes SET state = 'ended'")
+    order_id = await shop.order()
+    assert (await shop.pay(order_id))[0] == 200
+    await shop.ok(shop.seller, order_id, "acceptance")
+    shop.world.clock.set(expires - timedelta(microseconds=1))
+    late = await shop.order()
+    await shop.ok(shop.buyer, late, "cancellation")
+    shop.world.clock.set(expires)
+    before = await shop.unchanged()
+    status, body = await shop.place()
+    assert (status, body["code"]) == (409, "programme_not_open")
+    assert await shop.unchanged() == before
+
+
+async def test_an_ended_programme_takes_no_order_of_who_has_used_its_vouchers_up(shop):
+    await shop.paid()
+    await shop.world.owner.execute("UPDATE programmes SET state = 'ended'")
+    assert (await shop.place())[1]["code"] == "programme_not_open"
+
+
 async def test_an_incomplete_qualification_is_no_qualification(shop):
     await shop.world.owner.execute("UPDATE applications SET form_version = 1, form = '{}'")
     status, body = await shop.place()
