@@ -104,7 +104,8 @@ TEXTS: Mapping[str, Text] = {
         "voucher_type amount valid_until hint", PAYERS, "请在有效期内使用",
     ),
     "voucher_expiring": text(
-        "服务券即将到期", "「{name}」[等 {types} 种服务券]余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用。",
+        "服务券即将到期",
+        "「{name}」[等 {types} 种服务券]余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用[，本市可用的服务如{products}]。",
         "pages/wallet/index",
         "voucher_type balance valid_until hint", PAYERS, "到期后自动失效",
     ),

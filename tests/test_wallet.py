@@ -162,6 +162,32 @@ async def test_a_sum_of_several_types_is_not_said_to_be_of_one(shop, types, name
     assert fields["voucher_type"] == thing(field) == field
 
 
+async def test_the_reminder_names_three_products_of_the_city_that_take_the_type_the_recommended_first(shop):
+    world, names = shop.world, ["内部审计", "专项审计", "离任审计"]
+    for name in names:
+        recommended = await world.product(shop.seller, shop.programme, name=name)
+    await world.owner.execute("UPDATE products SET is_recommended = true WHERE id = $1", recommended)
+    elsewhere = await world.product(shop.seller, shop.programme, name="外地审计")
+    await world.owner.execute("UPDATE products SET region_code = '410103', is_recommended = true WHERE id = $1", elsewhere)
+    suspended = await world.institution()
+    await world.product(suspended, shop.programme, name="停业审计")
+    await world.owner.execute("UPDATE organisations SET suspended_at = now() WHERE id = $1", suspended.organisation_id)
+    await shop.lot(valid_until=LAST_DAY)
+    world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await world.sweep(reminders.remind_expiring) == 1
+    body, _ = await expiring(shop)
+    assert body.endswith("请尽快使用，本市可用的服务如「离任审计」「年度财务审计」「内部审计」。")
+
+
+async def test_where_no_product_takes_the_type_none_is_named(shop):
+    await shop.world.owner.execute("UPDATE products SET state = 'approved', listed_at = NULL")
+    await shop.lot(valid_until=LAST_DAY)
+    shop.world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    body, _ = await expiring(shop)
+    assert body.endswith("后失效，请尽快使用。")
+
+
 async def test_the_reminder_of_the_last_day_never_comes_on_the_day_after(shop):
     await shop.lot(valid_until=LAST_DAY)
     shop.world.clock.set(at(LAST_DAY, 21) + timedelta(minutes=30))  # the jobs were down since before 18:00
