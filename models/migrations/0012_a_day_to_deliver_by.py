@@ -24,6 +24,21 @@ CREATE INDEX events_supersedable ON events (subject, subject_id) WHERE kind IN (
 DROP INDEX orders_to_deliver;
 DROP INDEX orders_terminations;
 """
+# What was paid in another year than it was placed in is numbered behind the uses of that year, also above the cap: it was allowed.
+RENUMBER = """
+UPDATE orders o SET use_year = m.year, use_nth = m.nth FROM (
+  SELECT p.id, p.year, coalesce(u.most, 0) + row_number() OVER (PARTITION BY p.enterprise_id, p.product_id, p.year ORDER BY p.id) AS nth
+  FROM (
+    SELECT o.id, o.enterprise_id, o.product_id, o.use_year,
+      extract(year FROM coalesce(max(a.submitted_at), o.paid_at) AT TIME ZONE 'Asia/Shanghai')::smallint AS year
+    FROM orders o LEFT JOIN approvals a ON a.subject = 'order' AND a.subject_id = o.id AND a.kind = 'payment'
+    WHERE o.use_nth IS NOT NULL AND (o.paid_at IS NOT NULL OR o.state = 'pay_review') GROUP BY o.id
+  ) p LEFT JOIN (
+    SELECT enterprise_id, product_id, use_year, max(use_nth) AS most FROM orders WHERE use_nth IS NOT NULL GROUP BY 1, 2, 3
+  ) u ON (u.enterprise_id, u.product_id, u.use_year) = (p.enterprise_id, p.product_id, p.year)
+  WHERE p.year <> p.use_year
+) m WHERE o.id = m.id;
+"""
 WHOLE = (
     "num_nulls(termination_side, termination_fen, termination_reason, termination_until) IN (0, 4) AND"
     " (termination_side IS NULL OR termination_side IN ('enterprise','institution') AND state IN ('accepted','delivered')"
@@ -45,4 +60,5 @@ class Migration(migrations.Migration):
         ops.AddField(model_name="Order", name="termination_until", field=fields.DatetimeField(null=True)),
         ops.AddConstraint(model_name="Order", constraint=CheckConstraint(check=WHOLE, name="orders_terminations_are_whole")),
         ops.RunSQL(FORWARD, reverse_sql=BACKWARD),
+        ops.RunSQL(RENUMBER, reverse_sql="SELECT 1"),
     ]
