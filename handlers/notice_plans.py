@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.context import Context
-from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, SHANGHAI, by_sms
+from handlers.notice_filling import SHANGHAI
+from handlers.notice_texts import ALSO_BY_EMAIL, AT_ONCE, by_sms
 from handlers.transactions import Transaction
 from models.accounts import OrganisationKind, Platform
 from models.notices import Channel

@@ -1,15 +1,13 @@
 """What a notice says: for each kind a title, a text, a page, the facts that fill the channels' templates, and its readers (F23)."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
+from handlers.notice_filling import fill, shown_fact
 from models.accounts import Role
 from models.approvals import ApplicationKind
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
 
 DOERS = frozenset({Role.OWNER, Role.HANDLER})
@@ -36,9 +34,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "step": STEPS,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }
-
-CLAUSE = re.compile(r"\[([^\[\]]*)\]")
-PLACE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,24 +389,3 @@ def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]
     if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value
         facts["amount"] = next((facts[name] for name in ("order", "price", "face") if name in facts), "")
     return facts
-
-
-def fill(template: str, facts: Mapping[str, str]) -> str:
-    def clause(match: re.Match[str]) -> str:
-        return match[1] if all(facts.get(name) for name in PLACE.findall(match[1])) else ""
-
-    return PLACE.sub(lambda match: facts.get(match[1], ""), CLAUSE.sub(clause, template))
-
-
-def shown_fact(value: str) -> str:
-    """An ISO time as people here write it: 3月2日 09:00, or 2026年3月31日 for a date."""
-    if len(value) < 10 or value[4:5] != "-" or not value[:4].isdecimal():
-        return value
-    try:
-        if len(value) == 10:
-            day = date.fromisoformat(value)
-            return f"{day.year}年{day.month}月{day.day}日"
-        at = datetime.fromisoformat(value).astimezone(SHANGHAI)
-    except ValueError:
-        return value
-    return f"{at.month}月{at.day}日 {at:%H:%M}"
