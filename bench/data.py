@@ -6,6 +6,7 @@ Foreign keys are not checked while it is made (they hold by construction); CHECK
 
 import hashlib
 import itertools
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -148,11 +149,12 @@ def _lots(size: Size) -> list[str]:
 def _orders(size: Size) -> list[str]:
     total = size.unpaid_orders + size.done_orders + size.to_review
     last_unpaid, last_done = size.unpaid_orders, size.unpaid_orders + size.done_orders
+    again = math.lcm(size.enterprises, size.products)  # after so many orders an enterprise has the same product again
     return [
         f"""INSERT INTO orders (id, number, programme_id, policy_id, enterprise_id, institution_id, product_id, product_name,
               product_version, category, deductions, list_price_fen, order_fen, max_voucher_fen, voucher_fen, returned_fen, state,
               message, agreement_version, rework_count, placed_by_id, placed_at, paid_at, completed_at, reviewed_at, due_at,
-              reminded, version)
+              reminded, version, use_year, use_nth)
             SELECT n, '2026' || lpad(n::text, 20, '0'), 1, 1, buyer,
               {size.organisations + 1} + (1 + n % {size.products}) % {INSTITUTIONS}, 1 + n % {size.products}, '年度财务审计', 1, 'audit',
               '{{"1": 200000, "2": 200000}}', 400000, 400000, 200000,
@@ -160,7 +162,8 @@ def _orders(size: Size) -> list[str]:
               '', '2026-1', 0, buyer, now() - interval '20 days', CASE WHEN n > {last_unpaid} THEN now() - interval '19 days' END,
               CASE WHEN n > {last_unpaid} THEN now() - interval '8 days' END,
               CASE WHEN n > {last_unpaid} AND n <= {last_done} THEN now() END,
-              CASE WHEN n <= {last_unpaid} THEN now() + interval '300 days' END, 1, 1
+              CASE WHEN n <= {last_unpaid} THEN now() + interval '300 days' END, 1, 1,
+              extract(year FROM now() AT TIME ZONE 'Asia/Shanghai'), 1 + (n - 1) / {again}
             FROM generate_series(1, {total}) n, LATERAL (SELECT 1 + (n - 1) % {size.enterprises} AS buyer) b""",
     ]
 

@@ -15,7 +15,7 @@ from bot.talk import Button, Reply, Saying
 from bot.wording import phrases
 from handlers.context import Context, Idempotency
 from handlers.money import grouped_yuan
-from handlers.notice_texts import CLAUSE, fill, shown_fact
+from handlers.notice_filling import CLAUSE, fill, shown_fact
 from handlers.refusals import Busy, Refusal
 from handlers.sessions import kept_answer, worth_another_try
 from handlers.transactions import AnsweredMeanwhileError

@@ -25,6 +25,8 @@ PAGES: Mapping[str, str] = {
     "order_declined": "pages/orders/show",
     "order_delivered": "pages/orders/show",
     "order_sent_back": "pages/orders/show",
+    "order_termination": "pages/orders/show",
+    "order_undelivered": "pages/orders/show",
     "order_completed": "pages/orders/show",
     "order_closed": "pages/orders/show",
     "order_frozen": "pages/orders/show",

@@ -22,6 +22,8 @@
     order_declined        订单未接单通知    order_number, service, reason, time
     order_delivered       服务待确认提醒    order_number, service, time, hint
     order_sent_back       服务退回通知      order_number, service, reason, time
+    order_termination     协商终止通知      order_number, service, consent, time
+    order_undelivered     服务交付提醒      order_number, service, time (交付期限), hint
     order_completed       订单完成通知      order_number, service, amount (用券), time
     order_closed          订单关闭通知      order_number, service, reason, time
     digest                未读消息汇总      count, time, hint
@@ -171,6 +173,8 @@ def orders() -> Iterator[Template]:
     yield order("order_declined", "订单未接单通知", "原因说明 thing reason", "时间 time time")
     yield order("order_delivered", "服务待确认提醒", "完成时间 time time", "温馨提示 thing hint")
     yield order("order_sent_back", "服务退回通知", "原因说明 thing reason", "退回时间 time time")
+    yield order("order_termination", "协商终止通知", "协商进展 thing consent", "时间 time time")
+    yield order("order_undelivered", "服务交付提醒", "交付期限 time time", "温馨提示 thing hint")
     yield order("order_completed", "订单完成通知", "用券金额 amount amount", "完成时间 time time")
     yield order("order_closed", "订单关闭通知", "原因说明 thing reason", "关闭时间 time time")
     yield order("order_frozen", "订单核实通知", "办理进度 thing progress", "时间 time time")

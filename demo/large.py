@@ -267,10 +267,12 @@ INSERT INTO orders (id, number, programme_id, policy_id, enterprise_id, institut
 SELECT f.id, to_char(f.placed_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDDHH24MISS') || lpad((f.id % 10000000000)::text, 10, '0'), $1,
   $2::bigint + CASE WHEN f.age < interval '8 days' THEN 2 ELSE 1 END, f.enterprise_id, p.organisation_id, p.id, p.name, 1, p.category,
   $3::jsonb, p.price_fen, p.price_fen, $4, f.fen, CASE WHEN f.close_reason = 'declined' THEN f.fen ELSE 0 END, f.state, f.close_reason,
-  '', $5, 0, CASE WHEN f.state <> 'closed' THEN extract(year FROM f.placed_at AT TIME ZONE 'Asia/Shanghai') END,
+  '', $5, 0, CASE WHEN f.state <> 'closed' THEN
+    extract(year FROM coalesce(f.paid_at, f.submitted_at, f.placed_at) AT TIME ZONE 'Asia/Shanghai') END,
   CASE WHEN f.state <> 'closed' THEN 1 END, f.buyer_id, f.placed_at, f.paid_at, f.accepted_at, f.delivered_at, f.completed_at,
   f.closed_at, f.reviewed_at,
-  CASE f.state WHEN 'unpaid' THEN f.placed_at + interval '15 days' WHEN 'paid' THEN f.paid_at + interval '9 days' END, 0, 1
+  CASE f.state WHEN 'unpaid' THEN f.placed_at + interval '15 days' WHEN 'paid' THEN f.paid_at + interval '9 days'
+    WHEN 'accepted' THEN f.accepted_at + interval '28 days' END, 0, 1
 FROM planted f JOIN products p ON p.id = f.product_id ORDER BY f.id
 """
 # A lot is issued a day before the first of its orders and lasts half a year; what is then left of it expires.

@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from handlers.context import Context
-from handlers.notice_plans import quiet_until
+from handlers.notice_plans import held_until
 from handlers.notice_texts import render
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import open_sealed
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 SEND_SECONDS = 30  # token, send, a new token and again, each with its own time-out: half of the lease
+OVER = SendResult(Outcome.RETRY, error="over", about_reader=True)
 QUIET = SendResult(Outcome.RETRY, error="quiet hours", about_reader=True)
 BACKOFF_SECONDS, BACKOFF_SECONDS_MAX = 5, 3_600
 ERROR_CHARACTERS_MAX = 200
@@ -53,7 +54,8 @@ WITH chosen AS (
   RETURNING d.*
 )
 SELECT taken.*, n.kind, n.title, n.body, n.page, n.data->'fields' AS fields, i.id AS identity_id, i.open_id,
-  n.data->'quiet' AS quiet, CASE WHEN taken.secrets IS NOT NULL THEN n.data END AS data, n.created_at,
+  n.data->'quiet' AS quiet, (n.data->>'ends_at')::timestamptz AS ends_at,
+  CASE WHEN taken.secrets IS NOT NULL THEN n.data END AS data, n.created_at,
   coalesce(taken.address, CASE taken.channel WHEN 'email' THEN p.email WHEN 'sms' THEN p.phone END) AS sealed_address
 FROM taken JOIN notices n ON n.id = taken.notice_id LEFT JOIN persons p ON p.id = taken.person_id
 LEFT JOIN LATERAL (
@@ -78,7 +80,8 @@ WITH result AS (
   RETURNING d.*
 ), following AS (
   INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)
-  SELECT s.notice_id, s.person_id, s.step + 1, n.data->'channels'->>s.step, 'planned', 0, $9, $10
+  SELECT s.notice_id, s.person_id, s.step + 1, n.data->'channels'->>s.step, 'planned', 0, $9,
+    least($10::timestamptz, (n.data->>'ends_at')::timestamptz)
   FROM settled s JOIN notices n ON n.id = s.notice_id
   WHERE s.state IN ('no_consent', 'failed') AND n.superseded_at IS NULL AND n.data->'channels'->>s.step IS NOT NULL
   ON CONFLICT (notice_id, step) DO NOTHING
@@ -188,8 +191,10 @@ async def _settle_surely(ctx: Context, results: Sequence[tuple[Any, SendResult]]
 
 
 async def _send(ctx: Context, delivery: Any) -> SendResult:
-    if quiet_until(ctx.now, delivery["quiet"]) is not None:  # it waited for another, or for a platform, until the evening
-        return QUIET
+    if is_over(ctx.now, delivery):
+        return OVER
+    if held_until(ctx.now, delivery["quiet"], delivery["ends_at"]) is not None:
+        return QUIET  # it waited for another, or for a platform, until the evening
     sender = ctx.ports.senders.get(delivery["channel"])
     if sender is None:
         return SendResult(Outcome.REFUSED, error="no such channel")
@@ -239,6 +244,10 @@ class Verdict:
     give_up_at: datetime | None = None
 
 
+def is_over(now: datetime, delivery: Any) -> bool:
+    return delivery["ends_at"] is not None and delivery["ends_at"] <= now
+
+
 def verdict(now: datetime, delivery: Any, result: SendResult) -> Verdict:
     match result.outcome:
         case Outcome.DELIVERED:
@@ -249,7 +258,9 @@ def verdict(now: datetime, delivery: Any, result: SendResult) -> Verdict:
             return Verdict(S.NO_CONSENT)
         case Outcome.REFUSED:
             return Verdict(S.FAILED)
-        case Outcome.RETRY if (morning := quiet_until(now, delivery.quiet)) is not None:
+        case Outcome.RETRY if is_over(now, delivery):
+            return Verdict(S.SUPERSEDED)
+        case Outcome.RETRY if (morning := held_until(now, delivery.quiet, delivery.ends_at)) is not None:
             return Verdict(S.HELD, morning)
         case Outcome.RETRY if delivery.give_up_at <= now:
             return Verdict(S.DEAD)

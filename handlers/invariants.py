@@ -171,13 +171,22 @@ ORDERS = {
     "orders_keep_the_yearly_cap_of_a_product": """
       SELECT o.id, o.use_nth FROM orders o JOIN policies p ON p.id = o.policy_id
       WHERE o.use_nth > (p.rules->>'product_use_cap_per_year')::int""",
+    "orders_count_in_the_year_of_their_payment": """
+      SELECT o.id, o.use_year, o.paid_at FROM orders o
+      LEFT JOIN (SELECT subject_id, max(submitted_at) AS submitted_at FROM approvals WHERE subject = 'order' AND kind = 'payment'
+                 GROUP BY subject_id) a ON a.subject_id = o.id
+      WHERE o.use_year IS NOT NULL AND (o.paid_at IS NOT NULL OR o.state = 'pay_review')
+        AND o.use_year <> extract(year FROM coalesce(a.submitted_at, o.paid_at) AT TIME ZONE 'Asia/Shanghai')""",
     "orders_alive_count_as_a_use": """
       SELECT id, state FROM orders WHERE (use_nth IS NULL) <> (use_year IS NULL)
         OR use_nth IS NULL AND (state <> 'closed' OR returned_fen < voucher_fen AND paid_at IS NOT NULL)""",
     "orders_in_dispute_have_one_open_dispute": """
       SELECT o.id, o.disputed_at FROM orders o
       FULL JOIN (SELECT order_id, count(*) AS open FROM disputes WHERE ruled_at IS NULL GROUP BY order_id) d ON d.order_id = o.id
-      WHERE (o.disputed_at IS NOT NULL) <> (coalesce(d.open, 0) = 1) OR o.disputed_at IS NOT NULL AND o.state <> 'delivered'""",
+      WHERE (o.disputed_at IS NOT NULL) <> (coalesce(d.open, 0) = 1)
+        OR o.disputed_at IS NOT NULL AND o.state NOT IN ('accepted', 'delivered')""",
+    "orders_in_service_have_their_time": """
+      SELECT id FROM orders WHERE state = 'accepted' AND due_at IS NULL""",
     "orders_reviewed_have_one_review": """
       SELECT o.id, o.reviewed_at, r.reviews FROM orders o
       FULL JOIN (SELECT order_id, count(*) AS reviews FROM reviews GROUP BY order_id) r ON r.order_id = o.id

@@ -126,7 +126,7 @@ def plan(ctx: Context, event: Any, reader: Reader) -> dict[str, object]:
         planned = {"channels": [channel for channel in wanted if channel != Channel.EMAIL], "also_by_email": True}
     # The answer to what this very person did goes at once, day and night.
     at_once = event.kind in AT_ONCE or (event.actor_id is not None and event.actor_id == reader.person_id)
-    return planned if at_once else planned | waiting(ctx.now, reader.quiet)
+    return planned if at_once else planned | waiting(ctx.now, reader.quiet, ends_at(event.data))
 
 
 def everywhere(channels: Sequence[Channel]) -> dict[str, object]:
@@ -160,12 +160,24 @@ def from_channel(channels: list[Channel], first: str) -> list[Channel]:
 # --- when ----------------------------------------------------------------------------------------------------------------------
 
 
-def waiting(now: datetime, quiet: tuple[int, int] | None) -> dict[str, object]:
+def ends_at(data: Mapping[str, object]) -> datetime | None:
+    """When what is told is over, for an event that says so: a message of after that tells nobody anything."""
+    said = data.get("ends_at")
+    return None if said is None else datetime.fromisoformat(str(said))
+
+
+def waiting(now: datetime, quiet: tuple[int, int] | None, over_at: datetime | None = None) -> dict[str, object]:
     """`quiet` is kept for whatever delays the message into the night; `held_until` is there if it is night now."""
     if quiet is None:
         return {}
-    morning = quiet_until(now, quiet)
+    morning = held_until(now, quiet, over_at)
     return {"quiet": list(quiet)} | ({"held_until": morning.isoformat()} if morning else {})
+
+
+def held_until(now: datetime, quiet: Sequence[int] | None, over_at: datetime | None) -> datetime | None:
+    """The end of the quiet hours; None where nobody waits for it: it is day, or in the morning all is over."""
+    morning = quiet_until(now, quiet)
+    return None if morning is not None and over_at is not None and over_at <= morning else morning
 
 
 def quiet_until(now: datetime, quiet: Sequence[int] | None) -> datetime | None:

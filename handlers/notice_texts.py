@@ -1,13 +1,12 @@
 """What a notice says: for each kind a title, a text, a page, the facts that fill the channels' templates, and its readers (F23)."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from handlers.money import yuan
+from handlers.notice_filling import fill, shown_fact
 from handlers.notice_words import GROUNDS, WORDS
-from handlers.working_days import SHANGHAI
 from models.accounts import Role
 from models.approvals import ApplicationKind
 
@@ -16,8 +15,6 @@ TITLE_CHARACTERS_MAX, BODY_CHARACTERS_MAX = 64, 500  # as wide as their columns
 DOERS = frozenset({Role.OWNER, Role.HANDLER})
 PAYERS = frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE})
 
-CLAUSE = re.compile(r"\[([^\[\]]*)\]")
-PLACE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,9 @@ TEXTS: Mapping[str, Text] = {
         "voucher_type amount time", PAYERS,
     ),
     "voucher_expiring": text(
-        "服务券即将到期", "「{voucher_type}」余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用。", "pages/wallet/index",
+        "服务券即将到期",
+        "「{name}」[等 {types} 种服务券]余额 {balance} 元，{valid_until}（含当日）后失效，请尽快使用[，本市可用的服务如{products}]。",
+        "pages/wallet/index",
         "voucher_type balance valid_until hint", PAYERS, "到期后自动失效",
     ),
     "order_placed": text(
@@ -145,6 +144,15 @@ TEXTS: Mapping[str, Text] = {
     ),
     "order_sent_back": text(
         "企业反馈服务未完成", "订单 {number}「{service}」被企业退回[，原因：{reason}]。", ORDER, ORDER_FIELDS + "reason time",
+    ),
+    "order_termination": text(
+        "协商终止订单：{consent}",
+        "订单 {number}「{service}」{consent}[，拟退回服务券 {returned} 元][，说明：{said}][，请于 {until} 前答复]。", ORDER,
+        ORDER_FIELDS + "consent time",
+    ),
+    "order_undelivered": text(
+        "请按期提交服务成果", "订单 {number}「{service}」请于 {deliver_by} 前提交完成。", ORDER, ORDER_FIELDS + "time=deliver_by hint",
+        hint="逾期企业可申请裁定",
     ),
     "order_completed": text(
         "订单已完成", "订单 {number}「{service}」企业已确认完成[，用券 {voucher} 元]。", ORDER, ORDER_FIELDS + "amount=voucher time",
@@ -189,7 +197,7 @@ TEXTS: Mapping[str, Text] = {
         ORDER_FIELDS + "amount=payable result=paid", frozenset({Role.OWNER, Role.HANDLER, Role.FINANCE}),
     ),
     "review_reminder": text(
-        "请评价本次服务", "订单 {number}「{service}」已完成，请评价[；{review_due_at} 前未评价的，由系统自动评价]。", REVIEW,
+        "请评价本次服务", "订单 {number}「{service}」已完成，请评价；{review_due_at} 前未评价的，由系统自动评价。", REVIEW,
         ORDER_FIELDS + "time=review_due_at hint", hint="逾期由系统自动评价",
     ),
     "digest": text(
@@ -262,6 +270,18 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",
         hint="请查看服务成果",
     ),
+    ("order_undelivered", "overdue"): text(
+        "服务交付已逾期", "订单 {number}「{service}」未在 {deliver_by} 前提交完成，企业可申请争议裁定，请尽快提交或与企业协商。", ORDER,
+        ORDER_FIELDS + "time=deliver_by hint", hint="请尽快提交或协商",
+    ),
+    ("order_undelivered", "may_dispute"): text(
+        "服务机构逾期未交付", "订单 {number}「{service}」服务机构未在 {deliver_by} 前提交完成，您可以与机构协商，或申请争议裁定。", ORDER,
+        ORDER_FIELDS + "time=deliver_by hint", hint="您可以申请争议裁定",
+    ),
+    ("order_undelivered", "disputed"): text(
+        "企业已申请争议裁定", "订单 {number}「{service}」逾期未交付，企业已申请争议裁定[：{said}]。裁定前订单暂停办理。", ORDER,
+        ORDER_FIELDS + "time hint", hint="裁定前订单暂停办理",
+    ),
     ("order_closed", "may_take_back"): text(
         "服务机构超时未接单", "订单 {number}「{service}」服务机构超时未接单，您可以撤回订单，服务券将全额退回。", ORDER,
         ORDER_FIELDS + "reason time",
@@ -307,17 +327,21 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "order_paid": ("order_placed", "price_requested", "price_confirmed"),
     "order_accepted": ("order_paid",),
     "order_declined": ("order_paid",),
-    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered"),
+    "order_closed": ("order_placed", "price_requested", "price_confirmed", "order_paid", "order_delivered", "order_undelivered",
+                     "order_termination"),
+    "order_termination": ("order_termination",),
+    "order_delivered": ("order_undelivered",),
     "order_sent_back": ("order_delivered",),
-    "order_completed": ("order_delivered",),
+    "order_completed": ("order_delivered", "order_termination"),
+    "order_reviewed": ("review_reminder",),
     "system_review_made": ("review_reminder",),
     "demand_answered": ("demand_alternatives",),
     "demand_handled": ("demand_posted", "demand_reminder"),
     "demand_over": ("demand_posted", "demand_reminder", "demand_alternatives"),
 }
 # Tell nobody anything: they only make others pointless. The case is decided or withdrawn, so its other reviewers need not look; the
-# demand is over, or one institution has answered it or finds no place any more.
-SILENT = frozenset({"approval_closed", "demand_handled", "demand_over"})
+# demand is over, or one institution has answered it or finds no place any more; a colleague has reviewed the order.
+SILENT = frozenset({"approval_closed", "demand_handled", "demand_over", "order_reviewed"})
 # Makes pointless what its own organisation was told, and nobody else.
 OF_ONE_SIDE = frozenset({"demand_handled"})
 # Conclusions and new demands come by e-mail as well, not only where the platform fails (D06, D15).
@@ -379,24 +403,3 @@ def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]
     if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value
         facts["amount"] = next((facts[name] for name in ("order", "price", "face") if name in facts), "")
     return facts
-
-
-def fill(template: str, facts: Mapping[str, str]) -> str:
-    def clause(match: re.Match[str]) -> str:
-        return match[1] if all(facts.get(name) for name in PLACE.findall(match[1])) else ""
-
-    return PLACE.sub(lambda match: facts.get(match[1], ""), CLAUSE.sub(clause, template))
-
-
-def shown_fact(value: str) -> str:
-    """An ISO time as people here write it: 3月2日 09:00, or 2026年3月31日 for a date."""
-    if len(value) < 10 or value[4:5] != "-" or not value[:4].isdecimal():
-        return value
-    try:
-        if len(value) == 10:
-            day = date.fromisoformat(value)
-            return f"{day.year}年{day.month}月{day.day}日"
-        at = datetime.fromisoformat(value).astimezone(SHANGHAI)
-    except ValueError:
-        return value
-    return f"{at.month}月{at.day}日 {at:%H:%M}"

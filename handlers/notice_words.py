@@ -6,8 +6,9 @@ RESULTS = {"approved": "审核通过", "returned": "退回补正", "rejected": "
            "won": "中签", "lost": "未中签", "alternate": "候补", "lapsed": "未递补"}
 GROUNDS = {"approved": "说明"}  # what a reviewer adds to a yes is a remark; a no has a reason
 REASONS = {"cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "机构未接单", "not_accepted": "机构超时未接单",
-           "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
+           "refunded": "双方协商退款", "ruled": "争议裁定退款", "may_take_back": "机构超时未接单"}
 STANDINGS = {"expiring": "即将到期", "expired": "已到期", "suspended": "已暂停", "resumed": "已恢复"}
+CONSENTS = {"proposed": "对方提出协商终止", "refused": "对方不同意终止", "withdrawn": "对方撤回终止提议", "expired": "终止提议逾期失效"}
 PAYOUTS = {"True": "已划拨", "False": "被银行退回"}
 OUTCOMES = {"upheld": "维持原决定", "overturned": "撤销原决定", "returned": "退回补充"}
 ANSWERS = {"taken": "已接单", "offered": "已推荐产品"}
@@ -19,7 +20,7 @@ STEPS = {"accepted": "已接受邀请", "declined": "已谢绝邀请", "expired"
          "submitted": "已提交审核", "unlinked": "已解除关联"}
 CHANGES = {"password_reset": "支付密码已重置", "phone_changed": "绑定手机号已更换"}
 WORDS: Mapping[str, Mapping[str, str]] = {
-    "answer": ANSWERS, "closing": CLOSINGS, "finding": FINDINGS,
+    "answer": ANSWERS, "consent": CONSENTS, "closing": CLOSINGS, "finding": FINDINGS,
     "step": STEPS, "security": CHANGES,
     "outcome": OUTCOMES, "progress": PROGRESS, "result": RESULTS, "paid": PAYOUTS, "reason": REASONS, "standing": STANDINGS,
 }

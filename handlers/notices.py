@@ -55,14 +55,15 @@ WITH made AS (
 ), planned AS (
   INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at, address, secrets)
   SELECT m.id, m.person_id, 1, m.data->'channels'->>0, CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
-    coalesce((m.data->>'held_until')::timestamptz, $9), $10::timestamptz, e.address, e.secrets
+    coalesce((m.data->>'held_until')::timestamptz, $9), least($10::timestamptz, (m.data->>'ends_at')::timestamptz), e.address, e.secrets
   FROM made m JOIN events e ON e.id = m.event_id WHERE m.data->'channels'->>0 IS NOT NULL
   UNION ALL
   SELECT m.id, NULL, $12::smallint, 'email', CASE WHEN m.data ? 'held_until' THEN 'held' ELSE 'planned' END, 0,
-    coalesce((m.data->>'held_until')::timestamptz, $9), $10, p.email, NULL
+    coalesce((m.data->>'held_until')::timestamptz, $9), least($10, (m.data->>'ends_at')::timestamptz), p.email, NULL
   FROM made m JOIN persons p ON p.id = m.person_id WHERE m.data ? 'also_by_email' AND p.email IS NOT NULL
   UNION ALL
-  SELECT m.id, m.person_id, ($12 + other.place)::smallint, other.channel, 'planned', 0, $9, $10, NULL, NULL
+  SELECT m.id, m.person_id, ($12 + other.place)::smallint, other.channel, 'planned', 0, $9,
+    least($10, (m.data->>'ends_at')::timestamptz), NULL, NULL
   FROM made m, jsonb_array_elements_text(m.data->'everywhere') WITH ORDINALITY other(channel, place)
 )
 UPDATE events SET opened_at = $9, address = NULL, secrets = NULL WHERE id = ANY($11)
@@ -138,6 +139,7 @@ def _drafts(ctx: Context, event: Any, readers: Mapping[int, Reader]) -> list[Dra
         log.exception("event_of_unknown_kind", kind=event.kind, event_id=event.id)
         return []
     said = {"fields": text.fields, "subject": event.subject, "subject_id": event.subject_id}
+    said |= {"ends_at": event.data["ends_at"]} if "ends_at" in event.data else {}
     plans = {None: plan_outside(ctx, event)} if event.address is not None else {
         person: plan(ctx, event, readers[person]) for person in event.people
     }

@@ -84,6 +84,7 @@ class Rules(BaseModel):
     payment_review: Literal["none", "park", "centre"] = "none"
     provider_accept: bool = True
     accept_working_days: Annotated[int, Field(ge=1, le=60)] = 5
+    deliver_working_days: Annotated[int, Field(ge=1, le=250)] = 20  # from there the buyer may have a reviewer rule (docs/decisions/0245)
     completion: Literal["buyer_confirm", "none"] = "buyer_confirm"
     rework_max: Annotated[int, Field(ge=0, le=100)] | None = 3
     claim: Claim | None = None
@@ -236,7 +237,7 @@ async def publish_programme(ctx: Context, programme_id: int) -> ProgrammeView:
 
 
 async def end_programme(ctx: Context, programme_id: int) -> ProgrammeView:
-    """No new rounds or orders; vouchers that are out stay what they are. Raises ProgrammeStateWrong."""
+    """No new rounds, grants or qualifications; vouchers that are out can be used to their last day. Raises ProgrammeStateWrong."""
     return await _move_programme(ctx, programme_id, ProgrammeState.PUBLISHED, ProgrammeState.ENDED)
 
 

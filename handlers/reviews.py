@@ -58,6 +58,7 @@ async def review_order(
             raise OrderNotReviewable(reason="reviewed")
         await tx.run("UPDATE orders SET reviewed_at = $2 WHERE id = $1", order.id, ctx.now)
         tx.record("order.reviewed", "review", review.id, after=grade.value, order_id=order.id)
+        tx.announce("order_reviewed", "order", order.id, organisation_id=order.enterprise_id)
         await content_checks.ask(tx, "review", review.id, text)
         await (reveal_if_both(tx, order) if is_blind else count_review(tx, review))
         return tx.reply(await show_review(tx, review.id))
@@ -117,15 +118,17 @@ async def remind_unreviewed(ctx: Context, limit: int = 1_000) -> int:
     async with transaction(ctx) as tx:
         return await tx.run(
             "WITH due AS ("
-            " SELECT o.id, o.enterprise_id, o.number, o.product_name FROM orders o JOIN policies p ON p.id = o.policy_id"
+            " SELECT o.id, o.enterprise_id, o.number, o.product_name, greatest(o.completed_at, o.clock_from)"
+            "   + make_interval(days => (p.rules->>'auto_review_after_days')::int) AS review_due_at"
+            " FROM orders o JOIN policies p ON p.id = o.policy_id"
             " WHERE o.state = 'completed' AND o.reviewed_at IS NULL AND o.reminded = 0 AND o.frozen_at IS NULL"
             " AND (p.rules->>'review')::boolean AND greatest(o.completed_at, o.clock_from) <="
             "   $1::timestamptz - make_interval(days => (p.rules->>'auto_review_after_days')::int - $3)"
             " ORDER BY o.completed_at LIMIT $2 FOR UPDATE OF o SKIP LOCKED"
             "), marked AS (UPDATE orders o SET reminded = 1 FROM due WHERE o.id = due.id)"
             " INSERT INTO events (kind, organisation_id, subject, subject_id, data, created_at)"
-            " SELECT 'review_reminder', enterprise_id, 'order', id, jsonb_build_object('number', number, 'service', product_name), $1"
-            " FROM due", ctx.now, limit, REMIND_BEFORE_DAYS,
+            " SELECT 'review_reminder', enterprise_id, 'order', id, jsonb_build_object('number', number, 'service', product_name,"
+            "   'review_due_at', review_due_at), $1 FROM due", ctx.now, limit, REMIND_BEFORE_DAYS,
         )
 
 

@@ -226,7 +226,7 @@ async def alive(tx: Transaction, order_id: int) -> Any:
 
 # What was given in days was given in days on which something could be done: the frozen ones are added.
 THAW = """
-UPDATE orders SET frozen_at = NULL, due_at = due_at + ($2 - frozen_at),
+UPDATE orders SET frozen_at = NULL, due_at = due_at + ($2 - frozen_at), termination_until = termination_until + ($2 - frozen_at),
   clock_from = greatest(clock_from, completed_at, delivered_at) + ($2 - frozen_at)
 WHERE id = $1
 """

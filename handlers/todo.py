@@ -51,6 +51,8 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "unpaid": ("待支付的订单", ORDERS, ORDER),
     "to_confirm": ("待确认完成的订单", ORDERS, ORDER),
     "to_review": ("待评价的订单", ORDERS, "pages/orders/review?id={}"),
+    "undelivered": ("机构逾期未交付，可申请裁定的订单", ORDERS, ORDER),
+    "termination_to_answer": ("对方提出协商终止、待答复的订单", ORDERS, ORDER),
     "to_take_back": ("机构逾期未接单，可撤回的订单", ORDERS, ORDER),
     "form_returned": ("退回补正的申请", "pages/applications/index", "pages/applications/show?id={}"),
     "appeal_returned": ("退回补充的申诉", "pages/appeals/index", "pages/appeals/show?id={}"),
@@ -90,7 +92,7 @@ WITH mine AS MATERIALIZED (
   SELECT o.*, p.rules, {ORDER_TITLE} AS title
   FROM orders o JOIN policies p ON p.id = o.policy_id
   WHERE o.enterprise_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
-    AND (o.state IN ('unpaid', 'pay_rejected', 'delivered', 'paid') OR o.state = 'completed' AND o.reviewed_at IS NULL)
+    AND (o.state IN ('unpaid', 'pay_rejected', 'delivered', 'paid', 'accepted') OR o.state = 'completed' AND o.reviewed_at IS NULL)
 )
 SELECT 'unpaid' AS kind, id, title, due_at FROM mine WHERE state IN ('unpaid', 'pay_rejected')
 UNION ALL SELECT 'to_confirm', id, title, NULL FROM mine WHERE state = 'delivered' AND rules->>'completion' = 'buyer_confirm'
@@ -98,6 +100,9 @@ UNION ALL SELECT 'to_review', id, title,
   greatest(completed_at, clock_from) + make_interval(days => (rules->>'auto_review_after_days')::int)
   FROM mine WHERE state = 'completed' AND (rules->>'review')::boolean
 UNION ALL SELECT 'to_take_back', id, title, NULL FROM mine WHERE state = 'paid' AND due_at <= $2
+UNION ALL SELECT 'undelivered', id, title, NULL FROM mine WHERE state = 'accepted' AND due_at <= $2
+UNION ALL SELECT 'termination_to_answer', id, title, termination_until FROM mine
+  WHERE termination_side = 'institution' AND termination_until > $2
 UNION ALL SELECT 'form_returned', id, kind, NULL FROM applications WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'appeal_returned', id, kind, NULL FROM appeals WHERE organisation_id = $1 AND state = 'returned'
 UNION ALL SELECT 'expiring', min(l.id), t.name, l.expires_at - interval '1 microsecond'
@@ -126,13 +131,16 @@ INSTITUTION = f"""
 WITH mine AS MATERIALIZED (
   SELECT o.*, p.rules, {ORDER_TITLE} AS title
   FROM orders o JOIN policies p ON p.id = o.policy_id
-  WHERE o.institution_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL AND o.state IN ('awaiting_price', 'paid', 'accepted')
+  WHERE o.institution_id = $1 AND o.frozen_at IS NULL AND o.disputed_at IS NULL
+    AND o.state IN ('awaiting_price', 'paid', 'accepted', 'delivered')
 )
 SELECT 'to_price' AS kind, id, title, due_at FROM mine WHERE state = 'awaiting_price'
 UNION ALL SELECT 'to_accept', id, title, due_at FROM mine WHERE state = 'paid' AND (rules->>'provider_accept')::boolean
-UNION ALL SELECT 'to_deliver', id, title, NULL FROM mine WHERE rework_count = 0
+UNION ALL SELECT 'to_deliver', id, title, CASE state WHEN 'accepted' THEN due_at END FROM mine WHERE rework_count = 0
   AND (state = 'accepted' OR state = 'paid' AND NOT (rules->>'provider_accept')::boolean)
-UNION ALL SELECT 'rework', id, title, NULL FROM mine WHERE rework_count > 0 AND state = 'accepted'
+UNION ALL SELECT 'rework', id, title, due_at FROM mine WHERE rework_count > 0 AND state = 'accepted'
+UNION ALL SELECT 'termination_to_answer', id, title, termination_until FROM mine
+  WHERE termination_side = 'enterprise' AND termination_until > $2
 UNION ALL SELECT 'claim_returned', r.id, {ORDER_TITLE}, NULL
   FROM redemptions r JOIN orders o ON o.id = r.order_id
   WHERE r.institution_id = $1 AND r.state = 'returned'

@@ -42,7 +42,7 @@ from handlers import (
 )
 from handlers.accounts import signing_in
 from handlers.context import Context
-from handlers.orders import fulfilment, payment
+from handlers.orders import fulfilment, payment, terminations
 from settings import Settings
 
 Sweep = Callable[[Context], Awaitable[int]]
@@ -76,6 +76,8 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("orders.close_unpaid", at_once, payment.close_unpaid),
         Entry("orders.remind_unaccepted", minute, fulfilment.remind_unaccepted),
         Entry("orders.remind_unconfirmed", minute, fulfilment.remind_unconfirmed),
+        Entry("orders.remind_undelivered", minute, fulfilment.remind_undelivered),
+        Entry("orders.expire_terminations", minute, terminations.expire_terminations),
         Entry("reviews.review", at_once, reviews.review_due),
         Entry("reviews.remind", minute, reviews.remind_unreviewed),
         Entry("reviews.reveal", at_once, reviews_mutual.reveal_due),

@@ -32,7 +32,9 @@ api = Api("orders", "订单")
 Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-LOTS_REFUSALS = (OrderNotFound, orders.RelatedParties, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers)
+LOTS_REFUSALS = (
+    OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
+)
 
 
 class OrdersQuery(Query):
@@ -102,11 +104,24 @@ class ReasonBody(Body):
     reason: Reason
 
 
+class TerminationBody(Body):
+    returned_fen: Fen
+    reason: Reason
+
+
+class AgreementBody(Body):
+    """`returned_fen` as it was shown: a proposal that was changed meanwhile is not agreed to."""
+
+    returned_fen: Fen
+
+
 class PriceBody(Body):
     amount_fen: Fen
 
 
 class DeliverBody(Body):
+    """What was handed over: a file, or five letters or digits that say it, or both."""
+
     summary: Reason
     attachment_id: Id | None = None
 
@@ -198,7 +213,7 @@ async def decline_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderV
 
 
 @api.post("/orders/{order_id}/handovers", title="提交完成", who=Who.INSTITUTION_ACTOR,
-          refusals=(OrderNotFound, orders.RelatedParties, OrderNotDeliverable, NotFound))
+          refusals=(OrderNotFound, orders.RelatedParties, OrderNotDeliverable, orders.HandoverSaysTooLittle, NotFound))
 async def deliver_order(ctx: Context, order_id: int, body: DeliverBody) -> OrderView:
     return await orders.deliver_order(ctx, order_id, body.summary, body.attachment_id)
 
@@ -212,6 +227,37 @@ async def confirm_completion(ctx: Context, order_id: int) -> OrderView:
 @api.post("/orders/{order_id}/rework", title="未完成，退回服务商", who=Who.ENTERPRISE_ACTOR, refusals=(OrderNotFound, OrderNotConfirmable))
 async def send_back(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
     return await orders.send_back(ctx, order_id, body.reason)
+
+
+@api.post("/orders/{order_id}/termination", title="提出协商终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationAmountWrong))
+async def propose_termination(ctx: Context, order_id: int, body: TerminationBody) -> OrderView:
+    """服务中的订单，任何一方可提出；对方七天内未答复的，提议失效。"""
+    return await orders.propose_termination(ctx, order_id, body.returned_fen, body.reason)
+
+
+@api.post("/orders/{order_id}/termination/agreement", title="同意终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationChanged))
+async def agree_termination(ctx: Context, order_id: int, body: AgreementBody) -> OrderView:
+    return await orders.agree_termination(ctx, order_id, body.returned_fen)
+
+
+@api.post("/orders/{order_id}/termination/refusal", title="不同意终止", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable))
+async def refuse_termination(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.refuse_termination(ctx, order_id, body.reason)
+
+
+@api.post("/orders/{order_id}/termination/withdrawal", title="撤回终止提议", who=Who.ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotTerminable))
+async def withdraw_termination(ctx: Context, order_id: int) -> OrderView:
+    return await orders.withdraw_termination(ctx, order_id)
+
+
+@api.post("/orders/{order_id}/dispute", title="服务商逾期未交付，申请争议裁定", who=Who.ENTERPRISE_ACTOR,
+          refusals=(OrderNotFound, orders.OrderNotDisputable))
+async def dispute_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
+    return await orders.dispute_order(ctx, order_id, body.reason)
 
 
 @api.post("/approvals/{approval_id}/ruling", title="裁定订单争议", who=Who.REVIEWER,

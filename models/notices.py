@@ -97,6 +97,7 @@ DELIVERY_GRAPH = Graph("delivery", "deliveries", DeliveryState, {
     (S.ACCEPTED, S.DELIVERED): "delivery.receipt",
     (S.ACCEPTED, S.FAILED): "delivery.refused",
     (S.PLANNED, S.SUPERSEDED): "delivery.superseded",
+    (S.SENDING, S.SUPERSEDED): "delivery.over",
     (S.SENDING, S.HELD): "delivery.held",
     (S.HELD, S.PLANNED): "delivery.released",
     (S.HELD, S.SUPERSEDED): "delivery.digested",

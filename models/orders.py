@@ -26,6 +26,7 @@ class CloseReason(StrEnum):
     TIMEOUT = "timeout"
     DECLINED = "declined"
     NOT_ACCEPTED = "not_accepted"
+    REFUNDED = "refunded"
     RULED = "ruled"
 
 
@@ -101,6 +102,10 @@ class Order(Table):
     scanned_state = chars(24, null=True)  # what it was when it was last looked at for signals (handlers/risk_signals.py)
     scanned_at = moment(null=True)
     disputed_at = moment(null=True)
+    termination_side = chars(16, null=True)    # enterprise or institution: who proposes to end the order in service (O12)
+    termination_fen = fen(null=True)           # what would go back
+    termination_reason = chars(500, null=True)
+    termination_until = moment(null=True)      # until when the other side may answer
     version = fields.IntField(default=1)
 
     class Meta:
@@ -127,6 +132,12 @@ class Order(Table):
                 check="state <> 'pay_rejected' OR (voucher_fen = 0 AND remark IS NOT NULL)", name="orders_refused_show_nothing_paid"
             ),
             CheckConstraint(check="enterprise_id <> institution_id", name="orders_two_parties"),
+            CheckConstraint(
+                check="num_nulls(termination_side, termination_fen, termination_reason, termination_until) IN (0, 4) AND"
+                      " (termination_side IS NULL OR termination_side IN ('enterprise','institution') AND state IN ('accepted','delivered')"
+                      " AND termination_fen BETWEEN 1 AND voucher_fen)",
+                name="orders_terminations_are_whole",
+            ),
             CheckConstraint(check="(state = 'closed') = (close_reason IS NOT NULL)", name="orders_closed_for_a_reason"),
             CheckConstraint(
                 check="state NOT IN ('paid','accepted','delivered','completed') OR (voucher_fen > 0 AND paid_at IS NOT NULL)",

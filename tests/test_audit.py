@@ -217,7 +217,7 @@ async def test_the_application_cannot_change_the_past(shop: Shop, table: str, st
 async def test_every_change_of_state_writes_exactly_one_row(shop: Shop) -> None:
     order_id = await shop.delivered()
     await shop.ok(shop.buyer, order_id, "rework", {"reason": "附件缺失"})
-    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补齐"})
+    await shop.ok(shop.seller, order_id, "handovers", {"summary": "附注页已补齐"})
     await shop.ok(shop.buyer, order_id, "completion")
     written = await shop.world.owner.fetch(
         "SELECT action, before, after, role, person_id, organisation_id, request_id FROM audit_entries"

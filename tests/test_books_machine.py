@@ -131,6 +131,8 @@ class WalletAndOrders(RuleBasedStateMachine):
         refusal: type[Refusal] | None = None
         if not self.model.may("pay", order):
             refusal = orders.OrderNotPayable
+        elif self.model.use_when_paid(order) is None:
+            refusal = ProductUseCapReached
         elif fen > DEDUCTION:
             refusal = orders.DeductionTooHigh
         elif not self.model.can_take(parts):
@@ -251,6 +253,8 @@ class WalletAndOrders(RuleBasedStateMachine):
         refusal: type[Refusal] | None = None
         if not self.model.may("pay", order):
             refusal = orders.OrderNotPayable
+        elif self.model.use_when_paid(order) is None:
+            refusal = ProductUseCapReached
         elif fen > DEDUCTION:
             refusal = orders.DeductionTooHigh
         elif parts is None:
@@ -264,7 +268,7 @@ class WalletAndOrders(RuleBasedStateMachine):
         calls: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
             "accept": partial(orders.accept_order, seller, order.id),
             "decline": partial(orders.decline_order, seller, order.id, "排期已满"),
-            "deliver": partial(orders.deliver_order, seller, order.id, "已交付"),
+            "deliver": partial(orders.deliver_order, seller, order.id, "审计报告已交付"),
             "confirm": partial(orders.confirm_completion, buyer, order.id),
             "send_back": partial(orders.send_back, buyer, order.id, "缺少盖章"),
             "cancel": partial(orders.cancel_order, buyer, order.id),
@@ -332,7 +336,7 @@ MUTANTS = {
     ),
     "a partial return gives the yearly use back": ("handlers.orders.payment.refund", "whole = fen == order.voucher_fen", "whole = True"),
     "a frozen order is closed by the sweep": ("handlers.orders.payment.close_unpaid", " AND frozen_at IS NULL", ""),
-    "the vouchers come back before their time": ("handlers.orders.views.may", "order.due_at <= ctx.now", "order.due_at > ctx.now"),
+    "the vouchers come back before their time": ("handlers.orders.views.may", "return is_due(ctx, order)", "return not is_due(ctx, order)"),
     "one rework too many": ("handlers.orders.fulfilment.send_back", "order.rework_count >= rules", "order.rework_count > rules"),
 }
 

@@ -192,6 +192,7 @@ async def test_an_institution_accepts_declines_and_hands_over(world: World):
     assert "已拒单" in await seller.say("确认")
     assert await world.one("SELECT state, close_reason FROM orders WHERE id = $1", second) == ("closed", "declined")
     assert "请用一句话说明完成了什么" in await seller.say("提交完成")
+    assert "不少于五个字" in await seller.say("好了")
     assert "成果说明：审计报告已交付" in await seller.say("审计报告已交付")
     assert "等待企业确认" in await seller.say("确认")
     assert await world.value("SELECT summary FROM handovers") == "审计报告已交付"

@@ -282,6 +282,44 @@ async def test_the_answer_to_what_somebody_did_goes_to_that_person_at_once_even_
     assert await reach.states() == [("wechat_subscribe", "held"), ("wechat_subscribe", "delivered")]
 
 
+LAST_DAY = {"balance_fen": 1, "name": "通用券", "valid_until": "2026-03-02", "ends_at": at("2026-03-03", "00:00").isoformat()}
+
+
+async def test_what_would_be_over_in_the_morning_goes_at_once_and_ends_with_its_day(reach):
+    reach.world.clock.set(at("2026-03-02", "21:30"))
+    await reach.tell("voucher_expiring", **LAST_DAY)
+    assert await reach.world.value("SELECT give_up_at FROM deliveries") == at("2026-03-03", "00:00")
+    await reach.deliver()
+    assert reach.got() == {"wechat_subscribe": ["voucher_expiring"]}
+
+
+async def test_what_is_over_only_after_the_night_waits_for_the_morning(reach):
+    reach.world.clock.set(at("2026-03-01", "21:30"))
+    await reach.tell("voucher_expiring", **LAST_DAY)
+    assert await reach.states() == [("wechat_subscribe", "held")]
+
+
+@pytest.mark.parametrize(("hour", "left"), [("23:59:59.999999", "delivered"), ("00:00", "superseded")])
+async def test_what_was_retried_until_it_was_over_is_not_sent_any_more(reach, hour, left):
+    reach.world.clock.set(at("2026-03-02", "18:00"))
+    reach.gateways["wechat_subscribe"].answers = [SendResult(Outcome.RETRY, error="busy")]
+    await reach.tell("voucher_expiring", **LAST_DAY)
+    await reach.deliver()
+    assert await reach.states() == [("wechat_subscribe", "planned")]
+    reach.world.clock.set(at("2026-03-03" if hour == "00:00" else "2026-03-02", hour))
+    await reach.deliver()
+    assert await reach.states() == [("wechat_subscribe", left)]
+    assert reach.got() == ({"wechat_subscribe": ["voucher_expiring"]} if left == "delivered" else {})
+
+
+async def test_a_fallback_ends_with_what_it_tells_too(reach):
+    reach.world.clock.set(at("2026-03-02", "22:00"))
+    reach.gateways["wechat_subscribe"].answers = [NO_CONSENT]
+    await reach.tell("voucher_expiring", **LAST_DAY)
+    await reach.world.sweep(deliver_due)
+    assert await reach.world.value("SELECT give_up_at FROM deliveries WHERE step = 2") == at("2026-03-03", "00:00")
+
+
 async def test_what_is_held_keeps_its_order(reach):
     reach.world.clock.set(at("2026-03-02", "22:00"))
     for number in (1, 2, 3):

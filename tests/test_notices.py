@@ -84,7 +84,7 @@ def test_what_people_write_cannot_reach_into_the_template():
 
 def test_dates_are_shown_in_words_and_a_long_reason_is_cut_to_its_column():
     at = datetime(2026, 3, 2, tzinfo=UTC)
-    text = render("voucher_expiring", "wallet", 1, {"balance_fen": 5, "voucher_type": "通用券", "valid_until": "2026-03-09"}, at)
+    text = render("voucher_expiring", "wallet", 1, {"balance_fen": 5, "name": "通用券", "valid_until": "2026-03-09"}, at)
     assert text.body == "「通用券」余额 0.05 元，2026年3月9日（含当日）后失效，请尽快使用。"
     assert len(render("order_declined", "order", 1, {"reason": "长" * 900}, at).body) == 500
 

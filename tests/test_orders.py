@@ -3,13 +3,15 @@
 import asyncio
 import hashlib
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
-from handlers import orders
+from handlers import orders, reviews
+from handlers.working_days import SHANGHAI, due_after
 from models.accounts import Role
 from settings import ROOT
+from tests.applications import file
 from tests.books import expect_broken
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import Member, World
@@ -83,6 +85,30 @@ async def test_a_broken_rule_refuses_the_order_and_explains_itself_with_the_same
     _, tree = await shop.world.get(f"/products/{shop.product_id}/eligibility?programme_id={shop.programme.id}", by=shop.buyer)
     assert tree["verdict"] == "fail"
     assert [rule for rule in tree["rules"] if rule["verdict"] != "pass"] == body["data"]["rules"]
+
+
+async def test_vouchers_that_are_out_are_used_to_their_last_day_also_when_the_programme_has_ended(shop):
+    await shop.password()
+    await shop.lot(400_000)
+    expires = await shop.world.value("SELECT expires_at FROM lots")
+    await shop.world.owner.execute("UPDATE programmes SET state = 'ended'")
+    order_id = await shop.order()
+    assert (await shop.pay(order_id))[0] == 200
+    await shop.ok(shop.seller, order_id, "acceptance")
+    shop.world.clock.set(expires - timedelta(microseconds=1))
+    late = await shop.order()
+    await shop.ok(shop.buyer, late, "cancellation")
+    shop.world.clock.set(expires)
+    before = await shop.unchanged()
+    status, body = await shop.place()
+    assert (status, body["code"]) == (409, "programme_not_open")
+    assert await shop.unchanged() == before
+
+
+async def test_an_ended_programme_takes_no_order_of_who_has_used_its_vouchers_up(shop):
+    await shop.paid()
+    await shop.world.owner.execute("UPDATE programmes SET state = 'ended'")
+    assert (await shop.place())[1]["code"] == "programme_not_open"
 
 
 async def test_an_incomplete_qualification_is_no_qualification(shop):
@@ -175,6 +201,55 @@ async def test_a_product_is_used_twice_a_year_and_again_in_the_next(shop):
     assert (body["data"]["rules"][0]["expected"], body["data"]["rules"][0]["actual"]) == (2, 2)
     shop.world.clock.advance(days=305)  # 2027-01-01 09:00 in Shanghai
     assert (await shop.place())[0] == 201
+
+
+async def over_new_year(shop: Shop) -> list[int]:
+    """Two orders of 30 December and two of 4 January, as many as each year takes; none is paid."""
+    await shop.password()
+    await shop.lot(1_000_000, valid_until=date(2027, 6, 30))
+    placed = []
+    for day in (datetime(2026, 12, 30, 9, tzinfo=SHANGHAI), datetime(2027, 1, 4, 9, tzinfo=SHANGHAI)):
+        shop.world.clock.set(day)
+        placed += [await shop.order() for _ in range(2)]
+    return placed
+
+
+async def test_a_use_counts_in_the_year_of_its_payment(shop):
+    late, last, *new = await over_new_year(shop)
+    await shop.ok(shop.buyer, new[0], "cancellation")
+    assert (await shop.pay(late))[0] == 200
+    before = await shop.unchanged()
+    status, body = await shop.pay(last)
+    assert (status, body["code"], body["data"]) == (409, "product_use_cap_reached", {"limit": 2, "used": 2})
+    status, body = await shop.world.get(f"/orders/{last}/payment-preview?voucher_fen=200000", by=shop.buyer)
+    assert (status, body["code"]) == (409, "product_use_cap_reached")
+    assert await shop.unchanged() == before
+    assert (await shop.pay(new[1]))[0] == 200, "it has its number in this year already"
+    uses = await shop.world.owner.fetch("SELECT use_year, use_nth FROM orders WHERE state = 'paid' ORDER BY id")
+    assert [tuple(use) for use in uses] == [(2027, 1), (2027, 2)]
+
+
+async def test_what_comes_back_whole_leaves_room_in_the_year_of_its_payment(shop):
+    late, last, *new = await over_new_year(shop)
+    for order_id in new:
+        assert (await shop.pay(order_id))[0] == 200
+    assert (await shop.pay(late))[0] == 409
+    await shop.ok(shop.seller, new[0], "refusal", {"reason": "暂无人手"})
+    assert (await shop.pay(late))[0] == 200
+    assert (await shop.pay(last))[0] == 409
+
+
+@pytest.mark.parametrize(("moment", "year"), [
+    (datetime(2026, 12, 31, 23, 59, 59, 999_999, SHANGHAI), 2026), (datetime(2027, 1, 1, tzinfo=SHANGHAI), 2027),
+])
+async def test_the_year_of_a_use_ends_with_its_last_instant_in_shanghai(shop, moment, year):
+    await shop.password()
+    await shop.lot(valid_until=date(2027, 6, 30))
+    shop.world.clock.set(datetime(2026, 12, 30, 9, tzinfo=SHANGHAI))
+    order_id = await shop.order()
+    shop.world.clock.set(moment)
+    assert (await shop.pay(order_id))[0] == 200
+    assert await shop.world.value("SELECT use_year FROM orders") == year
 
 
 async def test_a_cancelled_order_gives_its_yearly_use_back(shop):
@@ -330,12 +405,12 @@ async def test_an_order_goes_from_acceptance_over_one_rework_to_completion(shop)
     order_id = await shop.delivered()
     sent_back = await shop.ok(shop.buyer, order_id, "rework", {"reason": "缺少盖章"})
     assert (sent_back["state"], sent_back["rework_count"], sent_back["label"]) == ("accepted", 1, "服务中")
-    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补盖章"})
+    await shop.ok(shop.seller, order_id, "handovers", {"summary": "已补盖骑缝章"})
     completed = await shop.ok(shop.buyer, order_id, "completion")
     assert (completed["state"], completed["label"], completed["allowed_actions"]) == ("completed", "待评价", ["review"])
     _, handovers = await shop.world.get(f"/orders/{order_id}/handovers", by=shop.buyer)
     assert [(each["summary"], each["sent_back_reason"]) for each in handovers["items"]] == [
-        ("审计报告已交付", "缺少盖章"), ("已补盖章", None),
+        ("审计报告已交付", "缺少盖章"), ("已补盖骑缝章", None),
     ]
 
 
@@ -428,6 +503,22 @@ async def test_the_enterprise_takes_its_vouchers_back_after_five_working_days_wi
     assert (closed["close_reason"], closed["returned_fen"]) == ("not_accepted", 200_000)
 
 
+async def test_an_overdue_order_offers_no_payment_and_says_why(shop):
+    await shop.password()
+    await shop.lot()
+    order_id = await shop.order()
+    due = shop.world.at(days=15)
+    shop.world.clock.set(due)
+    before = await shop.unchanged()
+    status, body = await shop.pay(order_id)
+    assert (status, body["code"], body["data"]) == (409, "order_not_payable", {"state": "unpaid", "overdue_since": due.isoformat()})
+    _, body = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=200000", by=shop.buyer)
+    assert body["data"] == {"state": "unpaid", "overdue_since": due.isoformat()}
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert order["allowed_actions"] == ["cancel"]
+    assert await shop.unchanged() == before
+
+
 async def test_an_unpaid_order_closes_after_fifteen_days_to_the_instant(shop):
     order_id = await shop.order()
     due = shop.world.at(days=15)
@@ -437,6 +528,8 @@ async def test_an_unpaid_order_closes_after_fifteen_days_to_the_instant(shop):
     assert await shop.world.sweep(orders.close_unpaid) == 1
     assert await shop.world.sweep(orders.close_unpaid) == 0
     assert tuple(await shop.world.one("SELECT state, close_reason FROM orders WHERE id = $1", order_id)) == ("closed", "timeout")
+    told = await shop.world.owner.fetch("SELECT organisation_id FROM events WHERE kind = 'order_closed' ORDER BY id")
+    assert [event["organisation_id"] for event in told] == [shop.buyer.organisation_id, shop.seller.organisation_id]
 
 
 async def test_who_forgets_to_confirm_is_reminded_after_three_and_seven_days_and_never_confirmed_silently(shop):
@@ -456,7 +549,7 @@ async def dispute(shop: Shop) -> int:
     order_id = await shop.delivered()
     for _ in range(3):
         await shop.ok(shop.buyer, order_id, "rework", {"reason": "不符合约定"})
-        await shop.ok(shop.seller, order_id, "handovers", {"summary": "再次提交"})
+        await shop.ok(shop.seller, order_id, "handovers", {"summary": "已更正后再次提交"})
     disputed = await shop.ok(shop.buyer, order_id, "rework", {"reason": "仍不符合"})
     assert (disputed["state"], disputed["in_dispute"], disputed["label"]) == ("delivered", True, "争议处理中")
     return order_id
@@ -478,6 +571,96 @@ async def test_a_reviewer_rules_how_much_goes_back(shop, returned, state, availa
     assert status == 200, body
     assert await shop.state(order_id) == state
     assert await shop.world.value("SELECT available_fen FROM lots") == available
+
+
+async def test_who_is_ruled_nothing_is_asked_for_a_review_like_who_confirmed(shop):
+    order_id = await dispute(shop)
+    shop.world.clock.advance(days=3)
+    assert await shop.world.sweep(orders.remind_unconfirmed) == 0
+    await shop.world.owner.execute("UPDATE orders SET reminded = 1")  # as after three days of 待确认
+    reviewer = await shop.world.official(Role.REVIEWER)
+    path = f"/approvals/{await approval_of(shop)}/ruling"
+    assert (await shop.world.post(path, {"reason": "已核实", "returned_fen": 0}, by=reviewer))[0] == 200
+    asked = "SELECT organisation_id, data->>'review_due_at' AS due FROM events WHERE kind = 'review_reminder' ORDER BY id"
+    due = shop.world.at(days=7).isoformat()
+    assert [tuple(event) for event in await shop.world.owner.fetch(asked)] == [(shop.buyer.organisation_id, due)]
+    shop.world.clock.advance(days=6)
+    assert await shop.world.sweep(reviews.remind_unreviewed) == 1
+    assert await shop.world.value("SELECT completed_at FROM orders WHERE id = $1", order_id) == shop.world.at(days=-6)
+
+
+async def undelivered(shop: Shop) -> int:
+    """Accepted, and nothing handed over when its twenty working days are over."""
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    assert due == due_after(shop.world.clock.now(), 20)
+    shop.world.clock.set(due)
+    return order_id
+
+
+async def test_an_order_that_is_never_delivered_is_put_before_a_reviewer(shop):
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    shop.world.clock.set(due - timedelta(microseconds=1))
+    before = await shop.unchanged()
+    status, body = await shop.act(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    assert (status, body["code"], body["data"]) == (
+        409, "order_not_disputable", {"state": "accepted", "possible_from": due.isoformat()})
+    assert await shop.unchanged() == before
+    shop.world.clock.set(due)
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert "dispute" in order["allowed_actions"]
+    order = await shop.ok(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    assert (order["state"], order["in_dispute"], order["label"], order["allowed_actions"]) == ("accepted", True, "争议处理中", [])
+    status, body = await shop.act(shop.seller, order_id, "handovers", {"summary": "审计报告已交付，请查收"})
+    assert (status, body["code"]) == (409, "order_not_deliverable")
+
+
+@pytest.mark.parametrize(("returned", "state", "available"), [(200_000, "closed", 200_000), (50_000, "closed", 50_000), (0, "accepted", 0)])
+async def test_a_reviewer_rules_on_what_was_not_delivered(shop, returned, state, available):
+    order_id = await undelivered(shop)
+    await shop.ok(shop.buyer, order_id, "dispute", {"reason": "一直没有开展服务"})
+    reviewer = await shop.world.official(Role.REVIEWER)
+    path = f"/approvals/{await approval_of(shop)}/ruling"
+    assert (await shop.world.post(path, {"reason": "已核实", "returned_fen": returned}, by=reviewer))[0] == 200
+    order = await shop.world.one("SELECT state, returned_fen, disputed_at, due_at FROM orders WHERE id = $1", order_id)
+    again = due_after(shop.world.clock.now(), 20) if state == "accepted" else None
+    assert tuple(order) == (state, returned, None, again), "with nothing returned the service goes on, with its time anew"
+    assert await shop.world.value("SELECT sum(available_fen) FROM lots") == available
+
+
+async def test_who_does_not_deliver_is_reminded_before_and_when_its_time_is_over_and_the_enterprise_hears_it(shop):
+    order_id = await shop.accepted()
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    told = "SELECT organisation_id, data->>'reason' AS reason FROM events WHERE kind = 'order_undelivered' ORDER BY id"
+    for at, swept in ((due - timedelta(days=3), [1, 0]), (due, [1, 0]), (due + timedelta(days=30), [0, 0])):
+        shop.world.clock.set(at)
+        assert [await shop.world.sweep(orders.remind_undelivered) for _ in range(2)] == swept
+    buyer, seller = shop.buyer.organisation_id, shop.seller.organisation_id
+    assert [tuple(event) for event in await shop.world.owner.fetch(told)] == [(seller, None), (seller, "overdue"), (buyer, "may_dispute")]
+
+
+@pytest.mark.parametrize(("summary", "with_file", "status"), [
+    ("x", False, 422), ("好的。。。。！！", False, 422), ("报告交付", False, 422), ("报告已交付", False, 200), ("终稿", True, 200),
+])
+async def test_what_is_handed_over_is_said_or_attached(shop, summary, with_file, status):
+    order_id = await shop.accepted()
+    body = {"summary": summary, **({"attachment_id": await file(shop.world, shop.seller, "handover")} if with_file else {})}
+    before = await shop.unchanged()
+    answer = await shop.act(shop.seller, order_id, "handovers", body)
+    assert answer[0] == status, answer
+    if status == 422:
+        assert (answer[1]["code"], answer[1]["data"]) == ("handover_says_too_little", {"characters_min": 5})
+        assert await shop.unchanged() == before
+
+
+async def test_a_rework_has_its_whole_time_again(shop):
+    order_id = await shop.delivered()
+    assert await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id) is None
+    shop.world.clock.advance(days=30)
+    await shop.ok(shop.buyer, order_id, "rework", {"reason": "不符合约定"})
+    due = await shop.world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    assert due == due_after(shop.world.clock.now(), 20)
 
 
 async def test_more_than_was_paid_cannot_be_ruled_back(shop):

@@ -1,6 +1,7 @@
 """支付审核 by the park of the enterprise (C35-C38, C44; O3-O5): hold, approve, reject, pay again, and who meets whom."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -154,6 +155,18 @@ async def test_the_park_approves_and_the_vouchers_are_the_institutions_and_both_
     told = await shop.world.owner.fetch("SELECT organisation_id FROM events WHERE kind = 'payment_approved' ORDER BY id")
     assert [event["organisation_id"] for event in told] == [shop.buyer.organisation_id, shop.seller.organisation_id]
     assert await shop.world.value("SELECT count(*) FROM events WHERE kind = 'order_paid'") == 0
+
+
+@pytest.mark.parametrize(("submitted", "year"), [("2026-12-31T23:00:00+08:00", 2026), ("2027-01-01T00:00:00+08:00", 2027)])
+async def test_a_reviewed_payment_is_a_use_of_the_year_of_its_submission(shop, submitted, year):
+    shop.world.clock.set(datetime.fromisoformat("2026-12-30T09:00:00+08:00"))
+    await shop.granted()
+    order_id = await shop.settled(500)
+    shop.world.clock.set(datetime.fromisoformat(submitted))
+    await shop.submit(order_id)
+    shop.world.clock.set(datetime.fromisoformat("2027-01-05T09:00:00+08:00"))
+    assert (await shop.decide(order_id, "approval"))[0] == 200
+    assert await shop.world.value("SELECT use_year FROM orders") == year
 
 
 async def test_the_park_rejects_with_a_reason_and_the_order_shows_no_vouchers(shop):

@@ -13,8 +13,8 @@ from bot.links import PUBLISHED_PAGES
 from bot.slots import holds_secret, tokens
 from bot.wording import phrases, spelled, squeezed, traditional
 from handlers.context import Actor
-from handlers.notice_texts import CLAUSE
-from handlers.notice_texts import PLACE as FACT
+from handlers.notice_filling import CLAUSE
+from handlers.notice_filling import PLACE as FACT
 from miniapp_api.apis import APIS
 from miniapp_api.routing import Permission
 from models.accounts import OrganisationKind, Role

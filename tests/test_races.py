@@ -1,4 +1,4 @@
-"""The twelve named races: each exact in fifty rounds, and each lost as soon as its protection is taken away.
+"""The thirteen named races: each exact in fifty rounds, and each lost as soon as its protection is taken away.
 
 Money and tickets are protected in depth. A control takes off every layer that would hide the bug, to see the bug itself.
 """
@@ -130,6 +130,35 @@ class PayTwice(OrderRace):
     async def bug(self, subject: int, outcomes: list[Any]) -> None:
         self.both_win(outcomes)
         assert await self.committed_fen(subject) == 2 * FEN
+
+
+class LastUseOfTheYear(OrderRace):
+    """Two orders of last year are paid in this one, which has one use left."""
+
+    rules: ClassVar[dict[str, Any]] = {"product_use_cap_per_year": 2}
+    reads = ("handlers.orders.uses.taken",)
+    off = (("handlers.orders.uses.LOCK_ENTERPRISE", " FOR NO KEY UPDATE", ""),)
+
+    async def subject(self) -> list[int]:
+        self.shop.product_id = await self.world.product(self.shop.seller, self.shop.programme)
+        await self.shop.lot(3 * FEN)
+        pair = [await self.placed() for _ in range(2)]
+        await self.world.owner.execute("UPDATE orders SET use_year = use_year - 1 WHERE id = ANY($1)", pair)
+        await self.pay(await self.placed())()
+        return pair
+
+    def contenders(self, subject: list[int]) -> list[Contender]:
+        return [self.pay(order_id) for order_id in subject]
+
+    async def exact(self, subject: list[int], outcomes: list[Any]) -> None:
+        won = self.one_wins(outcomes, orders.ProductUseCapReached)
+        assert [(await self.order(each))["state"] for each in subject] == ["paid" if number == won else "unpaid" for number in range(2)]
+        assert (await self.order(subject[won]))["use_nth"] == 2
+        assert await self.committed_fen(subject[1 - won]) == 0
+
+    async def bug(self, subject: list[int], outcomes: list[Any]) -> None:
+        # Both take the second number; UNIQUE alone keeps the cap, with an error instead of an answer.
+        assert [outcome for outcome in outcomes if isinstance(outcome, asyncpg.UniqueViolationError)]
 
 
 class PayAgainstExpire(OrderRace):
@@ -545,7 +574,8 @@ class CapAgainstTwoDraws(LotteryRace):
 
 RACES = {
     "double reserve": DoubleReserve, "reserve against close": ReserveAgainstClose, "double spend of a lot": DoubleSpend,
-    "pay twice": PayTwice, "pay against expire": PayAgainstExpire, "pay against cancel": PayAgainstCancel,
+    "pay twice": PayTwice, "the last use of a year": LastUseOfTheYear,
+    "pay against expire": PayAgainstExpire, "pay against cancel": PayAgainstCancel,
     "double review": DoubleReview, "review against the system's": ReviewAgainstSystem, "draw twice": DrawTwice,
     "cap against two draws": CapAgainstTwoDraws, "confirm against 未完成": ConfirmAgainstSendBack, "two approvers": TwoApprovers,
 }

@@ -1,10 +1,14 @@
 """Reviews: a person's, or the system's after seven days, which never counts (E34-E36, F18)."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 
 import pytest
 
 from handlers import reviews
+from handlers.notices import open_events
+from handlers.working_days import SHANGHAI
+from models.accounts import Role
 from tests.shop import Shop, open_shop
 from tests.world import World
 
@@ -101,6 +105,53 @@ async def test_the_reminder_comes_a_day_before_the_system_does_it(shop):
     assert await shop.world.sweep(reviews.remind_unreviewed) == 0
     shop.world.clock.advance(microseconds=1)
     assert [await shop.world.sweep(reviews.remind_unreviewed) for _ in range(2)] == [1, 0]
+
+
+async def reminders_of(shop: Shop) -> list[tuple[str, datetime]]:
+    """What each 请评价 says in the inbox, and its 系统评价时间 on WeChat."""
+    while await shop.world.sweep(open_events):
+        pass
+    found = await shop.world.owner.fetch("SELECT body, data::text AS data FROM notices WHERE kind = 'review_reminder' ORDER BY id")
+    return [(notice["body"], datetime.fromisoformat(json.loads(notice["data"])["fields"]["time"])) for notice in found]
+
+
+async def test_both_reminders_say_when_the_system_reviews(shop):
+    await shop.completed()  # 2 March, 9:00
+    due = shop.world.at(days=7)
+    shop.world.clock.advance(days=6)
+    assert await shop.world.sweep(reviews.remind_unreviewed) == 1
+    said = await reminders_of(shop)
+    assert [at for _, at in said] == [due, due]
+    assert all("3月9日 09:00 前未评价的，由系统自动评价" in body for body, _ in said)
+
+
+async def test_the_days_that_an_order_was_frozen_are_left_out_of_the_reminder(shop):
+    await shop.completed()
+    thawed = shop.world.at(days=3)
+    await shop.world.owner.execute("UPDATE orders SET clock_from = $1", thawed)
+    shop.world.clock.set(thawed + timedelta(days=6))
+    assert await shop.world.sweep(reviews.remind_unreviewed) == 1
+    assert (await reminders_of(shop))[-1][1] == thawed + timedelta(days=7)
+
+
+async def test_where_no_system_reviews_nothing_is_said_of_it(world):
+    shop = await open_shop(world, auto_review_after_days=None)
+    await shop.completed()
+    assert await reminders_of(shop) == []
+
+
+async def test_who_has_reviewed_is_not_asked_to_in_the_morning(shop):
+    order_id = await shop.delivered()
+    await shop.world.member(shop.buyer.organisation_id, Role.HANDLER)
+    shop.world.clock.set(datetime(2026, 3, 2, 22, tzinfo=SHANGHAI))  # in the quiet hours of the colleague
+    await shop.ok(shop.buyer, order_id, "completion")
+    await reminders_of(shop)
+    states = "SELECT d.state FROM deliveries d JOIN notices n ON n.id = d.notice_id WHERE n.kind = 'review_reminder' ORDER BY d.state"
+    assert [row["state"] for row in await shop.world.owner.fetch(states)] == ["held", "planned"]
+    await shop.ok(shop.buyer, order_id, "review", REVIEW)
+    await reminders_of(shop)
+    assert [row["state"] for row in await shop.world.owner.fetch(states)] == ["superseded", "superseded"]
+    assert await shop.world.value("SELECT count(*) FROM notices WHERE kind = 'order_reviewed'") == 0
 
 
 async def test_three_days_of_downtime_are_caught_up_once(shop):

@@ -135,6 +135,7 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "draw_result", "voucher_issued", "voucher_expiring", "order_placed",
         "voucher_given_back",
         "order_paid", "order_accepted", "order_declined", "order_delivered", "order_sent_back", "order_completed",
+        "order_undelivered", "order_termination",
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",
         "institution_standing", "consultant_progress", "review_revealed", "review_replied", "text_hidden", "review_digest",
         "order_frozen", "risk_proposed", "appeal_result", "redemption_result", "payout_result", "price_requested",

@@ -80,6 +80,20 @@ async def unaccepted(world: World, moment: datetime) -> datetime:
     return found
 
 
+def overdue(days: int) -> Arrange:
+    async def arrange(world: World, moment: datetime) -> datetime:
+        order_id = await (await shop_at(world, moment - timedelta(days=10))).accepted()
+        await world.owner.execute(
+            "UPDATE orders SET due_at = $2, reminded = $3 WHERE id = $1", order_id, moment + timedelta(days=days), int(days == 0)
+        )
+        return moment
+    return arrange
+
+
+timer("please deliver, three days before", orders.remind_undelivered)(overdue(3))
+timer("delivery is overdue", orders.remind_undelivered)(overdue(0))
+
+
 def undelivered(days: int) -> Arrange:
     async def arrange(world: World, moment: datetime) -> datetime:
         order_id = await (await shop_at(world, moment - timedelta(days=days))).delivered()
@@ -300,8 +314,16 @@ async def unanswered(world: World, moment: datetime) -> Try:
     return lambda: orders.take_back_order(world.context(shop.buyer), order_id)
 
 
+async def disputable(world: World, moment: datetime) -> Try:
+    """An order that is not delivered comes before a reviewer when its time is over."""
+    shop = await shop_at(world, moment - timedelta(days=10))
+    order_id = await shop.accepted()
+    await world.owner.execute("UPDATE orders SET due_at = $1", moment)
+    return lambda: orders.dispute_order(world.context(shop.buyer), order_id, "一直没有开展服务")
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("shut", [locked, cooling, unanswered])
+@pytest.mark.parametrize("shut", [locked, cooling, unanswered, disputable])
 async def test_a_door_opens_at_its_instant(world: World, shut: Open, day: str) -> None:
     attempt = await shut(world, MOMENTS[day])
     world.clock.set(MOMENTS[day] - INSTANT)
@@ -349,8 +371,24 @@ async def repliable(world: World, moment: datetime) -> Try:
     return lambda: reviews_replies.reply_to_review(world.context(shop.seller), review["id"], "已改进")
 
 
+async def payable(world: World, moment: datetime) -> Try:
+    """An unpaid order can be paid for fifteen days, whether or not the sweep has come by."""
+    shop = await shop_at(world, moment - timedelta(days=15))
+    await shop.lot(valid_until=moment.date() + timedelta(days=5))
+    order_id = await shop.order()
+    return lambda: orders.pay_verified(world.context(shop.buyer), order_id, 200_000)
+
+
+async def priceable(world: World, moment: datetime) -> Try:
+    """Its price is settled as long as it can be paid."""
+    world.clock.set(moment - timedelta(days=15))
+    shop = await open_shop(world, pricing="contract", price_confirm="if_differs")
+    order_id = await shop.order()
+    return lambda: orders.settle_price(world.context(shop.seller), order_id, 100_000)
+
+
 @pytest.mark.parametrize("day", MOMENTS)
-@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable])
+@pytest.mark.parametrize("door", [session, replaceable, takeable, mutual, repliable, payable, priceable])
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, early: bool) -> None:
     attempt = await door(world, MOMENTS[day])
@@ -358,8 +396,10 @@ async def test_a_door_shuts_at_its_instant(world: World, door: Open, day: str, e
     if early:
         await attempt()
         return
-    with pytest.raises(Refusal):
-        await attempt()
+    for at in (MOMENTS[day], MOMENTS[day] + INSTANT):
+        world.clock.set(at)
+        with pytest.raises(Refusal):
+            await attempt()
 
 
 # --- what the state machine seldom meets -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from handlers.wallet import first_unusable_instant
+from handlers.working_days import due_after
 from models.accounts import OrganisationKind, Role
 from tests.applications import applicant, submitted_certification
 from tests.lottery import announced, officials, plan
@@ -79,6 +80,16 @@ async def test_an_order_that_nobody_accepts_may_be_taken_back_from_the_instant_o
         assert (await of(world, shop.seller))["to_accept"][:2] == (1, late)
 
 
+async def test_an_order_that_is_not_delivered_may_be_put_before_a_reviewer_from_the_instant_on(world: World):
+    shop = await open_shop(world)
+    order_id = await shop.accepted()
+    due = await world.value("SELECT due_at FROM orders WHERE id = $1", order_id)
+    for moment, late in ((due - INSTANT, 0), (due, 1)):
+        world.clock.set(moment)
+        assert ("undelivered" in await of(world, shop.buyer)) is bool(late)
+        assert (await of(world, shop.seller))["to_deliver"][:2] == (1, late)
+
+
 async def test_what_waits_for_an_institution(world: World):
     shop = await open_shop(world)
     sent_back = await shop.delivered()
@@ -86,7 +97,8 @@ async def test_what_waits_for_an_institution(world: World):
     await shop.accepted()
     paid = await shop.paid()
     due = await world.value("SELECT due_at FROM orders WHERE id = $1", paid)
-    assert same(await of(world, shop.seller), {"to_accept": (1, 0, due), "to_deliver": (1, 0, None), "rework": (1, 0, None)})
+    by = due_after(world.clock.now(), 20)
+    assert same(await of(world, shop.seller), {"to_accept": (1, 0, due), "to_deliver": (1, 0, by), "rework": (1, 0, by)})
     contract = await open_contract_shop(world)
     await contract.granted()
     order_id = await contract.order()

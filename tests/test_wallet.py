@@ -1,12 +1,15 @@
 """The wallet: what is in it, what a payment takes, and when it goes (E19-E23, F05, F06)."""
 
+import json
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.values import thing
 from handlers import reminders, wallet
+from handlers.notices import open_events
 from models.engine import Row  # noqa: F401 - the rows of the pure functions below have its shape
 from tests.shop import Shop, open_shop
 from tests.world import World
@@ -167,6 +170,63 @@ async def test_each_rung_comes_at_its_hour_once_for_the_whole_enterprise(shop, d
     assert [await shop.world.sweep(reminders.remind_expiring) for _ in range(2)] == [1, 0]
     data = await shop.world.value("SELECT data::text FROM events WHERE kind = 'voucher_expiring'")
     assert f'"rung": "{rung}"' in data and '"balance_fen": 120000' in data
+
+
+async def expiring(shop: Shop) -> tuple[str, dict[str, str]]:
+    """What the inbox says of the vouchers that expire, and what fills the channels' templates."""
+    while await shop.world.sweep(open_events):
+        pass
+    notice = await shop.world.one("SELECT body, data->'fields' AS fields FROM notices WHERE kind = 'voucher_expiring'")
+    return notice["body"], json.loads(notice["fields"])
+
+
+@pytest.mark.parametrize(("types", "name", "field"), [
+    (1, "「审计服务专用券」余额 600.00 元", "审计服务专用券"),
+    (2, "「审计服务专用券」等 2 种服务券余额 1000.00 元", "审计服务专用券等2种"),
+])
+async def test_a_sum_of_several_types_is_not_said_to_be_of_one(shop, types, name, field):
+    for voucher_type, fen in ((shop.programme.audit, 60_000), (shop.programme.general, 40_000))[:types]:
+        await shop.lot(fen, valid_until=LAST_DAY, voucher_type_id=voucher_type)
+    shop.world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    body, fields = await expiring(shop)
+    assert body.startswith(name)
+    assert fields["voucher_type"] == thing(field) == field
+
+
+async def test_the_reminder_names_three_products_of_the_city_that_take_the_type_the_recommended_first(shop):
+    world, names = shop.world, ["内部审计", "专项审计", "离任审计"]
+    for name in names:
+        recommended = await world.product(shop.seller, shop.programme, name=name)
+    await world.owner.execute("UPDATE products SET is_recommended = true WHERE id = $1", recommended)
+    elsewhere = await world.product(shop.seller, shop.programme, name="外地审计")
+    await world.owner.execute("UPDATE products SET region_code = '410103', is_recommended = true WHERE id = $1", elsewhere)
+    suspended = await world.institution()
+    await world.product(suspended, shop.programme, name="停业审计")
+    await world.owner.execute("UPDATE organisations SET suspended_at = now() WHERE id = $1", suspended.organisation_id)
+    await shop.lot(valid_until=LAST_DAY)
+    world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await world.sweep(reminders.remind_expiring) == 1
+    body, _ = await expiring(shop)
+    assert body.endswith("请尽快使用，本市可用的服务如「离任审计」「年度财务审计」「内部审计」。")
+
+
+async def test_where_no_product_takes_the_type_none_is_named(shop):
+    await shop.world.owner.execute("UPDATE products SET state = 'approved', listed_at = NULL")
+    await shop.lot(valid_until=LAST_DAY)
+    shop.world.clock.set(at(LAST_DAY - timedelta(days=7), 9))
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    body, _ = await expiring(shop)
+    assert body.endswith("后失效，请尽快使用。")
+
+
+async def test_the_reminder_of_the_last_day_never_comes_on_the_day_after(shop):
+    await shop.lot(valid_until=LAST_DAY)
+    shop.world.clock.set(at(LAST_DAY, 21) + timedelta(minutes=30))  # the jobs were down since before 18:00
+    assert await shop.world.sweep(reminders.remind_expiring) == 1
+    await expiring(shop)
+    delivery = await shop.world.one("SELECT state, due_at, give_up_at FROM deliveries")
+    assert tuple(delivery) == ("planned", shop.world.clock.now(), at(LAST_DAY + timedelta(days=1), 0))
 
 
 async def test_nobody_is_reminded_of_what_is_used_up(shop):

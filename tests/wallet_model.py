@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from handlers.wallet import first_unusable_instant, shanghai_date
 from handlers.working_days import due_after
 
-RULES = {"product_use_cap_per_year": 6, "rework_max": 1, "unpaid_timeout_days": 3, "release_grace_days": 2, "accept_working_days": 1}
+RULES = {"product_use_cap_per_year": 6, "rework_max": 1, "unpaid_timeout_days": 3, "release_grace_days": 2, "accept_working_days": 1,
+         "deliver_working_days": 4}
 DEDUCTION = 200_000  # of either voucher type; the most that an order takes
 REVIEW_DAYS, REPLACE_DAYS = 7, 30
 
@@ -91,13 +92,17 @@ class Model:
             by_id[lot_id].usable(self.now) and fen <= by_id[lot_id].available for lot_id, fen in parts
         )
 
+    def use_when_paid(self, order: Order) -> tuple[int, int] | None:
+        """A use counts in the year of its payment."""
+        return order.use if order.use and order.use[0] == shanghai_date(self.now).year else self.free_use()
+
     def pay(self, order: Order, parts: dict[int, int]) -> None:
         by_id = {lot.id: lot for lot in self.lots}
         for lot_id, fen in parts.items():
             by_id[lot_id].available -= fen
             by_id[lot_id].spent += fen
         order.paid_from = dict(parts)
-        order.state, order.voucher = "paid", sum(parts.values())
+        order.state, order.voucher, order.use = "paid", sum(parts.values()), self.use_when_paid(order)
         order.due = due_after(self.now, RULES["accept_working_days"])
 
     # --- what each verb asks and does ----------------------------------------------------------------------------------
@@ -112,7 +117,8 @@ class Model:
             return verb == "rule" and order.disputed
         wanted = {"pay": "unpaid", "cancel": "unpaid", "accept": "paid", "decline": "paid", "take_back": "paid", "deliver": "accepted",
                   "confirm": "delivered", "send_back": "delivered"}
-        if verb == "take_back" and (order.due is None or self.now < order.due):
+        is_due = order.due is not None and order.due <= self.now
+        if (verb == "take_back" and not is_due) or (verb == "pay" and is_due):
             return False
         return order.state == wanted.get(verb)
 
@@ -120,10 +126,10 @@ class Model:
         order.state, order.reason, order.use, order.due = "closed", reason, None, None
 
     def accept(self, order: Order) -> None:
-        order.state, order.due = "accepted", None
+        order.state, order.due = "accepted", due_after(self.now, RULES["deliver_working_days"])
 
     def deliver(self, order: Order) -> None:
-        order.state = "delivered"
+        order.state, order.due = "delivered", None
 
     def confirm(self, order: Order) -> None:
         order.state, order.completed = "completed", self.now
@@ -132,7 +138,8 @@ class Model:
         if order.rework >= RULES["rework_max"]:
             order.disputed = True
         else:
-            order.state, order.rework = "accepted", order.rework + 1
+            self.accept(order)
+            order.rework += 1
 
     def decline(self, order: Order) -> None:
         self.refund(order, order.voucher, "declined")

@@ -16,7 +16,8 @@ PAGE = "pages/orders/show?id={}"
 # allowed action -> the phrase that does it; paying leads to the mini-program.
 PHRASES = {"confirm": "确认完成", "send_back": "未完成", "review": "评价", "settle_price": "核价", "accept": "接单", "decline": "拒单",
            "deliver": "提交完成", "claim": "申请兑付"}
-ACTION_TITLES = {"pay": "支付", "cancel": "取消", "take_back": "撤回", **PHRASES}
+ACTION_TITLES = {"pay": "支付", "cancel": "取消", "take_back": "撤回", "dispute": "申请争议裁定", "terminate": "协商终止",
+                 "agree_termination": "同意终止", "refuse_termination": "不同意终止", "withdraw_termination": "撤回终止提议", **PHRASES}
 GRADES = {"好评": Grade.GOOD, "中评": Grade.MEDIUM, "差评": Grade.BAD}
 STARS = {f"{stars}星": stars for stars in range(5, -1, -1)}  # for the platform (E34), which one sentence about a service does not say
 
@@ -265,6 +266,9 @@ async def finish(talk: Talk) -> list[Reply]:
     summary = _words(talk, "summary", asked, PAGE.format(order["id"]))
     if isinstance(summary, list):
         return summary
+    if not file and not orders.says_enough(summary):
+        talk.known.pop("summary", None)
+        return talk.ask("summary", say("orders.what_more"), page=PAGE.format(order["id"]))
     talk.known["summary"] = summary
     if not talk.confirmed:
         return talk.confirm(say("orders.confirm_finish", number=tail(order["number"]), service=order["product_name"], summary=summary,

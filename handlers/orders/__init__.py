@@ -5,8 +5,9 @@ Under a contract policy (Zhengzhou) the price is settled and the payment reviewe
 
 from handlers.orders.contracts import REFUSALS as CONTRACT_REFUSALS
 from handlers.orders.contracts import ContractView, GivenContract, list_contracts
-from handlers.orders.disputes import RulingAmountWrong
+from handlers.orders.disputes import OrderNotDisputable, RulingAmountWrong, dispute_order
 from handlers.orders.fulfilment import (
+    HandoverSaysTooLittle,
     OrderNotAcceptable,
     OrderNotConfirmable,
     OrderNotDeliverable,
@@ -16,6 +17,8 @@ from handlers.orders.fulfilment import (
     deliver_order,
     remind_unaccepted,
     remind_unconfirmed,
+    remind_undelivered,
+    says_enough,
     send_back,
 )
 from handlers.orders.handovers import HandoverView, list_handovers
@@ -36,15 +39,28 @@ from handlers.orders.payment import (
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.placing import AGREEMENT_VERSION, AgreementNeeded, place_order
 from handlers.orders.pricing import OrderNotPriceable, PriceAboveList, PriceAboveOffer, settle_price
-from handlers.orders.rules import REFUSALS, explain_order
+from handlers.orders.rules import REFUSALS, ProductUseCapReached, explain_order
+from handlers.orders.terminations import (
+    OrderNotTerminable,
+    TerminationAmountWrong,
+    TerminationChanged,
+    agree_termination,
+    expire_terminations,
+    propose_termination,
+    refuse_termination,
+    withdraw_termination,
+)
 from handlers.orders.views import OrderNotFound, OrderView, RelatedParties, get_order, list_orders
 
 __all__ = [
-    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh",
-    "GivenContract", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
-    "OrderNotDeliverable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderView", "PaymentPasswordNeeded",
-    "PreviewView", "PriceAboveList", "PriceAboveOffer", "RelatedParties", "RulingAmountWrong", "Tab", "accept_order", "cancel_order",
-    "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "explain_order", "get_order", "list_contracts",
-    "list_handovers", "list_orders", "pay_order", "pay_verified", "place_order", "preview_payment", "remind_unaccepted",
-    "remind_unconfirmed", "send_back", "settle_price", "take_back_order",
+    "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
+    "HandoverSaysTooLittle", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
+    "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderNotTerminable",
+    "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RelatedParties",
+    "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order", "agree_termination",
+    "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order",
+    "expire_terminations", "explain_order", "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order",
+    "pay_verified", "place_order", "preview_payment", "propose_termination", "refuse_termination", "remind_unaccepted",
+    "remind_unconfirmed", "remind_undelivered", "says_enough", "send_back", "settle_price", "take_back_order",
+    "withdraw_termination",
 ]

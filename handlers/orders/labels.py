@@ -69,14 +69,14 @@ def label(order: Any, rules: Rules, redemption_state: str | None) -> str:
         return TAB_TITLES[tab_of(order.state, redemption_state)]
     if order.state == O.COMPLETED:
         return "待评价" if order.reviewed_at is None else "已评价"
-    if order.disputed_at is not None and order.state == O.DELIVERED:
+    if order.disputed_at is not None:
         return "争议处理中"
     return JINAN[OrderState(order.state)]
 
 
 REMARKS = {
     "cancelled": "企业取消订单", "timeout": "超时未支付", "declined": "服务机构拒单", "not_accepted": "服务机构超时未接单",
-    "ruled": "争议裁定退款",
+    "refunded": "双方协商退款", "ruled": "争议裁定退款",
 }
 
 

@@ -10,7 +10,9 @@ from handlers.moves import move
 from handlers.orders.contracts import GivenContract, take_contract
 from handlers.orders.payment_reviews import submit_payment
 from handlers.orders.policy import direction_of, learn, rules_known, rules_of_order
+from handlers.orders.uses import require_use_left, use_of_payment
 from handlers.orders.views import (
+    NO_TERMINATION,
     OrderNotFound,
     OrderView,
     lock_own_order,
@@ -18,6 +20,7 @@ from handlers.orders.views import (
     read_own_order,
     refuse_both,
     view,
+    why_not_paid,
 )
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, transaction
@@ -26,6 +29,8 @@ from models.orders import ORDER_GRAPH, CloseReason, OrderState
 
 
 class OrderNotPayable(Refusal):
+    """`data.overdue_since`: when its time to be paid was over."""
+
     kind, code, title = Kind.CONFLICT, "order_not_payable", "订单当前不能支付"
 
 
@@ -57,8 +62,8 @@ async def pay_order(
     """Pay `fen` with vouchers: the lots that were picked, else earliest expiry first. The rest is settled offline (E30).
 
     The password goes first and on its own: a wrong guess must be counted although nothing is paid.
-    Raises OrderNotFound, RelatedParties, OrderNotPayable, DeductionTooHigh, LotNotUsable, NotEnoughVouchers, PaymentPasswordNeeded,
-    what `verify` raises and what `take_contract` raises.
+    Raises OrderNotFound, RelatedParties, OrderNotPayable, ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
+    PaymentPasswordNeeded, what `verify` raises and what `take_contract` raises.
     """
     if password is not None:
         await payment_passwords.verify(ctx, password)
@@ -83,25 +88,28 @@ async def pay_verified(
         order = await lock_own_order(ctx, tx, order_id)
         refuse_both(order)
         if not may(ctx, order, "pay"):
-            raise OrderNotPayable(state=order.state)
+            raise OrderNotPayable(**why_not_paid(ctx, order))
         rules = await rules_of_order(tx, order.policy_id)
+        use = await use_of_payment(tx, order, rules.product_use_cap_per_year)
         lots = await wallet.lock_lots(
             tx, order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction_of(order, rules)
         )
         spends = choose(order, lots, fen, picks, ctx)
         kept = await take_contract(tx, order, rules, contract, spends)
         if rules.payment_review == "none":
-            paid = await _pay_at_once(tx, order, fen, spends, due_after(ctx.now, rules.accept_working_days))
+            paid = await _pay_at_once(tx, order, fen, spends, use, due_after(ctx.now, rules.accept_working_days))
         else:
-            paid = await submit_payment(tx, order, rules, fen, spends, kept)
+            paid = await submit_payment(tx, order, rules, fen, spends, kept, use)
         return tx.reply(view(ctx, with_names(paid, order)))
 
 
-async def _pay_at_once(tx: Transaction, order: Any, fen: int, spends: list[wallet.Spend], accept_by: datetime) -> Any:
+async def _pay_at_once(
+    tx: Transaction, order: Any, fen: int, spends: list[wallet.Spend], use: dict[str, int], accept_by: datetime
+) -> Any:
     await wallet.spend(tx, order.id, order.institution_id, spends)
     paid = await move(
         tx, ORDER_GRAPH, order, OrderState.PAID, note={"voucher_fen": fen}, voucher_fen=fen, paid_at=tx.ctx.now,
-        due_at=accept_by, reminded=0,
+        due_at=accept_by, reminded=0, **use,
     )
     tx.announce(
         "order_paid", "order", order.id, organisation_id=order.institution_id,
@@ -124,8 +132,10 @@ async def preview_payment(ctx: Context, order_id: int, fen: int, picks: Sequence
     order = await read_own_order(ctx, order_id)
     refuse_both(order)
     if not may(ctx, order, "pay"):
-        raise OrderNotPayable(state=order.state)
-    direction = direction_of(order, rules_known(order.policy_id))
+        raise OrderNotPayable(**why_not_paid(ctx, order))
+    rules = rules_known(order.policy_id)
+    await require_use_left(ctx, order, rules.product_use_cap_per_year)
+    direction = direction_of(order, rules)
     lots = await wallet.find_lots(order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction)
     by_id = {lot.id: lot for lot in lots}
     spends = choose(order, lots, fen, picks, ctx)
@@ -144,7 +154,7 @@ async def cancel_order(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "cancel"):
             raise OrderNotCancellable(state=order.state)
-        return tx.reply(view(ctx, await close(tx, order, CloseReason.CANCELLED, tell=order.institution_id)))
+        return tx.reply(view(ctx, await close(tx, order, CloseReason.CANCELLED, tell=[order.institution_id])))
 
 
 async def take_back_order(ctx: Context, order_id: int) -> OrderView:
@@ -153,22 +163,23 @@ async def take_back_order(ctx: Context, order_id: int) -> OrderView:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "take_back"):
             raise OrderNotCancellable(state=order.state, possible_from=order.due_at if order.state == OrderState.PAID else None)
-        return tx.reply(view(ctx, await refund(ctx, tx, order, CloseReason.NOT_ACCEPTED, order.voucher_fen, tell=order.institution_id)))
+        return tx.reply(view(ctx, await refund(ctx, tx, order, CloseReason.NOT_ACCEPTED, order.voucher_fen, tell=[order.institution_id])))
 
 
-async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: int) -> Any:
-    """Close an order whose vouchers are not (or no longer) spent. Its use of the yearly cap is given back."""
+async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: Sequence[int]) -> Any:
+    """Close an order whose vouchers are not (or no longer) spent, and tell the others. Its use of the yearly cap is given back."""
     closed = await move(
         tx, ORDER_GRAPH, order, OrderState.CLOSED, note={"reason": reason.value}, close_reason=reason.value, closed_at=tx.ctx.now,
         due_at=None, use_nth=None, use_year=None, disputed_at=None,
     )
-    tx.announce(
-        "order_closed", "order", order.id, organisation_id=tell, number=order.number, service=order.product_name, reason=reason.value
-    )
+    for party in tell:
+        tx.announce(
+            "order_closed", "order", order.id, organisation_id=party, number=order.number, service=order.product_name, reason=reason.value
+        )
     return with_names(closed, order)
 
 
-async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: int) -> Any:
+async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: Sequence[int]) -> Any:
     """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (decision 0006)."""
     rules = await rules_of_order(tx, order.policy_id)
     if fen:
@@ -177,12 +188,13 @@ async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason,
     closed = await move(
         tx, ORDER_GRAPH, order, OrderState.CLOSED, note={"reason": reason.value, "returned_fen": fen}, close_reason=reason.value,
         closed_at=ctx.now, due_at=None, returned_fen=fen, disputed_at=None,
-        use_nth=None if whole else order.use_nth, use_year=None if whole else order.use_year,
+        use_nth=None if whole else order.use_nth, use_year=None if whole else order.use_year, **NO_TERMINATION,
     )
-    tx.announce(
-        "order_closed", "order", order.id, organisation_id=tell, number=order.number, service=order.product_name,
-        reason=reason.value, returned_fen=fen,
-    )
+    for party in tell:
+        tx.announce(
+            "order_closed", "order", order.id, organisation_id=party, number=order.number, service=order.product_name,
+            reason=reason.value, returned_fen=fen,
+        )
     return with_names(closed, order)
 
 
@@ -206,7 +218,7 @@ def with_names(moved: Any, locked: Any) -> Any:
 
 
 async def close_unpaid(ctx: Context, limit: int = 500) -> int:
-    """Close what was not paid in time (`unpaid_timeout`). Returns how many."""
+    """Close what was not paid in time (`unpaid_timeout`), and tell both sides (O11). Returns how many."""
     async with transaction(ctx) as tx:
         due = await tx.rows(
             "SELECT o.*, '' AS enterprise_name, '' AS institution_name FROM orders o"
@@ -214,6 +226,6 @@ async def close_unpaid(ctx: Context, limit: int = 500) -> int:
             " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED", ctx.now, limit,
         )
         for order in due:
-            await close(tx, order, CloseReason.TIMEOUT, tell=order.enterprise_id)
+            await close(tx, order, CloseReason.TIMEOUT, tell=[order.enterprise_id, order.institution_id])
         return len(due)
 

@@ -33,12 +33,16 @@ class OrderFrozen(Refusal):
 
 
 async def submit_payment(
-    tx: Transaction, order: Any, rules: Rules, fen: int, spends: Sequence[wallet.Spend], contract: Any
+    tx: Transaction, order: Any, rules: Rules, fen: int, spends: Sequence[wallet.Spend], contract: Any, use: Mapping[str, int]
 ) -> Any:
-    """Hold the vouchers, so that they outlive their date, and put the payment before its reviewer. Returns the order."""
+    """Hold the vouchers, so that they outlive their date, and put the payment before its reviewer. Returns the order.
+
+    `use`: what changes of the yearly use. It counts from here: how long a reviewer takes moves no order into another year.
+    """
     await wallet.hold(tx, order.id, spends)
     submitted = await move(
-        tx, ORDER_GRAPH, order, OrderState.PAY_REVIEW, note={"voucher_fen": fen}, voucher_fen=fen, due_at=None, remark=None
+        tx, ORDER_GRAPH, order, OrderState.PAY_REVIEW, note={"voucher_fen": fen}, voucher_fen=fen, due_at=None, remark=None,
+        **use,
     )
     await approvals.open_approval(
         tx, kind=ApprovalKind.PAYMENT, title=f"支付审核：{order.product_name}"[:100], subject="order", subject_id=order.id,

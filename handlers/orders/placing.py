@@ -9,6 +9,7 @@ from handlers.context import Context
 from handlers.eligibility import refuse_unless
 from handlers.orders import rules as order_rules
 from handlers.orders.policy import rules_of_order, settles_prices
+from handlers.orders.uses import lowest_free, taken, year_of
 from handlers.orders.views import SELECT, OrderView, view
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, transaction
@@ -41,7 +42,8 @@ async def place_order(
 ) -> OrderView:
     """提交订单: one product, for the acting enterprise; at its list price, or at what was offered on its demand.
 
-    The yearly use is taken now (E28 counts 申请使用) and given back when the order is closed unpaid or wholly returned.
+    The yearly use is taken now, counts in the year of the payment (E28), and is given back when the order is closed unpaid or wholly
+    returned.
     `demand_id`: the own demand for which the institution offered this product (D16); the order is its outcome, and never costs more.
     Raises NotFound, AgreementNeeded, order_rules.REFUSALS and demands.ORDER_REFUSALS.
     """
@@ -69,7 +71,8 @@ async def _insert(
     ctx: Context, tx: Transaction, facts: Any, programme_id: int, message: str, demand_id: int | None, offered_fen: int | None
 ) -> int:
     rules = programmes.rules_of(facts)
-    nth, year = await _next_use(ctx, tx, facts)
+    year = year_of(ctx.now)
+    nth = lowest_free(await taken(tx, ctx.organisation_id, facts.product_id, year))
     state = OrderState.AWAITING_PRICE if rules.price_confirm == "always" else OrderState.UNPAID
     deductions = _deductions(facts, rules)
     order_id: int = await tx.value(
@@ -86,14 +89,3 @@ def _deductions(facts: Any, rules: programmes.Rules) -> dict[str, int]:
     if "product_max_deduct" in rules.max_voucher:
         return dict(facts.deductions)
     return dict.fromkeys(facts.deductions, facts.price_fen)
-
-
-async def _next_use(ctx: Context, tx: Transaction, facts: Any) -> tuple[int, int]:
-    """The lowest free number of this year's uses: UNIQUE makes the same number impossible twice, even without the lock."""
-    year = ctx.now.astimezone(SHANGHAI).year
-    taken = await tx.rows(
-        "SELECT use_nth FROM orders WHERE enterprise_id = $1 AND product_id = $2 AND use_year = $3",
-        ctx.organisation_id, facts.product_id, year,
-    )
-    used = {order.use_nth for order in taken}
-    return next(number for number in range(1, len(used) + 2) if number not in used), year

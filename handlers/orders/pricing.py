@@ -7,14 +7,17 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment import with_names
 from handlers.orders.policy import rules_known
-from handlers.orders.views import OrderView, lock_own_order, may, refuse_both, view
+from handlers.orders.views import OrderView, lock_own_order, may, refuse_both, view, why_not_paid
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import transaction
 from models.orders import ORDER_GRAPH, OrderState
 
 
 class OrderNotPriceable(Refusal):
-    """Paid or in review: nobody changes the price under a reviewer; or the programme has fixed prices."""
+    """Paid or in review: nobody changes the price under a reviewer; or the programme has fixed prices.
+
+    `data.overdue_since`: when its time to be paid was over.
+    """
 
     kind, code, title = Kind.CONFLICT, "order_not_priceable", "订单当前不能核定价格"
 
@@ -40,7 +43,7 @@ async def settle_price(ctx: Context, order_id: int, amount_fen: int) -> OrderVie
         order = await lock_own_order(ctx, tx, order_id)
         refuse_both(order)
         if not may(ctx, order, "settle_price"):
-            raise OrderNotPriceable(state=order.state)
+            raise OrderNotPriceable(**why_not_paid(ctx, order))
         if amount_fen > order.list_price_fen:
             raise PriceAboveList(limit_fen=order.list_price_fen, hint="建议发布新产品")
         if order.offered_fen is not None and amount_fen > order.offered_fen:

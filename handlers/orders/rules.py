@@ -66,6 +66,8 @@ SELECT p.id AS product_id, p.name AS product_name, p.category, p.content, p.pric
   i.suspended_at AS institution_suspended_at, i.credit_code AS institution_credit_code,
   e.name AS enterprise_name, e.certified_at, e.suspended_at, e.credit_code,
   g.state AS programme_state, y.id AS policy_id, y.rules,
+  g.state = 'ended' AND EXISTS (SELECT FROM lots l WHERE l.organisation_id = $2 AND l.programme_id = $3 AND l.available_fen > 0
+                                AND l.expires_at > $5) AS has_vouchers_left,
   q.state AS qualification_state, q.form_version, q.form,
   (SELECT jsonb_object_agg(d.voucher_type_id, d.max_fen) FROM deductions d JOIN voucher_types t ON t.id = d.voucher_type_id
    WHERE d.product_id = p.id AND t.programme_id = $3) AS deductions,
@@ -94,9 +96,12 @@ def facts_of(ctx: Context, product_id: int, programme_id: int) -> tuple[str, int
     return FACTS, product_id, ctx.organisation_id, programme_id, ctx.now.astimezone(SHANGHAI).year, ctx.now
 
 
+LOCK_ENTERPRISE = "SELECT 1 FROM organisations WHERE id = $1 FOR NO KEY UPDATE"
+
+
 async def lock_facts(ctx: Context, tx: Transaction, product_id: int, programme_id: int) -> Any:
     """The facts, after the enterprise's row is locked: two orders of one enterprise count its yearly uses one after the other."""
-    await tx.run("SELECT 1 FROM organisations WHERE id = $1 FOR NO KEY UPDATE", ctx.organisation_id)
+    await tx.run(LOCK_ENTERPRISE, ctx.organisation_id)
     facts = await tx.row(*facts_of(ctx, product_id, programme_id))
     if facts is None:
         raise NotFound
@@ -109,7 +114,9 @@ def order_tree(facts: Any) -> Tree:
     cap = rules.product_use_cap_per_year if rules else None
     related = facts.shares_a_person or (facts.credit_code is not None and facts.credit_code == facts.institution_credit_code)
     return Tree("order", "下单条件", (
-        Rule("programme_open", "服务券项目已开放", facts.programme_state == "published" and rules is not None, ProgrammeNotOpen,
+        # What a programme has given out can be used to its last day, whenever the programme ends (docs/decisions/0246).
+        Rule("programme_open", "服务券项目已开放，或已结束但仍有未到期的服务券",
+             (facts.programme_state == "published" or facts.has_vouchers_left) and rules is not None, ProgrammeNotOpen,
              expected="published", actual=facts.programme_state),
         Rule("enterprise_certified", "企业已实名认证", facts.certified_at is not None and facts.suspended_at is None,
              EnterpriseNotCertified, fix="请先完成企业实名认证", link="pages/certification"),

@@ -60,6 +60,7 @@ class OrderView(TypedDict):
     message: str
     rework_count: int
     in_dispute: bool
+    termination: "TerminationView | None"
     is_frozen: bool
     reviewed: bool
     placed_at: datetime
@@ -72,22 +73,37 @@ class OrderView(TypedDict):
     allowed_actions: list[str]
 
 
-# verb -> (side, roles, states). The use-cases ask the same table, so what a phone offers is what the server takes.
+class TerminationView(TypedDict):
+    """协商终止 that waits for an answer. `side`: who proposed it; `returned_fen`: what would go back to the enterprise."""
+
+    side: OrganisationKind
+    returned_fen: int
+    reason: str
+    until: datetime
+
+
+# verb -> (side, None for either; roles; states). The use-cases ask the same table, so what a phone offers is what the server takes.
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
 ACTORS = frozenset({Role.OWNER, Role.HANDLER})
 BUYER, SELLER = OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION
-ACTIONS: dict[str, tuple[OrganisationKind, frozenset[Role], frozenset[OrderState]]] = {
+IN_SERVICE = frozenset({OrderState.ACCEPTED, OrderState.DELIVERED})
+ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[OrderState]]] = {
     "pay": (BUYER, PAYERS, frozenset({OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "cancel": (BUYER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "take_back": (BUYER, ACTORS, frozenset({OrderState.PAID})),
     "confirm": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
     "send_back": (BUYER, ACTORS, frozenset({OrderState.DELIVERED})),
+    "dispute": (BUYER, ACTORS, frozenset({OrderState.ACCEPTED})),
     "review": (BUYER, ACTORS, frozenset({OrderState.COMPLETED})),
     "settle_price": (SELLER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "accept": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "decline": (SELLER, ACTORS, frozenset({OrderState.PAID})),
     "deliver": (SELLER, ACTORS, frozenset({OrderState.ACCEPTED, OrderState.PAID})),
     "review_enterprise": (SELLER, ACTORS, frozenset({OrderState.COMPLETED})),
+    "terminate": (None, ACTORS, IN_SERVICE),
+    "agree_termination": (None, ACTORS, IN_SERVICE),
+    "refuse_termination": (None, ACTORS, IN_SERVICE),
+    "withdraw_termination": (None, ACTORS, IN_SERVICE),
     "claim": (SELLER, ACTORS, frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED})),
 }
 # 申请兑付 by what a programme's policy requires (C40); `handlers/redemptions` asks the same table.
@@ -104,6 +120,13 @@ def may_be_claimed(rules: Rules, order: Any) -> bool:
     )
 
 
+
+
+def is_unclaimed(_: Rules, order: Any) -> bool:
+    """What is on its way to the institution's account does not come back behind the claim."""
+    return order.redemption_state in (None, "rejected")
+
+
 # What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
 KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "claim": may_be_claimed,
@@ -113,8 +136,23 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "deliver": lambda rules, order: order.state == (OrderState.ACCEPTED if rules.provider_accept else OrderState.PAID),
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
+    "dispute": is_unclaimed,
+    "terminate": lambda rules, order: is_unclaimed(rules, order) and (
+        order.state == OrderState.ACCEPTED or rules.completion == "buyer_confirm"  # where nobody confirms, served is the end
+    ),
+    "agree_termination": is_unclaimed,
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }
+# By whose side one is and whose proposal to end the order waits for an answer.
+TALKS: dict[str, Callable[[str, str | None], bool]] = {
+    "terminate": lambda _, proposer: proposer is None,
+    "agree_termination": lambda side, proposer: proposer not in (None, side),
+    "refuse_termination": lambda side, proposer: proposer not in (None, side),
+    "withdraw_termination": lambda side, proposer: proposer == side,
+}
+NO_TERMINATION: dict[str, None] = dict.fromkeys(("termination_side", "termination_fen", "termination_reason", "termination_until"))
+ONCE_DUE = frozenset({"take_back", "dispute"})  # the institution had its working days to accept, or to deliver
+UNTIL_DUE = frozenset({"pay", "settle_price"})  # an unpaid order ends at its instant, whether or not the sweep has come by
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
 # What takes an order towards the money or a score takes two people (F08). What calls it off or sends it back takes one.
 NEEDS_TWO = frozenset({"pay", "settle_price", "accept", "deliver", "confirm", "review", "review_enterprise"})
@@ -138,7 +176,8 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
     side, roles, states = ACTIONS[verb]
     if ctx.actor.role not in roles or order.state not in states:
         return False
-    if ctx.organisation_id != (order.enterprise_id if side is BUYER else order.institution_id):
+    own = own_side(ctx, order)
+    if own is None or side not in (None, own):
         return False
     if (order.disputed_at is not None or order.frozen_at is not None) and verb not in FREE_WHILE_FROZEN:
         return False
@@ -150,9 +189,40 @@ def may(ctx: Context, order: Any, verb: str) -> bool:
         return order.reviewed_at is None and not is_window_over(ctx, order)
     if verb == "review_enterprise":
         return order.enterprise_reviewed_at is None and not is_window_over(ctx, order)
-    if verb == "take_back":
-        return order.due_at is not None and order.due_at <= ctx.now  # the institution had its working days
-    return True
+    if verb in TALKS:
+        return TALKS[verb](own, proposer_of(ctx, order))
+    if verb in ONCE_DUE:
+        return is_due(ctx, order)
+    return not (verb in UNTIL_DUE and is_due(ctx, order))
+
+
+def own_side(ctx: Context, order: Any) -> OrganisationKind | None:
+    """None for who is neither."""
+    return {order.enterprise_id: BUYER, order.institution_id: SELLER}.get(ctx.organisation_id)
+
+
+def proposer_of(ctx: Context, order: Any) -> str | None:
+    """Whose proposal to end the order may still be answered, whether or not the sweep has come by."""
+    return None if order.termination_until is None or order.termination_until <= ctx.now else order.termination_side
+
+
+def termination_view(ctx: Context, order: Any) -> TerminationView | None:
+    if proposer_of(ctx, order) is None:
+        return None
+    return {
+        "side": order.termination_side, "returned_fen": order.termination_fen, "reason": order.termination_reason,
+        "until": order.termination_until,
+    }
+
+
+def is_due(ctx: Context, order: Any) -> bool:
+    return order.due_at is not None and order.due_at <= ctx.now
+
+
+def why_not_paid(ctx: Context, order: Any) -> dict[str, object]:
+    """The data of a refusal: its state, and `overdue_since` where only the sweep has not closed it yet."""
+    late = order.state in ACTIONS["settle_price"][2] and is_due(ctx, order)
+    return {"state": order.state} | ({"overdue_since": order.due_at.isoformat()} if late else {})
 
 
 @cache
@@ -172,7 +242,7 @@ def view(ctx: Context, order: Any) -> OrderView:
         "list_price_fen": order.list_price_fen, "offered_fen": order.offered_fen, "order_fen": order.order_fen,
         "max_voucher_fen": order.max_voucher_fen, "voucher_fen": order.voucher_fen, "returned_fen": order.returned_fen,
         "offline_fen": order.order_fen - order.voucher_fen, "message": order.message, "rework_count": order.rework_count,
-        "in_dispute": order.disputed_at is not None,
+        "in_dispute": order.disputed_at is not None, "termination": termination_view(ctx, order),
         "is_frozen": order.frozen_at is not None, "reviewed": order.reviewed_at is not None, "placed_at": order.placed_at,
         "paid_at": order.paid_at, "accepted_at": order.accepted_at, "delivered_at": order.delivered_at,
         "completed_at": order.completed_at, "closed_at": order.closed_at, "due_at": order.due_at,
