@@ -29,7 +29,7 @@ SYSTEM = Actor(role=Role.SYSTEM)
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """The client's key for this request, its operation and the SHA-256 of what it asks."""
+    """The client's key for this request, its operation and the HMAC of what it asks: never a plain hash, bodies are guessed."""
 
     principal: str
     operation: str

@@ -63,7 +63,7 @@ class SessionEnded(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an earlier request with the same key asked (SHA-256) and was answered (JSON, always a success)."""
+    """What an earlier request with the same key asked (keyed) and was answered (JSON, always a success)."""
 
     body_hash: bytes
     answer: bytes

@@ -1,4 +1,4 @@
-"""What we sign and later believe: keys derived from one setting, one for each purpose, so that no signature serves another."""
+"""What we sign and later believe or compare: keys derived from a setting, one for each purpose, so that none serves another."""
 
 import hashlib
 import hmac
@@ -14,3 +14,10 @@ def signature(settings: Settings, purpose: str, message: bytes, length: int = 32
 
 def is_signature(settings: Settings, purpose: str, message: bytes, given: bytes) -> bool:
     return hmac.compare_digest(signature(settings, purpose, message, len(given)), given)
+
+
+def key_of_what_is_asked(settings: Settings) -> bytes:
+    """Under which the bodies of requests are kept with their answers. Of the pepper, because payment passwords are among them: what
+    protects their hashes protects these, and nothing else that is rotated makes a retry a stranger (docs/decisions/0242).
+    """
+    return hmac.digest(settings.payment_pepper.get_secret_value().encode(), b"qifuquan/what is asked", hashlib.sha256)

@@ -319,6 +319,21 @@ async def test_a_refusal_is_not_kept(phone, anna, database):
     assert (await phone.post(PAINT, json={"colour": "green"}, headers=keyed)).status == 201
 
 
+async def test_a_retry_over_a_new_pepper_has_no_second_effect(phone, anna, database, settings, clock):
+    """What was asked is not recognised any more, and so refused like another request: its key is taken."""
+    keyed = anna | {"Idempotency-Key": "order-1"}
+    assert (await phone.post(PAINT, json={"colour": "green"}, headers=keyed)).status == 201
+    rotated = settings.model_copy(update={"payment_pepper": SecretStr("of next year")})
+    app = create_app(
+        settings=rotated, clock=clock, ports=ports(), apis=[api], redis_url=None, strict_refusals=True, policies=UNLIMITED
+    )
+    async with TestClient(TestServer(app)) as restarted:
+        await refused(await restarted.post(PAINT, json={"colour": "green"}, headers=keyed), 422, "idempotency_key_reused")
+        assert (await effects(database), calls) == (1, [7])
+        response = await restarted.post(PAINT, json={"colour": "green"}, headers=keyed | {"Idempotency-Key": "order-2"})
+        assert response.status == 201
+
+
 @pytest.mark.parametrize("key", [None, "", "with space", "钥匙", "x" * 256])
 async def test_a_required_key_must_be_there_and_be_visible_ascii(phone, anna, database, key):
     headers = anna if key is None else anna | {"Idempotency-Key": key}

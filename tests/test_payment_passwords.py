@@ -1,13 +1,18 @@
 """The payment password: five tries, whoever hurries (E20, F09)."""
 
 import asyncio
+import hashlib
+import hmac
+import json
 from datetime import timedelta
 
 import pytest
 
 from handlers import payment_passwords as passwords
 from handlers.payment_passwords import is_weak
+from handlers.personal import blind_index
 from handlers.refusals import Refusal
+from handlers.signatures import key_of_what_is_asked
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
 
@@ -19,11 +24,36 @@ async def shop(world: World) -> Shop:
     return await open_shop(world)
 
 
+async def bind(shop: Shop, phone: str) -> None:
+    index = blind_index(shop.world.settings, phone)
+    await shop.world.owner.execute("UPDATE persons SET phone_index = $2 WHERE id = $1", shop.buyer.person_id, index)
+
+
 async def test_a_member_sets_the_first_password_and_only_its_hash_is_kept(shop):
     status, body = await shop.world.post("/payment-password", {"password": PASSWORD}, by=shop.buyer)
     assert (status, body["is_set"]) == (200, True)
     stored = await shop.world.value("SELECT hash FROM payment_passwords")
     assert stored.startswith("$argon2id$") and PASSWORD not in stored
+
+
+async def test_what_is_kept_for_a_retry_is_no_way_to_a_password(shop):
+    """Six digits under a plain hash are read in a second: of every body that has some, only a keyed digest is kept."""
+    order_id = await shop.paid()
+    await bind(shop, "13800138000")
+    changed, reset = {"old": PASSWORD, "new": "385017"}, {"phone_code": f"phone-13800138000@{shop.buyer.open_id}", "new": "385017"}
+    assert (await shop.world.put("/payment-password", changed, by=shop.buyer))[0] == 200
+    assert (await shop.world.put("/payment-password/reset", reset, by=shop.buyer))[0] == 200
+    asked = {
+        "POST /api/v1/payment-password": {"password": PASSWORD}, "PUT /api/v1/payment-password": changed,
+        "PUT /api/v1/payment-password/reset": reset,
+        f"POST /api/v1/orders/{order_id}/payment": {"voucher_fen": 200_000, "password": PASSWORD},
+    }
+    kept = {bytes(one["body_hash"]) for one in await shop.world.owner.fetch("SELECT body_hash FROM idempotency_keys")}
+    bodies = {f"{head}\n{json.dumps(body)}".encode() for head, body in asked.items()}
+    assert not kept & {hashlib.sha256(body).digest() for body in bodies}
+    # These are the very bytes: under the server's key they are what is kept.
+    key = key_of_what_is_asked(shop.world.settings)
+    assert {hmac.digest(key, body, hashlib.sha256) for body in bodies} <= kept
 
 
 async def test_a_second_first_password_is_refused_and_the_old_one_stays(shop):
@@ -152,11 +182,7 @@ async def test_who_has_none_is_told_so(shop):
 
 async def test_a_reset_by_the_bound_phone_can_pay_only_a_day_later(shop):
     await shop.password()
-    from handlers.personal import blind_index
-
-    await shop.world.owner.execute(
-        "UPDATE persons SET phone_index = $2 WHERE id = $1", shop.buyer.person_id, blind_index(shop.world.settings, "13800138000")
-    )
+    await bind(shop, "13800138000")
     wrong_phone = {"phone_code": f"phone-13900139000@{shop.buyer.open_id}", "new": "385017"}
     status, body = await shop.world.put("/payment-password/reset", wrong_phone, by=shop.buyer)
     assert (status, body["code"]) == (403, "phone_not_yours")
