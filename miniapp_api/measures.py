@@ -1,13 +1,24 @@
 """What Prometheus is told: few labels with few values, so that a year of it stays small."""
 
 import math
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
+import logs
 from handlers.housekeeping import Backlog
 
 # From a cached read to the statement time-out, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class _LinesLost(Collector):
+    """Read when somebody asks: the log counts by itself, and knows nobody."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("log_lines_lost", "Log lines that could not be written", value=logs.lines_lost())
 
 
 class Measures:
@@ -25,6 +36,7 @@ class Measures:
         self._open = Gauge("deliveries_open", "Messages on their way", ["state"], registry=self.registry)
         self._dead = Gauge("deliveries_dead", "Messages given up after 48 hours", registry=self.registry)
         self._events = Gauge("events_waiting", "Events without notices yet", registry=self.registry)
+        self.registry.register(_LinesLost())
         # Finding a child by its labels takes a lock and a tuple; each is found once.
         self._by_status: dict[tuple[str, int], Counter] = {}
         self._by_operation: dict[str, Histogram] = {}
