@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -123,11 +122,12 @@ async def migrate(settings: Settings) -> None:
     """Bring the schema up to date, as the tables' owner, and load the administrative divisions."""
     from handlers.regions import load_regions
     from models.database import migrate as apply
+    from models.database import user_of
 
     assert settings.database_url is not None
     application = settings.database_url.get_secret_value()
     owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else application
-    await apply(owner, urlsplit(application).username if owner != application else None)
+    await apply(owner, user_of(application) if owner != application else None)
     async with database(settings, "migrate"):
         await load_regions()
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,12 @@ SCHEMES = {
     "dingtalk_api_base_url": ("https://", "http://"), "dingtalk_oapi_base_url": ("https://", "http://"),
     "smtp_url": ("smtp://", "smtps://"), "sms_api_base_url": ("https://", "http://"),
 }
+# What asyncpg understands after the `?` of a database's URL. Others it would send to the server as settings of the session, where
+# `sslmod=verify-full` is an error at best, and `synchronous_commit=off` a payment that was acknowledged and is lost.
+DATABASE_PARAMETERS = frozenset({
+    "host", "port", "user", "password", "passfile", "dbname", "database", "service", "sslmode", "sslcert", "sslkey", "sslrootcert",
+    "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib",
+})
 
 
 class Mode(StrEnum):
@@ -163,6 +170,15 @@ class Settings(BaseSettings):
         assert info.field_name
         if address is not None and not address.startswith(schemes := SCHEMES[info.field_name]):
             raise ValueError(f"must start with {' or '.join(schemes)}")
+        return value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _no_unknown_parameters(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            given = dict(parse_qsl(urlsplit(value.get_secret_value()).query, keep_blank_values=True))
+            if unknown := sorted(given.keys() - DATABASE_PARAMETERS):
+                raise ValueError(f"has unknown parameters: {', '.join(unknown)}. Known are: {', '.join(sorted(DATABASE_PARAMETERS))}")
         return value
 
     @field_validator("wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key")

@@ -26,13 +26,12 @@ class Limits:
 
 
 def configuration(url: str, limits: Limits | None = None, application: str = "qifuquan") -> dict[str, Any]:
-    """Tortoise's configuration for `postgresql://user:password@host:port/database[?host=/socket/folder]`."""
+    """Tortoise's configuration for a URL of libpq's, which asyncpg reads by itself: what is left out here, like `sslmode`, would
+    not be missed by anybody who connects.
+    """
     limits = limits or Limits()
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
     credentials: dict[str, Any] = {
-        "user": unquote(parts.username or ""), "password": unquote(parts.password or ""), "database": parts.path.lstrip("/"),
-        "host": query.get("host", parts.hostname), "port": parts.port or 5432, "minsize": 1, "maxsize": limits.pool_max,
+        "dsn": url, "minsize": 1, "maxsize": limits.pool_max,
         "command_timeout": limits.statement_timeout_ms / 1000 + 5,
         "server_settings": {
             "application_name": application,
@@ -54,6 +53,12 @@ def configuration(url: str, limits: Limits | None = None, application: str = "qi
 async def connect(url: str, limits: Limits | None = None, application: str = "qifuquan") -> None:
     """Open the pool of this process. One per process; its event loop is the only one that may use it."""
     await Tortoise.init(config=configuration(url, limits, application), _enable_global_fallback=True)
+
+
+def user_of(url: str) -> str | None:
+    """The role that a URL names."""
+    parts = urlsplit(url)
+    return unquote(parts.username) if parts.username else dict(parse_qsl(parts.query)).get("user")
 
 
 async def disconnect() -> None:

@@ -163,6 +163,14 @@ def test_a_value_that_cannot_work_is_refused_before_anything_starts(environment,
     assert name.lower() in complaint(environment, **{name: value})
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_OWNER_URL"])
+def test_a_parameter_of_a_database_url_that_nobody_would_look_at_is_refused(environment, name):
+    said = complaint(environment, **{name: "postgresql://u@h/d?sslmod=verify-full&sslrootcert=/ca.pem"})
+    assert f"{name.lower()}\n" in said
+    assert "has unknown parameters: sslmod. Known are: database, dbname" in said
+    assert "/ca.pem" not in said
+
+
 def test_settings_do_not_change_while_the_system_runs(environment):
     with pytest.raises(ValidationError):
         environment().port = 1
