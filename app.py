@@ -16,13 +16,19 @@ from pydantic import SecretStr
 
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
-from settings import Settings
+from settings import Mode, Settings
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from bot.gateways import Gateways
     from handlers.ports import Ports
+
+FOR_DEVELOPMENT = {
+    "seed": "it invents people with well-known identities, one of whom administers the platform",
+    "simulator": "it signs in whoever asks, as whomever they like",
+    "run": "servers start `web` and `jobs` by themselves",
+}
 
 
 @contextmanager
@@ -230,6 +236,9 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     command: str = given.command
     settings = configuration.load()
+    if settings.mode is Mode.PRODUCTION and command in FOR_DEVELOPMENT:
+        print(f"`{command}` is for development: {FOR_DEVELOPMENT[command]}. This is production (MODE).", file=sys.stderr)
+        return 2
     if command == "openapi":
         import orjson
 

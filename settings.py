@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105
 DEVELOPMENT_KEY = "dev1:" + "00" * 32
 DEVELOPMENT_AES_KEY = "0" * 43  # an EncodingAESKey has 43 characters of base64: 32 bytes
+SECRET_LETTERS = 16  # 96 bits of base64, 64 of hex; the platforms' own have 32 and more
 
 # Zero would switch a limit off in one place and refuse everything in another, so it is no value anywhere.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -32,7 +33,8 @@ SCHEMES = {
 # `sslmod=verify-full` is an error at best, and `synchronous_commit=off` a payment that was acknowledged and is lost.
 DATABASE_PARAMETERS = frozenset({
     "host", "port", "user", "password", "passfile", "dbname", "database", "service", "sslmode", "sslcert", "sslkey", "sslrootcert",
-    "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib",
+    "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs",
+    "krbsrvname", "gsslib",
 })
 
 
@@ -191,16 +193,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _production_is_serious(self) -> Self:
         if self.mode is Mode.PRODUCTION and (problems := self._development_left_overs()):
-            raise ValueError("production refuses to start: " + "; ".join(problems))
+            raise ValueError("\n".join(["production refuses to start", *(f"{problem}." for problem in problems)]))
         return self
 
     def _development_left_overs(self) -> list[str]:
-        problems = [f"{name.upper()} is the development default" for name in (
+        problems = [problem for name in (
             "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key", "wechat_oa_secret",
             "wechat_oa_token", "wechat_push_token", "dingtalk_event_token", "dingtalk_card_secret",
-        ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
-        if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
-            problems.append("PERSONAL_KEYS is the development default")
+        ) for problem in self._weakness(name)]
+        problems += self._known_keys()
         problems += [f"{name.upper()} is the development default" for name in (
             "wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_AES_KEY]
@@ -218,6 +219,21 @@ class Settings(BaseSettings):
             problems.append("CLOCK_FILE moves the time")
         return problems
 
+    def _weakness(self, name: str) -> list[str]:
+        """A secret that others know, or find by trying."""
+        secret = getattr(self, name).get_secret_value()
+        if secret == DEVELOPMENT_SECRET:
+            return [f"{name.upper()} is the development default"]
+        return [f"{name.upper()} has fewer than {SECRET_LETTERS} characters"] if len(secret) < SECRET_LETTERS else []
+
+    def _known_keys(self) -> list[str]:
+        """Also behind others: what is in the ring opens, and the first of it may be left over from a test."""
+        if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
+            return ["PERSONAL_KEYS is the development default"]
+        return [f"PERSONAL_KEYS contains a key of zeros ({key_id.strip()}), which everybody knows" for key_id, _, key in (
+            part.partition(":") for part in self.personal_keys.get_secret_value().split(",")
+        ) if not key.strip().strip("0")]
+
     def _channels_left_over(self) -> list[str]:
         """Only of channels that are on."""
         problems = []
@@ -226,8 +242,7 @@ class Settings(BaseSettings):
         if self.smtp_url is not None and self.smtp_starttls == "off" and self.smtp_url.get_secret_value().startswith("smtp://"):
             problems.append("SMTP_STARTTLS is off: mails and the password would travel in clear")
         if self.sms_secret_id is not None:
-            if self.sms_secret_key.get_secret_value() == DEVELOPMENT_SECRET:
-                problems.append("SMS_SECRET_KEY is the development default")
+            problems += self._weakness("sms_secret_key")
             if not self.sms_api_base_url.startswith("https://"):
                 problems.append("SMS_API_BASE_URL is not https: the simulator is for development")
         return problems

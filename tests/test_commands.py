@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from settings import ROOT, Settings
+from tests.test_settings import SERIOUS
 
 
 async def ran(*command: str, folder: Path = ROOT, **env: str) -> tuple[int, str]:
@@ -62,3 +63,14 @@ async def test_a_database_that_cannot_prove_who_it_is_is_refused_by_every_comman
     )
     assert code != 0
     assert "rejected SSL upgrade" in said
+
+
+# --- production ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["seed", "simulator", "run"])
+async def test_production_starts_nothing_that_is_for_development(command, tmp_path):
+    code, said = await ran(command, **SERIOUS | {"VAR_DIR": str(tmp_path / "var")})
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert said.startswith(f"`{command}` is for development: ")
+    assert not (tmp_path / "var").exists()
