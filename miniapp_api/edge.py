@@ -21,7 +21,7 @@ from clock import Clock
 from handlers.context import Actor, Context, Idempotency
 from handlers.ports import Ports
 from handlers.refusals import Busy, NotYourRole, Refusal
-from handlers.sessions import Kept, NotSignedIn, Resolved, kept_answer, resolve, worth_another_try
+from handlers.sessions import Kept, NotSignedIn, Resolved, SessionEnded, kept_answer, resolve, worth_another_try
 from handlers.signatures import key_of_what_is_asked
 from handlers.transactions import AnsweredMeanwhileError
 from miniapp_api import problems, reading
@@ -134,13 +134,10 @@ class Endpoint:
         now = edge.clock.now()
         key = self._key(request)
         path = {part.name: part.convert(request.match_info[part.name]) for part in operation.parameters}
-        resolved = None if operation.who.anonymous else await resolve(
-            _token(request), now, operation.name, key, operation.reads, tuple(path.values())
-        )
+        ip = client_ip(request, edge.settings.trust_forwarded_for)
+        resolved = None if operation.who.anonymous else await self._signed_in(request, ip, now, key, path)
         actor = resolved.actor if resolved else Actor()
-        if not operation.who.allows(actor):
-            raise NotYourRole
-        await edge.limiter.check(self._limit, actor.session_id, client_ip(request, edge.settings.trust_forwarded_for))
+        await edge.limiter.check(self._limit, actor.session_id, ip)
         raw = await reading.read_body(request, self._body_max, self._seconds) if operation.body else b""
         asked = self._asked(request, resolved, key, raw)
         kept = resolved.kept if asked and resolved else None
@@ -164,6 +161,22 @@ class Endpoint:
             if edge.strict and error.code not in operation.codes:
                 raise UndeclaredRefusalError(f"{operation.name} refused with {error.code}, which it does not declare") from error
             raise
+
+    async def _signed_in(self, request: web.Request, ip: str, now: datetime, key: str | None, path: dict[str, Any]) -> Resolved:
+        """Who is asked for costs a look-up, so whoever invents tokens is stopped before it. Raises NotSignedIn, SessionEnded,
+        NotYourRole, TooManyRequests, Busy.
+        """
+        operation, limiter = self.operation, self._edge.limiter
+        limiter.admit(ip)
+        try:
+            resolved = await resolve(_token(request), now, operation.name, key, operation.reads, tuple(path.values()))
+        except (NotSignedIn, SessionEnded):
+            limiter.refused(ip)
+            raise
+        if not operation.who.allows(resolved.actor):
+            limiter.refused(ip)
+            raise NotYourRole
+        return resolved
 
     async def _carry_out(self, ctx: Context, arguments: dict[str, Any]) -> Any:
         """The use-case, as a whole up to three times where another transaction got in its way."""
