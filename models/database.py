@@ -12,7 +12,16 @@ import models
 from models.engine import ALIAS, client
 
 MIGRATION_LOCK = 0x51465143  # "QFQC": one migration at a time, whatever the number of machines
+MAY_MIGRATE = """
+SELECT has_schema_privilege('public', 'CREATE')
+   AND NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tortoise_migrations'
+                   AND NOT pg_has_role(tableowner, 'USAGE'))
+"""
 APPEND_ONLY = ("audit_entries", "ledger_entries", "seals")
+
+
+class NotTheOwnerError(Exception):
+    """Whoever was to bring the schema up to date may not change it."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,12 @@ async def migrate(owner_url: str, application_role: str | None = None) -> None:
 
     `lock_timeout` keeps a migration from queueing behind a long report and stalling everybody behind itself.
     `application_role`, when it is not the owner, gets its grants: everything but changing the append-only tables.
+    Raises NotTheOwnerError before anything has been done.
     """
     guard = await asyncpg.connect(owner_url)
     try:
+        if not await guard.fetchval(MAY_MIGRATE):
+            raise NotTheOwnerError
         await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         limits = Limits(pool_max=2, statement_timeout_ms=0, lock_timeout_ms=5_000, idle_in_transaction_timeout_ms=0)
         await tortoise_migrate(config=configuration(owner_url, limits, "qifuquan-migrate"))

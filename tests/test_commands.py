@@ -74,3 +74,42 @@ async def test_production_starts_nothing_that_is_for_development(command, tmp_pa
     assert (code, len(said.splitlines())) == (2, 1)
     assert said.startswith(f"`{command}` is for development: ")
     assert not (tmp_path / "var").exists()
+
+
+# --- settings that cannot be read -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["web", "jobs", "migrate", "check-books", "run", "openapi"])
+async def test_a_mistyped_setting_is_a_line_and_no_traceback(command, tmp_path):
+    code, said = await ran(command, folder=tmp_path, DATABASE_URL="postgresql://u:S3cret/pw@host/db", PORT="http")
+    assert code == 2
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["DATABASE_URL", "PORT"]
+    assert "S3cret" not in said
+
+
+async def test_production_says_each_problem_on_a_line_of_its_own(tmp_path):
+    code, said = await ran("web", folder=tmp_path, MODE="production")
+    first, *problems = said.splitlines()
+    assert (code, first) == (2, "production refuses to start")
+    assert "PAYMENT_PEPPER is the development default." in problems
+    assert all(line.endswith(".") and "Error" not in line for line in problems)
+
+
+async def test_a_file_of_settings_that_is_no_text_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes("MAIL_FROM=企服券 <a@example.cn>\n".encode("gb18030"))
+    code, said = await ran("web", folder=tmp_path)
+    assert (code, said) == (2, f"{tmp_path / '.env'}: is no UTF-8 at byte 10. Save it as UTF-8.\n")
+
+
+async def test_a_name_in_the_file_of_settings_that_is_none_is_refused(tmp_path):
+    (tmp_path / ".env").write_text("DATABSE_URL=postgresql://u:S3cret@h/d\n", encoding="utf-8")
+    code, said = await ran("web", folder=tmp_path)
+    assert (code, said) == (2, "DATABSE_URL: there is no such setting. Is DATABASE_URL meant?\n")
+
+
+async def test_who_may_not_migrate_is_told_which_setting_is_missing(database_urls, settings, tmp_path):
+    code, said = await ran(
+        "migrate", DATABASE_URL=database_urls[1], REDIS_URL=settings.redis_url.get_secret_value(), VAR_DIR=str(tmp_path)
+    )
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert said.startswith("DATABASE_URL: its role may not change the schema. Set DATABASE_OWNER_URL")
