@@ -250,8 +250,7 @@ PROGRAM = """
     import sys
     import uvloop
     sys.path.insert(0, sys.argv[1])
-    from miniapp_api.apis import APIS
-from miniapp_api.application import create_app
+    from miniapp_api.application import create_app
     from miniapp_api.serving import serve
     from settings import Settings
     from clock import SystemClock
@@ -272,8 +271,8 @@ async def test_a_process_ends_on_a_signal_with_status_zero(unused_tcp_port, numb
     )
     assert process.stdout is not None
     async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-        while b"serving" not in await process.stdout.readline():
-            pass
+        while b"serving" not in (line := await process.stdout.readline()):
+            assert line, await process.wait()
         response = await session.get(f"http://127.0.0.1:{unused_tcp_port}/api/v1/now")
         assert await response.json() == {"ok": True}
         process.send_signal(number)
