@@ -15,19 +15,26 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 import inherited
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
 from listening import PortInUseError
-from settings import Settings
+from settings import Mode, Settings
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from bot.gateways import Gateways
     from handlers.ports import Ports
+
+FOR_DEVELOPMENT = {
+    "seed": "it invents people with well-known identities, one of whom administers the platform",
+    "simulator": "it signs in whoever asks, as whomever they like",
+    "run": "servers start `web` and `jobs` by themselves",
+}
 
 
 @contextmanager
@@ -136,17 +143,27 @@ async def jobs_process(settings: Settings) -> None:
         await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 
 
-async def migrate(settings: Settings) -> None:
+async def migrate(settings: Settings) -> int:
     """Bring the schema up to date, as the tables' owner, and load the administrative divisions."""
     from handlers.regions import load_regions
+    from models.database import NotTheOwnerError, user_of
     from models.database import migrate as apply
 
     assert settings.database_url is not None
     application = settings.database_url.get_secret_value()
     owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else application
-    await apply(owner, urlsplit(application).username if owner != application else None)
+    try:
+        await apply(owner, user_of(application) if owner != application else None)
+    except NotTheOwnerError:
+        named = "DATABASE_OWNER_URL" if settings.database_owner_url else "DATABASE_URL"
+        print(
+            f"{named}: its role may not change the schema. Set DATABASE_OWNER_URL to that of the role that owns the tables. "
+            f"Example: DATABASE_OWNER_URL={configuration.EXAMPLES['database_owner_url']}", file=sys.stderr,
+        )
+        return 2
     async with database(settings, "migrate"):
         await load_regions()
+    return 0
 
 
 async def seed(settings: Settings, size: str = "demo") -> None:
@@ -246,7 +263,14 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("admin", help="appoint the first administrator").add_argument("phone")
     given = parser.parse_args(arguments)
     command: str = given.command
-    settings = configuration.load()
+    try:
+        settings = configuration.load()
+    except (ValidationError, SettingsError, OSError, UnicodeDecodeError) as error:
+        print(*configuration.complaints(error), sep="\n", file=sys.stderr)
+        return 2
+    if settings.mode is Mode.PRODUCTION and command in FOR_DEVELOPMENT:
+        print(f"`{command}` is for development: {FOR_DEVELOPMENT[command]}. This is production (MODE).", file=sys.stderr)
+        return 2
     inherited.end_with_the_parent(settings.stop_seconds)
     if command == "openapi":
         import orjson
@@ -275,7 +299,9 @@ def main(arguments: list[str]) -> int:
             return asyncio.run(check_books(ready))
         if command == "admin":
             return asyncio.run(first_admin(ready, given.phone))
-        asyncio.run(migrate(ready) if command == "migrate" else seed(ready, given.size))
+        if command == "migrate":
+            return asyncio.run(migrate(ready))
+        asyncio.run(seed(ready, given.size))
     return 0
 
 

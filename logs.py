@@ -1,11 +1,12 @@
 """How every process logs: one JSON object per line on servers, one tidy line on a developer's screen. No secrets in either."""
 
+import json
 import logging
+import os
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import IO, Any, BinaryIO, TextIO, cast
+from typing import Any
 
 import orjson
 import structlog
@@ -20,27 +21,69 @@ SECRETS = frozenset({
 })
 
 
+class Lines:
+    """Where lines go: structlog's logger and the stream of logging's handler in one. Writing never raises.
+
+    A full disk or a reader that has gone must cost lines, not the answers to requests whose work is done. Unbuffered, one system
+    call per line: a buffer that cannot be emptied would keep old lines, and fail once more at the end of the process.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._torn = False
+        self.lost = 0
+
+    def write(self, line: str | bytes) -> None:
+        data = line.encode("utf-8", "backslashreplace") if isinstance(line, str) else line
+        try:
+            if self._torn:
+                os.write(self._descriptor, b"\n")  # what is left of a lost line shall not spoil this one
+                self._torn = False
+            while len(data) > (written := os.write(self._descriptor, data)):
+                data, self._torn = data[written:], True
+            self._torn = False
+        except OSError:
+            self.lost += 1
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def msg(self, line: str | bytes) -> None:
+        self.write(line + "\n" if isinstance(line, str) else line + b"\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+_lines = Lines(-1)
+
+
+def lines_lost() -> int:
+    """Since this process began to log."""
+    return _lines.lost
+
+
 def configure(mode: Mode, process: str) -> None:
     """Once per process, before anything is logged. `process` is its name in each line: web, jobs; in a family web-1, web-2."""
+    global _lines  # noqa: PLW0603 - a process has one standard error
+    # Whoever started us may have closed it; then the descriptor is somebody else's.
+    lines = _lines = Lines(sys.stderr.fileno() if sys.stderr else -1)
     shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _hide_secrets]
     ours: Processor
     theirs: Processor
-    lines: Any
     if mode is Mode.PRODUCTION:
         shared += [_stamp, *_json(process)]
-        ours, theirs, lines = _bytes, _text, structlog.BytesLoggerFactory(cast("BinaryIO", _Unfailing(sys.stderr.buffer)))
+        ours, theirs = _bytes, _text
     else:
         shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _tidy(process)]
         ours = theirs = _console()
-        lines = structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(sys.stderr)))
     structlog.configure(
-        processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=lines,
-        cache_logger_on_first_use=True,
+        processors=[*shared, ours], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: lines, cache_logger_on_first_use=True,
     )
     if mode is Mode.PRODUCTION:
         sys.excepthook = _last_words
     # Libraries log through logging: only what they warn of, in the same form.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, theirs],
     ))
@@ -49,21 +92,6 @@ def configure(mode: Mode, process: str) -> None:
 
 def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     structlog.get_logger("crash").critical("crashed", exc_info=(kind, error, trace))
-
-
-class _Unfailing:
-    """A stream whose reader may be gone, or whose disk may be full: a request is answered though nobody can read of it."""
-
-    def __init__(self, stream: IO[Any]) -> None:
-        self._write, self._flush = stream.write, stream.flush
-
-    def write(self, line: Any) -> None:
-        with suppress(OSError):
-            self._write(line)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._flush()
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -87,7 +115,10 @@ def _json(process: str) -> list[Processor]:
 
 
 def _bytes(_logger: Any, _method: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+    except TypeError:  # half a surrogate pair, a number beyond 64 bits: in what somebody sent, and in what is said about it
+        return json.dumps(event, default=str, skipkeys=True).encode()
 
 
 def _text(logger: Any, method: str, event: EventDict) -> str:
@@ -105,5 +136,5 @@ def _tidy(process: str) -> Processor:
 
 def _console() -> Processor:
     return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=24,
+        colors=bool(sys.stderr) and sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=24,
     )

@@ -1,13 +1,19 @@
 """Every knob of the system, typed, read from the environment or `.env`. A comment says why each value is what it is."""
 
+import difflib
+import ipaddress
+import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 ROOT = Path(__file__).resolve().parent
 
@@ -15,6 +21,7 @@ ROOT = Path(__file__).resolve().parent
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105
 DEVELOPMENT_KEY = "dev1:" + "00" * 32
 DEVELOPMENT_AES_KEY = "0" * 43  # an EncodingAESKey has 43 characters of base64: 32 bytes
+SECRET_LETTERS = 16  # 96 bits of base64, 64 of hex; the platforms' own have 32 and more
 
 # Zero would switch a limit off in one place and refuse everything in another, so it is no value anywhere.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -26,6 +33,29 @@ SCHEMES = {
     "public_url": ("https://", "http://"), "wechat_api_base_url": ("https://", "http://"),
     "dingtalk_api_base_url": ("https://", "http://"), "dingtalk_oapi_base_url": ("https://", "http://"),
     "smtp_url": ("smtp://", "smtps://"), "sms_api_base_url": ("https://", "http://"),
+}
+# What asyncpg understands after the `?` of a database's URL. Others it would send to the server as settings of the session, where
+# `sslmod=verify-full` is an error at best, and `synchronous_commit=off` a payment that was acknowledged and is lost.
+DATABASE_PARAMETERS = frozenset({
+    "host", "port", "user", "password", "passfile", "dbname", "database", "service", "sslmode", "sslcert", "sslkey", "sslrootcert",
+    "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs",
+    "krbsrvname", "gsslib",
+})
+# Values that asyncpg would name only when it connects.
+DATABASE_WORDS = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": ("any", "primary", "standby", "read-write", "read-only", "prefer-standby"),
+}
+RING_KEY = re.compile(r"([A-Za-z0-9_.-]{1,32}):([0-9A-Fa-f]{64})")
+HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
+# What a value looks like, for whoever mistyped one; others show their default.
+EXAMPLES = {
+    "database_url": "postgresql://app:p%40ssword@db.example.cn:5432/qifuquan?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+    "database_owner_url": "postgresql://owner:p%40ssword@db.example.cn:5432/qifuquan",
+    "redis_url": "rediss://:p%40ssword@cache.example.cn:6379/0", "storage_url": "s3://bucket/prefix", "public_url": "https://quan.example.cn",
+    "smtp_url": "smtps://robot:p%40ssword@mail.example.cn", "personal_keys": "k2:<64 hex>,k1:<64 hex>",
+    "wechat_template_ids": '{"order_accepted": "id"}', "wechat_oa_template_ids": '{"order_accepted": "id"}',
+    "sms_template_ids": '{"order_accepted": "id"}', "host": "10.0.0.5",
 }
 
 
@@ -44,7 +74,8 @@ class Settings(BaseSettings):
     """Names that stay: DATABASE_URL, REDIS_URL, HOST, PORT, STORAGE_URL, WECHAT_*, DINGTALK_*."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", env_ignore_empty=True,
+        env_file=".env", env_file_encoding="utf-8", frozen=True, env_ignore_empty=True,
+        extra="forbid",  # of the file, which is ours alone: DATABSE_URL would mean the embedded servers, without a word
         hide_input_in_errors=True,  # a mistyped DATABASE_URL would show its password in the log of the failed start
     )
 
@@ -165,13 +196,54 @@ class Settings(BaseSettings):
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8090
     simulator_smtp_port: Annotated[int, Field(ge=0, le=65535)] = 8025
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_others(cls, values: Any) -> Any:
+        """A file that is also handed to the process as its environment has AWS_REGION and the like, for those who read them there."""
+        return {name: value for name, value in values.items() if name in cls.model_fields or name.upper() not in os.environ}
+
     @field_validator(*SCHEMES)
     @classmethod
     def _address_that_we_can_use(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
         address = value.get_secret_value() if isinstance(value, SecretStr) else value
         assert info.field_name
-        if address is not None and not address.startswith(schemes := SCHEMES[info.field_name]):
-            raise ValueError(f"must start with {' or '.join(schemes)}")
+        if address is not None:
+            if not address.startswith(schemes := SCHEMES[info.field_name]):
+                raise ValueError(f"must start with {' or '.join(schemes)}")
+            _check_address(address)
+        return value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _database_as_asyncpg_reads_it(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.fragment:
+                raise ValueError("has a #, behind which nobody looks")
+            _check_database_parameters(parts.query)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _number_of_a_redis_database(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
+            raise ValueError("ends in something that is no number of a database")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _host_alone(cls, value: str) -> str:
+        if not _is_host(value):
+            raise ValueError("must be one address or name, without scheme or port")
+        return value
+
+    @field_validator("personal_keys")
+    @classmethod
+    def _ring_of_keys(cls, value: SecretStr) -> SecretStr:
+        found = [RING_KEY.fullmatch(part.strip()) for part in value.get_secret_value().split(",")]
+        if not all(found) or len({key[1] for key in found if key}) != len(found):
+            raise ValueError("must be <id>:<64 hex>[,<id>:<64 hex>...] with different ids")
         return value
 
     @field_validator("wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key")
@@ -184,16 +256,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _production_is_serious(self) -> Self:
         if self.mode is Mode.PRODUCTION and (problems := self._development_left_overs()):
-            raise ValueError("production refuses to start: " + "; ".join(problems))
+            raise ValueError("\n".join(["production refuses to start", *(f"{problem}." for problem in problems)]))
         return self
 
     def _development_left_overs(self) -> list[str]:
-        problems = [f"{name.upper()} is the development default" for name in (
+        problems = [problem for name in (
             "wechat_secret", "dingtalk_appsecret", "blind_index_key", "payment_pepper", "signing_key", "wechat_oa_secret",
             "wechat_oa_token", "wechat_push_token", "dingtalk_event_token", "dingtalk_card_secret",
-        ) if getattr(self, name).get_secret_value() == DEVELOPMENT_SECRET]
-        if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
-            problems.append("PERSONAL_KEYS is the development default")
+        ) for problem in self._weakness(name)]
+        problems += self._known_keys()
         problems += [f"{name.upper()} is the development default" for name in (
             "wechat_oa_aes_key", "wechat_push_aes_key", "dingtalk_event_aes_key",
         ) if getattr(self, name).get_secret_value() == DEVELOPMENT_AES_KEY]
@@ -211,6 +282,21 @@ class Settings(BaseSettings):
             problems.append("CLOCK_FILE moves the time")
         return problems
 
+    def _weakness(self, name: str) -> list[str]:
+        """A secret that others know, or find by trying."""
+        secret = getattr(self, name).get_secret_value()
+        if secret == DEVELOPMENT_SECRET:
+            return [f"{name.upper()} is the development default"]
+        return [f"{name.upper()} has fewer than {SECRET_LETTERS} characters"] if len(secret) < SECRET_LETTERS else []
+
+    def _known_keys(self) -> list[str]:
+        """Also behind others: what is in the ring opens, and the first of it may be left over from a test."""
+        if self.personal_keys.get_secret_value() == DEVELOPMENT_KEY:
+            return ["PERSONAL_KEYS is the development default"]
+        return [f"PERSONAL_KEYS contains a key of zeros ({key_id.strip()}), which everybody knows" for key_id, _, key in (
+            part.partition(":") for part in self.personal_keys.get_secret_value().split(",")
+        ) if not key.strip().strip("0")]
+
     def _channels_left_over(self) -> list[str]:
         """Only of channels that are on."""
         problems = []
@@ -219,8 +305,7 @@ class Settings(BaseSettings):
         if self.smtp_url is not None and self.smtp_starttls == "off" and self.smtp_url.get_secret_value().startswith("smtp://"):
             problems.append("SMTP_STARTTLS is off: mails and the password would travel in clear")
         if self.sms_secret_id is not None:
-            if self.sms_secret_key.get_secret_value() == DEVELOPMENT_SECRET:
-                problems.append("SMS_SECRET_KEY is the development default")
+            problems += self._weakness("sms_secret_key")
             if not self.sms_api_base_url.startswith("https://"):
                 problems.append("SMS_API_BASE_URL is not https: the simulator is for development")
         return problems
@@ -233,6 +318,84 @@ class Settings(BaseSettings):
     def stop_seconds(self) -> float:
         """How long a process that is told to end may take. The jobs and the cleaning up need ten seconds whatever a request may."""
         return max(self.drain_seconds, 10) + 5
+
+
+def _is_host(name: str) -> bool:
+    if ":" not in name:
+        return HOST_NAME.fullmatch(name) is not None
+    with suppress(ValueError):
+        return bool(ipaddress.IPv6Address(name.removeprefix("[").removesuffix("]")))
+    return False
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # its text has the address, and that a password
+        raise ValueError("cannot be read as a URL: [ and ] stand around an IPv6 address only") from None
+
+
+def _check_address(address: str) -> None:
+    """Of several hosts each; never with a word of the address in what is said. Raises ValueError."""
+    parts = _split(address)
+    user, _, hosts = parts.netloc.rpartition("@")
+    if "@" in user:
+        raise ValueError("has two @: within a user or a password it is written %40")
+    for host in hosts.split(",") if hosts else ():
+        name, port = re.fullmatch(r"(\[[^]]*\]|[^:]*)(?::(.*))?", host, re.DOTALL).groups()  # type: ignore[union-attr] # it always does
+        if port is not None and not (re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and 0 < int(port) < 65_536):
+            raise ValueError("has a port that is no number from 1 to 65535. Within a password / ? # : @ are written %2F %3F %23 %3A %40")
+        if (name or port is not None) and not _is_host(name):
+            raise ValueError("has a host that is no name or address. Within a password / ? # : @ are written %2F %3F %23 %3A %40")
+    if parts.scheme in ("postgresql", "postgres", "redis", "rediss", "smtp", "smtps") and "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("has an @ behind its host. Within a password / ? # : @ are written %2F %3F %23 %3A %40")
+    if not hosts and parts.scheme not in ("postgresql", "postgres", "unix", "file"):
+        raise ValueError("has no host")
+
+
+def _check_database_parameters(query: str) -> None:
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+    except ValueError:
+        raise ValueError("has something behind the ? that is no name=value") from None
+    if unknown := sorted(given.keys() - DATABASE_PARAMETERS):
+        shown = [name for name in unknown if re.fullmatch(r"[A-Za-z_]{1,40}", name)] or ["(no name)"]
+        raise ValueError(f"has unknown parameters: {', '.join(shown)}. Known are: {', '.join(sorted(DATABASE_PARAMETERS))}")
+    for name, words in DATABASE_WORDS.items():
+        if name in given and given[name] not in words:
+            raise ValueError(f"has a {name} that is none of {', '.join(words)}")
+    if not re.fullmatch(r"([0-9]{1,5}(,[0-9]{1,5})*)?", given.get("port", "")):
+        raise ValueError("has a port that is no number")
+
+
+def complaints(error: Exception) -> Iterator[str]:
+    """What is wrong with the settings, a line for each problem: its name, what it is, an example. Never the value: it may be secret."""
+    match error:
+        case ValidationError():
+            for found in error.errors(include_input=False, include_url=False):
+                yield from _complaint(found)
+        case SettingsError():
+            name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a setting")
+            yield f"{name.upper()}: must be JSON. Example: {name.upper()}={EXAMPLES.get(name, '{}')}"
+        case UnicodeDecodeError():
+            yield f"{Path('.env').resolve()}: is no UTF-8 at byte {error.start}. Save it as UTF-8."
+        case OSError():
+            yield f"{error.filename or Path('.env').resolve()}: cannot be read: {error.strerror}"
+
+
+def _complaint(found: Any) -> Iterator[str]:
+    said = found["msg"].removeprefix("Value error, ")
+    if not found["loc"]:
+        yield from said.splitlines()
+        return
+    name = str(found["loc"][0])
+    if found["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        yield f"{name.upper()}: there is no such setting." + (f" Is {near[0].upper()} meant?" if near else " settings.py lists them all.")
+        return
+    default = Settings.model_fields[name].default
+    example = EXAMPLES.get(name, default if isinstance(default, str | int | float) else None)
+    yield f"{name.upper()}: {said}." + (f" Example: {name.upper()}={example}" if example is not None else "")
 
 
 @cache

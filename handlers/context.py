@@ -27,9 +27,12 @@ class Actor:
 SYSTEM = Actor(role=Role.SYSTEM)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Idempotency:
-    """The client's key for this request, its operation and the HMAC of what it asks: never a plain hash, bodies are guessed."""
+    """The client's key for this request, its operation and the HMAC of what it asks: never a plain hash, bodies are guessed.
+
+    `body_hash` is empty while a file is on its way: it is known after the last byte, which is before anything is answered.
+    """
 
     principal: str
     operation: str

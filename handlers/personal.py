@@ -18,12 +18,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from settings import Settings
+from settings import RING_KEY, Settings
 
 VERSION = 1
 NONCE_BYTES = 12
 TAG_BYTES = 16
-_KEY = re.compile(r"([A-Za-z0-9_.-]{1,32}):([0-9A-Fa-f]{64})")
 
 
 class SealBrokenError(Exception):
@@ -59,7 +58,7 @@ def key_ring(settings: Settings) -> KeyRing:
 
 @lru_cache(maxsize=8)
 def _parsed_ring(text: str) -> KeyRing:
-    found = [_KEY.fullmatch(part.strip()) for part in text.split(",")]
+    found = [RING_KEY.fullmatch(part.strip()) for part in text.split(",")]
     pairs = [(match[1], bytes.fromhex(match[2])) for match in found if match]
     if len(pairs) != len(found) or len({key_id for key_id, _ in pairs}) != len(pairs):
         raise ValueError("PERSONAL_KEYS must be <id>:<64 hex>[,<id>:<64 hex>...] with different ids")

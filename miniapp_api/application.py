@@ -32,7 +32,7 @@ def create_app(
         names.add(operation.name)
         app.router.add_route(operation.method, operation.pattern, Endpoint(edge, operation).answer, name=operation.name)
     probes.add_to(app)
-    documents.add_to(app, apis)
+    documents.add_to(app)
     pages.add_to(app, edge)
     app.on_cleanup.append(_close)
     return app

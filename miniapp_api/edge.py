@@ -21,14 +21,14 @@ from clock import Clock
 from handlers.context import Actor, Context, Idempotency
 from handlers.ports import Ports
 from handlers.refusals import Busy, NotYourRole, Refusal
-from handlers.sessions import Kept, NotSignedIn, Resolved, kept_answer, resolve, worth_another_try
+from handlers.sessions import Kept, NotSignedIn, Resolved, SessionEnded, kept_answer, resolve, worth_another_try
 from handlers.signatures import key_of_what_is_asked
 from handlers.transactions import AnsweredMeanwhileError
 from miniapp_api import problems, reading
 from miniapp_api.limits import DEFAULT_READ, DEFAULT_WRITE, Limiter, client_ip
 from miniapp_api.measures import Measures
 from miniapp_api.problems import IdempotencyKeyInvalid, IdempotencyKeyReused
-from miniapp_api.routing import Download, Operation
+from miniapp_api.routing import Download, Operation, Upload
 from settings import Settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,40}")
@@ -134,30 +134,49 @@ class Endpoint:
         now = edge.clock.now()
         key = self._key(request)
         path = {part.name: part.convert(request.match_info[part.name]) for part in operation.parameters}
-        resolved = None if operation.who.anonymous else await resolve(
-            _token(request), now, operation.name, key, operation.reads, tuple(path.values())
-        )
+        ip = client_ip(request, edge.settings.trust_forwarded_for)
+        resolved = None if operation.who.anonymous else await self._signed_in(request, ip, now, key, path)
         actor = resolved.actor if resolved else Actor()
-        if not operation.who.allows(actor):
-            raise NotYourRole
-        await edge.limiter.check(self._limit, actor.session_id, client_ip(request, edge.settings.trust_forwarded_for))
+        await edge.limiter.check(self._limit, actor.session_id, ip)
         raw = await reading.read_body(request, self._body_max, self._seconds) if operation.body else b""
         asked = self._asked(request, resolved, key, raw)
-        if asked and resolved and resolved.kept:
-            return self._replay(resolved.kept, asked)
+        kept = resolved.kept if asked and resolved else None
+        if asked and kept and not operation.upload:
+            return self._replay(kept, asked)
         arguments = await self._arguments(request, raw, path)
+        upload: Upload | None = arguments.get("upload")
+        if asked and upload:
+            upload = arguments["upload"] = self._told(request, upload, asked)
+            if kept and await _read_to_its_end(upload, asked):
+                return self._replay(kept, asked)
         ctx = Context(actor, now, edge.settings, edge.ports, request[TRACE], asked, resolved.read if resolved else None)
         try:
             return await self._show(request, await self._carry_out(ctx, arguments))
         except (Refusal, AnsweredMeanwhileError) as error:
             # The twin of this request may have been carried out while ours waited; then its answer is ours.
-            if asked and (kept := await kept_answer(asked)):
+            if asked and (kept := await kept_answer(asked)) and (upload is None or await _read_to_its_end(upload, asked)):
                 return self._replay(kept, asked)
             if isinstance(error, AnsweredMeanwhileError):
                 raise Busy from error
             if edge.strict and error.code not in operation.codes:
                 raise UndeclaredRefusalError(f"{operation.name} refused with {error.code}, which it does not declare") from error
             raise
+
+    async def _signed_in(self, request: web.Request, ip: str, now: datetime, key: str | None, path: dict[str, Any]) -> Resolved:
+        """Who is asked for costs a look-up, so whoever invents tokens is stopped before it. Raises NotSignedIn, SessionEnded,
+        NotYourRole, TooManyRequests, Busy.
+        """
+        operation, limiter = self.operation, self._edge.limiter
+        limiter.admit(ip)
+        try:
+            resolved = await resolve(_token(request), now, operation.name, key, operation.reads, tuple(path.values()))
+        except (NotSignedIn, SessionEnded):
+            limiter.refused(ip)
+            raise
+        if not operation.who.allows(resolved.actor):
+            limiter.refused(ip)
+            raise NotYourRole
+        return resolved
 
     async def _carry_out(self, ctx: Context, arguments: dict[str, Any]) -> Any:
         """The use-case, as a whole up to three times where another transaction got in its way."""
@@ -199,14 +218,25 @@ class Endpoint:
         return key
 
     def _asked(self, request: web.Request, resolved: Resolved | None, key: str | None, raw: bytes) -> Idempotency | None:
-        """An upload is told by its URL only: its bytes are not there yet, and its boundary is new each time.
-
-        Keyed, for a body may be six digits: a million plain digests are made in a second (docs/decisions/0242).
-        """
+        """Keyed, for a body may be six digits: a million plain digests are made in a second (docs/decisions/0242)."""
         if resolved is None or key is None:
             return None
         asked = f"{request.method} {request.raw_path}\n".encode() + raw
-        return Idempotency(resolved.principal, self.operation.name, key, hmac.digest(self._asked_key, asked, hashlib.sha256))
+        body_hash = b"" if self.operation.upload else hmac.digest(self._asked_key, asked, hashlib.sha256)
+        return Idempotency(resolved.principal, self.operation.name, key, body_hash)
+
+    def _told(self, request: web.Request, upload: Upload, asked: Idempotency) -> Upload:
+        """The upload, told by the name and the bytes of its file while they pass: the boundary around them is new each time."""
+        head = f"{request.method} {request.raw_path}\n{upload.file_name}\0".encode("utf-8", "surrogatepass")
+        digest = hmac.new(self._asked_key, head, hashlib.sha256)
+
+        async def passing() -> AsyncIterator[bytes]:
+            async for chunk in upload.chunks:
+                digest.update(chunk)
+                yield chunk
+            asked.body_hash = digest.digest()
+
+        return Upload(upload.file_name, passing())
 
     def _replay(self, kept: Kept, asked: Idempotency) -> web.Response:
         if kept.body_hash != asked.body_hash:
@@ -234,6 +264,13 @@ class Endpoint:
         if self.operation.status == 204:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
         return web.Response(status=self.operation.status, body=answer, headers=JSON_HEADERS)
+
+
+async def _read_to_its_end(upload: Upload, asked: Idempotency) -> bool:
+    """What is left of the file, kept nowhere, within its size and time; False if it has broken off before."""
+    async for _ in upload.chunks:
+        pass
+    return bool(asked.body_hash)
 
 
 def _token(request: web.Request) -> str:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
 import inherited
+import logs
 from handlers.housekeeping import Backlog
 
 # From a cached read to the statement time-out, in seconds.
@@ -45,6 +46,8 @@ class Measures:
             "database_pool_connections", "Connections of the web processes", ["state"], registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._lines_lost = Counter("log_lines_lost", "Log lines that could not be written", registry=self.registry)
+        self._lost = 0  # of them, what the counter has already
         # Finding a child by its labels takes a lock and a tuple; each is found once.
         self._by_status: dict[tuple[str, int], Counter] = {}
         self._by_operation: dict[str, Histogram] = {}
@@ -68,6 +71,9 @@ class Measures:
         self._in_flight.set(in_flight)
         self._pool.labels("used").set(pool_open - pool_idle)
         self._pool.labels("idle").set(pool_idle)
+        lost = logs.lines_lost()  # the log counts by itself, and knows nobody
+        self._lines_lost.inc(lost - self._lost)
+        self._lost = lost
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -12,7 +12,16 @@ import models
 from models.engine import ALIAS, client
 
 MIGRATION_LOCK = 0x51465143  # "QFQC": one migration at a time, whatever the number of machines
+MAY_MIGRATE = """
+SELECT has_schema_privilege('public', 'CREATE')
+   AND NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tortoise_migrations'
+                   AND NOT pg_has_role(tableowner, 'USAGE'))
+"""
 APPEND_ONLY = ("audit_entries", "ledger_entries", "seals")
+
+
+class NotTheOwnerError(Exception):
+    """Whoever was to bring the schema up to date may not change it."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +35,12 @@ class Limits:
 
 
 def configuration(url: str, limits: Limits | None = None, application: str = "qifuquan") -> dict[str, Any]:
-    """Tortoise's configuration for `postgresql://user:password@host:port/database[?host=/socket/folder]`."""
+    """Tortoise's configuration for a URL of libpq's, which asyncpg reads by itself: what is left out here, like `sslmode`, would
+    not be missed by anybody who connects.
+    """
     limits = limits or Limits()
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
     credentials: dict[str, Any] = {
-        "user": unquote(parts.username or ""), "password": unquote(parts.password or ""), "database": parts.path.lstrip("/"),
-        "host": query.get("host", parts.hostname), "port": parts.port or 5432, "minsize": 1, "maxsize": limits.pool_max,
+        "dsn": url, "minsize": 1, "maxsize": limits.pool_max,
         "command_timeout": limits.statement_timeout_ms / 1000 + 5,
         "server_settings": {
             "application_name": application,
@@ -56,6 +64,12 @@ async def connect(url: str, limits: Limits | None = None, application: str = "qi
     await Tortoise.init(config=configuration(url, limits, application), _enable_global_fallback=True)
 
 
+def user_of(url: str) -> str | None:
+    """The role that a URL names."""
+    parts = urlsplit(url)
+    return unquote(parts.username) if parts.username else dict(parse_qsl(parts.query)).get("user")
+
+
 async def disconnect() -> None:
     await Tortoise.close_connections()
 
@@ -65,9 +79,12 @@ async def migrate(owner_url: str, application_role: str | None = None) -> None:
 
     `lock_timeout` keeps a migration from queueing behind a long report and stalling everybody behind itself.
     `application_role`, when it is not the owner, gets its grants: everything but changing the append-only tables.
+    Raises NotTheOwnerError before anything has been done.
     """
     guard = await asyncpg.connect(owner_url)
     try:
+        if not await guard.fetchval(MAY_MIGRATE):
+            raise NotTheOwnerError
         await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         limits = Limits(pool_max=2, statement_timeout_ms=0, lock_timeout_ms=5_000, idle_in_transaction_timeout_ms=0)
         await tortoise_migrate(config=configuration(owner_url, limits, "qifuquan-migrate"))

@@ -61,7 +61,9 @@ class SafeClient(AsyncpgDBClient):
         return True
 
     async def create_pool(self, **kwargs: Any) -> asyncpg.Pool:
-        return await asyncpg.create_pool(None, record_class=Row, init=_prepare, **kwargs)
+        # Tortoise's own defaults would override what the DSN says.
+        options = {name: value for name, value in kwargs.items() if name not in ("host", "port", "user", "password", "database")}
+        return await asyncpg.create_pool(record_class=Row, init=_prepare, **options)
 
     _lender: Lender | None = None
     _questions: dict[str, Question] | None = None

@@ -1,5 +1,6 @@
 """Files over HTTP: what is taken, what is refused, who may have it, and what is left behind (E08-E10, C13)."""
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -251,6 +252,42 @@ async def test_an_upload_sent_again_with_its_key_is_kept_once(world: World) -> N
     first, second = [await upload(world, owner, "business_licence", key="same-file") for _ in range(2)]
     assert first == second
     assert len(kept(world)) == 1
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("扫描件.pdf", PDF + b"another"), ("扫描件.pdf", PDF[:-1]), ("另一份.pdf", PDF), ("扫描件.pdf", b""),
+])
+async def test_another_file_under_a_key_is_refused_and_the_same_one_still_replayed(world: World, name: str, content: bytes) -> None:
+    owner = await applicant(world)
+    first = await upload(world, owner, "business_licence", key="one-file")
+    before = await world.snapshot(*TABLES)
+    status, problem = await upload(world, owner, "business_licence", name, content, key="one-file")
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+    assert await upload(world, owner, "business_licence", key="one-file") == first
+    assert await world.snapshot(*TABLES) == before
+    assert len(kept(world)) == 1
+
+
+async def test_what_never_ends_is_not_compared_to_its_end(world: World) -> None:
+    owner = await applicant(world)
+    await upload(world, owner, "business_licence", key="one-file")
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(24):
+            yield bytes(MEGABYTE)
+
+    status, problem = await upload(world, owner, "business_licence", content=endless(), key="one-file")
+    assert (status, problem["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(("second", "codes"), [(PDF, [None, None]), (PDF + b"another", [None, "idempotency_key_reused"])])
+async def test_two_files_at_once_under_a_key_are_one_or_refused(world: World, second: bytes, codes: list[str | None]) -> None:
+    owner = await applicant(world)
+    answers = await asyncio.gather(*(
+        upload(world, owner, "business_licence", content=content, key="one-file") for content in (PDF, second)
+    ))
+    assert sorted((answer.get("code") for _, answer in answers), key=str) == codes
+    assert await world.value("SELECT count(*) FROM attachments WHERE state = 'stored'") == 1
 
 
 @pytest.mark.parametrize(("early", "purged"), [(1, 0), (0, 1), (-1, 1)])

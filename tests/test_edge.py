@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from handlers.context import Context
 from handlers.refusals import Kind, NotFound, Refusal
-from handlers.sessions import token_hash
+from handlers.sessions import resolve, token_hash
 from handlers.transactions import transaction
 from miniapp_api.application import create_app
 from miniapp_api.edge import EDGE
@@ -711,6 +711,47 @@ async def strict_phone(database, settings, clock, servers):
 
 async def knock_at(*clients: TestClient[Any, Any], **headers: str) -> list[int]:
     return [(await client.post("/api/v1/log-in", json={"colour": "x"}, headers=headers)).status for client in clients]
+
+
+@pytest.fixture
+async def wary_phone(database, settings, clock):
+    """An application behind a proxy that bears three refused tokens or roles of an address in a minute."""
+    policies = UNLIMITED | {"strangers": Policy(RateLimitItemPerMinute(3), By.IP, shared=False)}
+    changed = settings.model_copy(update={"trust_forwarded_for": True})
+    app = create_app(settings=changed, clock=clock, ports=ports(), apis=[api], redis_url=None, policies=policies)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def paint_green(client, headers: dict[str, str], ip: str = "203.0.113.7") -> str:
+    response = await client.post(PAINT, json={"colour": "green"}, headers=headers | {"X-Forwarded-For": ip})
+    return str((await response.json()).get("code", response.status))
+
+
+@pytest.mark.parametrize("why", ["not_signed_in", "session_ended", "not_your_role"])
+async def test_who_is_refused_too_often_is_not_even_looked_up(wary_phone, database, clock, monkeypatch, why):
+    headers = await sign_in(database, clock, role=Role.VIEWER if why == "not_your_role" else Role.OWNER)
+    if why == "session_ended":
+        await database.execute("UPDATE sessions SET revoked_at = created_at")
+    if why == "not_signed_in":
+        headers = {"Authorization": "Bearer invented"}
+    looked_up = []
+
+    async def counted(*asked):
+        looked_up.append(asked)
+        return await resolve(*asked)
+
+    monkeypatch.setattr("miniapp_api.edge.resolve", counted)
+    assert [await paint_green(wary_phone, headers) for _ in range(5)] == [why] * 3 + ["too_many_requests"] * 2
+    assert len(looked_up) == 3
+    assert await paint_green(wary_phone, headers, "203.0.113.8") == why
+
+
+async def test_who_is_signed_in_uses_nothing_up_of_what_strangers_have(wary_phone, anna):
+    assert [await paint_green(wary_phone, anna) for _ in range(5)] == ["201"] * 5
+    assert [await paint_green(wary_phone, {}) for _ in range(4)] == ["not_signed_in"] * 3 + ["too_many_requests"]
+    response = await wary_phone.post(PAINT, json={"colour": "green"}, headers={"X-Forwarded-For": "203.0.113.7"})
+    assert 1 <= (await refused(response, 429, "too_many_requests"))["data"]["retry_after_seconds"] <= 60
 
 
 async def test_redis_counts_over_all_processes(strict_phone, servers):

@@ -1,5 +1,6 @@
 """What a process writes of itself: one line each time, in a form that machines read on servers, and without secrets."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,8 +8,10 @@ import signal
 import subprocess
 import sys
 
+import aiohttp
 import pytest
 
+import logs
 from settings import ROOT
 from tests.families import PATIENCE_SECONDS, asked, json_lines, ports, ready, started
 from tests.test_settings import SERIOUS
@@ -96,3 +99,87 @@ def test_two_processes_of_a_server_and_their_parent_write_json_lines_that_name_t
 
 def requests_by(text: str) -> set[object]:
     return {line["process"] for line in json_lines(text[:text.rfind("\n") + 1]) if line["event"] == "request"}
+
+
+# --- a log that cannot be written -----------------------------------------------------------------------------------------
+
+SERVER = """
+import asyncio, logging, sys
+import logs
+from clock import SystemClock
+from miniapp_api.application import create_app
+from miniapp_api.serving import Serving
+from models import database
+from settings import Mode, Settings
+from tests.fakes import ports
+from tests.test_serving import UNLIMITED, api
+
+async def main():
+    logs.configure(Mode[sys.argv[1]], "web")
+    await database.connect(sys.argv[2])
+    logging.getLogger("aiohttp").warning("a library warns")
+    app = create_app(settings=Settings(_env_file=None), clock=SystemClock(), ports=ports(), apis=[api], redis_url=None, policies=UNLIMITED)
+    print(await Serving(app, "127.0.0.1", 0).start(), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await database.disconnect()
+
+asyncio.run(main())
+"""
+
+
+def gone() -> int:
+    """Where whoever read our lines has ended."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def full() -> int:
+    """A disk without space."""
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("mode", ["PRODUCTION", "DEVELOPMENT"])
+@pytest.mark.parametrize("where", [gone, full])
+async def test_a_log_that_cannot_be_written_costs_its_lines_and_no_answer(database_urls, mode, where):
+    errors = where()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVER, mode, database_urls[1], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+    )
+    os.close(errors)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        async with asyncio.timeout(60):
+            port = int(await process.stdout.readline())
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                for _ in range(3):
+                    async with session.post("/api/v1/echo", json={"text": "好"}) as answer:
+                        assert (answer.status, await answer.json()) == (200, {"text": "好"})
+                async with session.get("/metrics") as answer:
+                    told = await answer.text()
+            process.stdin.close()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert "log_lines_lost_total 4.0" in told  # three requests and the library's warning
+
+
+def test_what_no_json_can_hold_is_written_all_the_same():
+    assert json.loads(logs._bytes(None, "info", {"event": "\ud800", "number": 2**70})) == {"event": "\ud800", "number": 2**70}
+
+
+def test_a_line_after_a_torn_one_stands_alone():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    lines = logs.Lines(writing)
+    lines.msg(b"x" * 2**20)  # more than a pipe holds
+    assert lines.lost == 1
+    assert set(os.read(reading, 2**20)) == {ord("x")}
+    lines.msg("next")
+    os.close(writing)
+    assert os.read(reading, 2**20) == b"\nnext\n"
+    os.close(reading)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
-from settings import DEVELOPMENT_AES_KEY, DEVELOPMENT_KEY, DEVELOPMENT_SECRET, ROOT, Mode, Settings
+from settings import DEVELOPMENT_AES_KEY, DEVELOPMENT_KEY, DEVELOPMENT_SECRET, ROOT, Mode, Settings, complaints
 
 STAY = (
     "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "STORAGE_URL", "WECHAT_API_BASE_URL", "WECHAT_APPID", "WECHAT_SECRET",
@@ -76,7 +77,7 @@ def test_every_name_is_read_from_the_environment(environment):
 
 def test_settings_are_read_from_a_file_and_the_environment_wins(environment, tmp_path: Path, monkeypatch):
     written = tmp_path / ".env"
-    written.write_text("PORT=9001\nHOST=10.0.0.1\nUNKNOWN_TO_US=1\n", encoding="utf-8")
+    written.write_text("PORT=9001\nHOST=10.0.0.1\n", encoding="utf-8")
     monkeypatch.setenv("PORT", "9002")
     found = Settings(_env_file=written)
     assert (found.host, found.port) == ("10.0.0.1", 9002)
@@ -101,6 +102,25 @@ def test_who_is_told_to_end_has_the_time_that_its_requests_have(environment):
     assert [environment(DRAIN_SECONDS=each).stop_seconds for each in ("0.5", "10", "40")] == [15, 15, 45]
 
 
+def test_a_name_in_the_file_that_no_setting_has_is_refused(environment, tmp_path: Path):
+    """The environment has names of others; the file is ours."""
+    written = tmp_path / ".env"
+    written.write_text("DATABSE_URL=postgresql://u:s3cret@h/d\nPORT=9001\n", encoding="utf-8")
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=written)
+    assert list(complaints(refused.value)) == ["DATABSE_URL: there is no such setting. Is DATABASE_URL meant?"]
+
+
+def test_a_file_that_is_also_the_environment_may_have_names_of_others(environment, tmp_path: Path, monkeypatch):
+    written = tmp_path / ".env"
+    written.write_text("AWS_REGION=cn-north-1\nPORT=9001\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_REGION", "cn-north-1")
+    assert Settings(_env_file=written).port == 9001
+    monkeypatch.delenv("AWS_REGION")
+    with pytest.raises(ValidationError):
+        Settings(_env_file=written)
+
+
 def test_an_empty_variable_is_an_unset_one(environment):
     assert environment(DATABASE_URL="", PORT="").port == 8080
 
@@ -117,6 +137,21 @@ def test_production_refuses_a_default_secret_whether_set_or_left_out(environment
     assert f"{name} is the development default" in complaint(environment, **SERIOUS | {name: DEFAULTS[name]})
     monkeypatch.delenv(name)
     assert f"{name} is the development default" in complaint(environment)
+
+
+@pytest.mark.parametrize("ring", [
+    f"{DEVELOPMENT_KEY},k2:{'ab' * 32}", f"k2:{'ab' * 32}, {DEVELOPMENT_KEY}", f"k1:{'00' * 32}", f"k2:{'ab' * 32},k1:{'00' * 32}",
+])
+def test_production_refuses_a_ring_with_a_key_that_everybody_knows(environment, ring):
+    said = complaint(environment, **SERIOUS | {"PERSONAL_KEYS": ring})
+    assert "PERSONAL_KEYS contains a key of zeros" in said
+    assert "ab" * 32 not in said
+
+
+@pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if value == DEVELOPMENT_SECRET])
+def test_production_refuses_a_secret_that_is_found_by_trying(environment, name):
+    assert f"{name} has fewer than 16 characters." in complaint(environment, **SERIOUS | {name: "x" * 15})
+    assert environment(**SERIOUS | {name: "x" * 16}).mode is Mode.PRODUCTION
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
@@ -137,7 +172,8 @@ def test_production_refuses_a_clock_that_can_be_moved_and_links_to_an_unreleased
 
 def test_production_names_everything_that_is_wrong_at_once(environment):
     said = complaint(environment, MODE="production")
-    assert [name for name in (*DEFAULTS, "DATABASE_URL", "REDIS_URL", "PUBLIC_URL") if name not in said] == []
+    wrong = [*DEFAULTS, "DATABASE_URL", "REDIS_URL", "PUBLIC_URL"]
+    assert [name for name in wrong if sum(line.strip().startswith(f"{name} is ") for line in said.splitlines()) != 1] == []
 
 
 def test_a_refused_start_tells_no_secret(environment):
@@ -180,6 +216,60 @@ def test_a_process_of_production_really_stops(environment, tmp_path: Path):
 ])
 def test_a_value_that_cannot_work_is_refused_before_anything_starts(environment, name, value):
     assert name.lower() in complaint(environment, **{name: value})
+
+
+ENCODED = "Within a password / ? # : @ are written %2F %3F %23 %3A %40"
+
+
+@pytest.mark.parametrize(("name", "value", "what"), [
+    ("DATABASE_URL", "postgresql://u:S3cret/pw@host/db", f"has a port that is no number from 1 to 65535. {ENCODED}"),
+    ("DATABASE_URL", "postgresql://u:12/S3cret@host/db", f"has an @ behind its host. {ENCODED}"),
+    ("DATABASE_URL", "postgresql://u:12?S3cret=a@host/db", f"has an @ behind its host. {ENCODED}"),
+    ("DATABASE_URL", "postgresql://u:S3cret@pw@host/db", "has two @"),
+    ("DATABASE_URL", "postgresql://u:S3cret[@host/db", "cannot be read as a URL"),
+    ("DATABASE_URL", "postgresql://u:S3cret@host:99999/db", "has a port that is no number"),
+    ("DATABASE_URL", "postgresql://u:S3cret@h1:5432,h2:x/db", "has a port that is no number"),
+    ("DATABASE_URL", "postgresql://u:S3cret@host/db?sslmode=verify", "has a sslmode that is none of disable, allow"),
+    ("DATABASE_URL", "postgresql://u:S3cret@host/db?sslmode", "has something behind the ? that is no name=value"),
+    ("DATABASE_URL", "postgresql://u:S3cret@host/db?port=x", "has a port that is no number"),
+    ("DATABASE_URL", "postgresql://u:S3cret@host/db#sslmode=require", "has a #"),
+    ("REDIS_URL", "redis://:S3cret@host:port/0", "has a port that is no number"),
+    ("REDIS_URL", "redis://:S3cret@host/zero", "ends in something that is no number of a database"),
+    ("REDIS_URL", "redis://", "has no host"), ("SMTP_URL", "smtps://u:S3cret@mx:smtp", "has a port that is no number"),
+    ("PUBLIC_URL", "https://", "has no host"), ("HOST", "http://0.0.0.0", "must be one address or name"),
+    ("HOST", "0.0.0.0:8080", "must be one address or name"), ("PERSONAL_KEYS", "k1:S3cret", "must be <id>:<64 hex>"),
+    ("PERSONAL_KEYS", f"k1:{'ab' * 32},k1:{'cd' * 32}", "must be <id>:<64 hex>"), ("PORT", "S3cret", "Input should be a valid integer"),
+    ("PERSONAL_CIPHER", "S3cret", "Input should be 'aes-256-gcm' or 'sm4-gcm'"),
+    ("WECHAT_TEMPLATE_IDS", "S3cret", "must be JSON"),
+])
+def test_a_mistake_is_one_line_with_its_name_what_is_wrong_and_an_example(environment, name, value, what):
+    with pytest.raises((ValidationError, SettingsError)) as refused:
+        environment(**{name: value})
+    [line] = complaints(refused.value)
+    assert line.startswith(f"{name}: {what}")
+    assert f" Example: {name}=" in line or name == "PERSONAL_CIPHER"
+    assert "S3cret" not in line
+    assert "pw" not in line
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("DATABASE_URL", "postgresql://u%40x:p%2Fw@h1:5432,h2:5433/d?target_session_attrs=read-write&sslmode=require"),
+    ("DATABASE_URL", "postgres://u@[::1]:5432/d"), ("DATABASE_URL", "postgresql:///d?host=/run/postgresql&user=u"),
+    ("REDIS_URL", "unix:///run/valkey.sock?db=1"), ("REDIS_URL", "rediss://:p%40w@h:6380/15"), ("REDIS_URL", "redis://h"),
+    ("STORAGE_URL", "file:///srv/files"), ("STORAGE_URL", "s3://bucket/pre@fix"), ("HOST", "::"), ("HOST", "::1"), ("HOST", "0.0.0.0"),
+    ("HOST", "localhost"), ("PERSONAL_KEYS", f"k2:{'ab' * 32}, k1:{'cd' * 32}"),
+])
+def test_what_the_clients_understand_is_taken(environment, name, value):
+    found = getattr(environment(**{name: value}), name.lower())
+    assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == value
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_OWNER_URL"])
+def test_a_parameter_of_a_database_url_that_nobody_would_look_at_is_refused(environment, name):
+    said = complaint(environment, **{name: "postgresql://u@h/d?sslmod=verify-full&sslrootcert=/ca.pem"})
+    assert f"{name.lower()}\n" in said
+    assert "has unknown parameters: sslmod. Known are: database, dbname" in said
+    assert "/ca.pem" not in said
 
 
 def test_settings_do_not_change_while_the_system_runs(environment):
