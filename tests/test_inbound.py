@@ -131,6 +131,20 @@ async def test_a_first_try_that_fails_is_not_swallowed(chats):
     assert chats.listener.texts == ["我的订单", "我的订单"]
 
 
+@pytest.mark.parametrize("column", ["payload", "answer"])
+async def test_a_message_that_does_not_open_has_failed_at_once_and_those_beside_it_are_answered(chats, column):
+    keys = [await chats.bound(await chats.world.enterprise(), name) for name in ("甲", "乙")]
+    for key in keys:
+        assert (await chats.push(key, "余额"))["status"] == 200
+    first = "(SELECT min(id) FROM inbound_messages WHERE state = 'received')"
+    await chats.world.owner.execute(f"UPDATE inbound_messages SET {column} = '\\x00' WHERE id = {first}")
+    broken = await chats.world.value(f"SELECT {first}")
+    await chats.work()
+    row = await chats.world.one(f"SELECT * FROM inbound_messages WHERE id = {broken}")
+    assert (row["state"], row["error"], row["attempts"], row["payload"], row["answer"]) == ("failed", "does not open", 1, None, None)
+    assert [(await chats.received(key))[-1].startswith("收到") for key in keys] == [False, True]
+
+
 async def test_after_five_failed_tries_the_person_is_told_and_the_text_is_gone(chats):
     key = await chats.bound(await chats.world.enterprise())
     chats.listener.answers = [RuntimeError("broken")] * 5
