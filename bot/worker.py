@@ -61,8 +61,21 @@ class Worker:
         return len(found)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what has been taken is finished. A slow message does not keep the others waiting."""
+        """Until `stop`; what has been taken is finished. A slow message does not keep the others waiting.
+
+        Cancelled, it leaves nothing running: the lease of what it had ends, and somebody else takes it.
+        """
         tasks: set[asyncio.Task[None]] = set()
+        try:
+            await self._take(stop, tasks)
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:  # behind it the platforms' clients and the pool are closed
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take(self, stop: asyncio.Event, tasks: set[asyncio.Task[None]]) -> None:
         while not stop.is_set():
             found: Sequence[Taken] = ()
             if room := self._settings.talk_workers - len(tasks):
@@ -75,8 +88,6 @@ class Worker:
             if not found:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._settings.talk_poll_seconds)
-        if tasks:
-            await asyncio.wait(tasks)
 
     # --- one message --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from handlers.context import Context
 from handlers.deliveries import LEASE, backoff_seconds
-from handlers.personal import mask_name, open_sealed
+from handlers.personal import mask_name, open_or_skip
 from handlers.ports import Cards, Outcome, SendResult, SettledCase
 from handlers.transactions import changed, rows, transaction
 
@@ -31,13 +31,13 @@ ON CONFLICT (app_id, card_key, open_id) DO UPDATE SET delivered_at = EXCLUDED.de
 TAKE = """
 UPDATE bot_cards c SET due_at = $3, attempts = c.attempts + 1 FROM (
   SELECT w.id, a.id AS approval_id, a.title, a.submitted_at, a.due_at AS until, a.state, a.decided_at,
-    o.name AS applicant, p.name AS decider
+    o.name AS applicant, p.id AS decider_id, p.name AS decider
   FROM bot_cards w JOIN approvals a ON a.id = w.approval_id JOIN organisations o ON o.id = a.organisation_id
   LEFT JOIN persons p ON p.id = a.decided_by_id
   WHERE w.due_at <= $1 AND a.state <> 'open' ORDER BY w.due_at, w.id LIMIT $2 FOR UPDATE OF w SKIP LOCKED
 ) over WHERE c.id = over.id
 RETURNING c.id, c.track_id, c.attempts, over.approval_id, over.title, over.applicant, over.submitted_at, over.until, over.state,
-  over.decided_at, over.decider
+  over.decided_at, over.decider_id, over.decider
 """
 # Only what this try has seen: a card that was shown again meanwhile waits anew.
 PUT_OFF = """
@@ -91,9 +91,10 @@ async def settle_cards(ctx: Context, limit: int = 50) -> int:
 
 
 async def _settle(ctx: Context, cards: Cards, card: Any) -> SendResult:
-    by = mask_name(open_sealed(ctx.settings, card.decider)) if card.decider else None
+    # A card without the name of who decided is better than buttons that do nothing.
+    by = open_or_skip(ctx.settings, card.decider, "persons.name", card.decider_id) if card.decider else None
     return await cards.settle(card.track_id, SettledCase(
-        card.approval_id, card.title, card.applicant, card.submitted_at, card.until, card.state, card.decided_at, by,
+        card.approval_id, card.title, card.applicant, card.submitted_at, card.until, card.state, card.decided_at, by and mask_name(by),
     ))
 
 

@@ -6,16 +6,21 @@ dies before has told the platform nothing, which then pushes again: no first try
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 
 from handlers.context import Context
-from handlers.personal import open_sealed, seal
+from handlers.personal import SealBrokenError, open_sealed, seal
+from handlers.refusals import Busy
 from handlers.transactions import changed, step, transaction
 from models.inbound import INBOUND_GRAPH, InboundKind, InboundState
+
+log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 # One second, four, sixteen, a minute; then the person is told. A platform that is down for longer is down for the answer too.
@@ -25,6 +30,7 @@ TRIES_MAX = len(RETRY_SECONDS) + 1
 FORGOTTEN_AFTER = timedelta(days=7)
 ERROR_CHARACTERS_MAX = 64
 ANSWER_CHARACTERS_MAX = 480  # a notice has 500
+UNREADABLE = "does not open"
 
 RECEIVE = """
 INSERT INTO inbound_messages (platform, app_id, open_id, kind, dedupe_hash, state, payload, attempts, received_at, due_at)
@@ -113,15 +119,21 @@ async def receive(ctx: Context, arrived: Arrived) -> bool:
 
 
 async def claim(ctx: Context, room: int) -> list[Taken]:
-    """Take up to `room` messages that are due, for a minute. Raises Busy."""
-    found = await changed(CLAIM, ctx.now, room, ctx.now + LEASE)
-    return [
-        Taken(
-            one.id, one.platform, one.app_id, one.open_id, InboundKind(one.kind), one.attempts, _opened(ctx, one.payload),
-            _opened(ctx, one.answer), one.received_at,
+    """Take up to `room` messages that are due, for a minute. One that does not open has failed, and the others go on. Raises Busy."""
+    readable, broken = [], []
+    for one in sorted(await changed(CLAIM, ctx.now, room, ctx.now + LEASE), key=lambda one: one["id"]):
+        taken = Taken(
+            one.id, one.platform, one.app_id, one.open_id, InboundKind(one.kind), one.attempts, None, None, one.received_at,
         )
-        for one in sorted(found, key=lambda one: one["id"])
-    ]
+        try:
+            readable.append(replace(taken, payload=_opened(ctx, one.payload), answer=_opened(ctx, one.answer)))
+        except SealBrokenError as error:
+            log.error("push_does_not_open", id=one.id, reason=str(error))  # noqa: TRY400 - where it was read says nothing
+            broken.append(taken)
+    for each in broken:
+        with suppress(Busy):  # the others are ours and wait: of this one the lease ends
+            await _settle(ctx, each, S.FAILED, None, UNREADABLE)
+    return readable
 
 
 async def keep_answer(ctx: Context, taken: Taken, answer: Mapping[str, Any]) -> bool:

@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from settings import RING_KEY, Settings
+
+log = structlog.get_logger(__name__)
 
 VERSION = 1
 NONCE_BYTES = 12
@@ -110,6 +113,15 @@ def open_sealed(settings: Settings, blob: bytes) -> str:
         return (decryptor.update(sealed) + decryptor.finalize()).decode()
     except InvalidTag as error:
         raise SealBrokenError("a sealed value was changed") from error
+
+
+def open_or_skip(settings: Settings, blob: bytes, what: str, row_id: int) -> str | None:
+    """For batches: a value that does not open must not hold up those that do. None, and a line in the log with its table and row."""
+    try:
+        return open_sealed(settings, blob)
+    except SealBrokenError as error:
+        log.error("seal_broken", what=what, id=row_id, reason=str(error))  # noqa: TRY400 - where it was read says nothing
+        return None
 
 
 def normalise(text: str) -> str:

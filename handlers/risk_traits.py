@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handlers.personal import blind_index, mask_account, mask_id_number, mask_name, mask_phone, normalise, open_sealed
+from handlers.personal import blind_index, mask_account, mask_id_number, mask_name, mask_phone, normalise, open_or_skip
 from handlers.transactions import Transaction
 from models.risks import Trait
 
@@ -99,13 +99,16 @@ async def gather(tx: Transaction, organisation_ids: list[int]) -> list[Found]:
 async def _of(tx: Transaction, sources: list[int]) -> list[Found]:
     settings, found = tx.ctx.settings, []
     for person in await tx.rows(PEOPLE, sources):
-        name = mask_name(open_sealed(settings, person.name)) if person.name else f"人员 {person.person_id}"
+        name = open_or_skip(settings, person.name, "persons.name", person.person_id) if person.name else None
+        shown = mask_name(name) if name else f"人员 {person.person_id}"
         digest = blind_index(settings, f"person {person.person_id}")
-        found.append(Found(person.organisation_id, Trait.PERSON, digest, "办事人员", name, person.at))
+        found.append(Found(person.organisation_id, Trait.PERSON, digest, "办事人员", shown, person.at))
         if person.phone:
-            found.append(_sealed(tx, person, person.phone, Trait.PHONE, "人员手机号", mask_phone))
+            found += _sealed(tx, person, person.phone, Trait.PHONE, "人员手机号", mask_phone)
     for form in [*await tx.rows(FORMS, sources), *await tx.rows(IN_FORCE, sources)]:
-        found += [_sealed(tx, form, form[column], kind, what, mask) for column, kind, what, mask in SEALED if form[column]]
+        for column, kind, what, mask in SEALED:
+            if form[column]:
+                found += _sealed(tx, form, form[column], kind, what, mask)
         if place := plain_address(form.address or ""):
             digest = blind_index(settings, f"address {place}")
             found.append(Found(form.organisation_id, Trait.ADDRESS, digest, "地址", form.address, form.at))
@@ -116,9 +119,13 @@ async def _of(tx: Transaction, sources: list[int]) -> list[Found]:
     return found
 
 
-def _sealed(tx: Transaction, row: Any, blob: bytes, kind: Trait, what: str, mask: Callable[[str], str]) -> Found:
-    text = normalise(open_sealed(tx.ctx.settings, blob))
-    return Found(row.organisation_id, kind, blind_index(tx.ctx.settings, text), what, mask(text), row.at)
+def _sealed(tx: Transaction, row: Any, blob: bytes, kind: Trait, what: str, mask: Callable[[str], str]) -> list[Found]:
+    """Nothing of a value that does not open: the other traits, and all other orders, are still looked at."""
+    opened = open_or_skip(tx.ctx.settings, blob, f"{kind} of organisation", row.organisation_id)
+    if opened is None:
+        return []
+    text = normalise(opened)
+    return [Found(row.organisation_id, kind, blind_index(tx.ctx.settings, text), what, mask(text), row.at)]
 
 
 PLACES = re.compile(r"^(?:[一-鿿]{2,8}?(?:省|自治区))?(?:[一-鿿]{2,6}?市)?(?:[一-鿿]{1,6}?[区县])?")

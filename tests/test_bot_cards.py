@@ -121,6 +121,15 @@ async def test_a_platform_that_is_away_is_asked_again_and_a_card_that_is_gone_is
     assert (await shown(chats, key))[0] == ("settled" if again else "open")
 
 
+async def test_a_name_that_does_not_open_takes_no_other_card_with_it(chats: Chats):
+    owner, approval, (member,), (key,) = await queue(chats, "甲")
+    assert (await chats.world.post(f"/approvals/{approval}/rejection", {"reason": "营业执照看不清楚"}, by=member))[0] == 200
+    assert owner.person_id != member.person_id
+    await chats.world.owner.execute("UPDATE persons SET name = '\\x00' WHERE id = $1", member.person_id)
+    assert await chats.world.sweep(settle_cards) == 1
+    assert await shown(chats, key) == ("settled", [], "已于 09:00 驳回")
+
+
 async def test_a_sweep_that_died_with_its_cards_is_made_up_for_after_its_lease(chats: Chats, monkeypatch: pytest.MonkeyPatch):
     _, approval, (member,), (key,) = await queue(chats, "甲")
     await chats.world.post(f"/approvals/{approval}/approval", {}, by=member)

@@ -17,6 +17,7 @@ from simulator.push_crypto import decrypt, encrypt, hmac_of, sha1_of
 from simulator.pushing import to_xml
 from tests.chats import OA_KEY, PUSH_KEY, until
 
+PATIENCE_SECONDS = 60
 TEXT = {"ToUserName": "gh_simulator", "FromUserName": "oForged0001", "CreateTime": 1, "MsgType": "text", "Content": "余额", "MsgId": 7}
 
 
@@ -131,6 +132,20 @@ async def test_a_first_try_that_fails_is_not_swallowed(chats):
     assert chats.listener.texts == ["我的订单", "我的订单"]
 
 
+@pytest.mark.parametrize("column", ["payload", "answer"])
+async def test_a_message_that_does_not_open_has_failed_at_once_and_those_beside_it_are_answered(chats, column):
+    keys = [await chats.bound(await chats.world.enterprise(), name) for name in ("甲", "乙")]
+    for key in keys:
+        assert (await chats.push(key, "余额"))["status"] == 200
+    first = "(SELECT min(id) FROM inbound_messages WHERE state = 'received')"
+    await chats.world.owner.execute(f"UPDATE inbound_messages SET {column} = '\\x00' WHERE id = {first}")
+    broken = await chats.world.value(f"SELECT {first}")
+    await chats.work()
+    row = await chats.world.one(f"SELECT * FROM inbound_messages WHERE id = {broken}")
+    assert (row["state"], row["error"], row["attempts"], row["payload"], row["answer"]) == ("failed", "does not open", 1, None, None)
+    assert [(await chats.received(key))[-1].startswith("收到") for key in keys] == [False, True]
+
+
 async def test_after_five_failed_tries_the_person_is_told_and_the_text_is_gone(chats):
     key = await chats.bound(await chats.world.enterprise())
     chats.listener.answers = [RuntimeError("broken")] * 5
@@ -193,6 +208,32 @@ async def test_a_worker_that_dies_leaves_its_message_to_another(chats):
     # The dead one comes back: it holds nothing any more.
     assert await inbound.finish(chats.world.context(), taken) is False
     assert await inbound.keep_answer(chats.world.context(), taken, {}) is False
+
+
+async def test_a_worker_that_is_cancelled_leaves_nothing_running_and_its_message_to_another(chats):
+    key = await chats.bound(await chats.world.enterprise())
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def ponder(_ctx, _saying):
+        told.put_nowait("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.put_nowait("ended")
+
+    chats.worker._converse = ponder
+    await chats.push(key, "余额")
+    running = asyncio.create_task(chats.worker.run(asyncio.Event()))
+    assert await asyncio.wait_for(told.get(), PATIENCE_SECONDS) == "begun"
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert told.get_nowait() == "ended"
+    chats.worker._converse = chats.listener
+    chats.advance(seconds=60)
+    assert await chats.world.sweep(release_expired) == 1
+    await chats.work()
+    assert chats.listener.texts == ["余额"]
 
 
 async def test_a_message_that_kills_every_worker_is_given_up(chats):

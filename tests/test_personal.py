@@ -91,6 +91,21 @@ async def test_the_sweep_changes_nothing_when_the_old_key_was_thrown_away_too_ea
     assert await world.snapshot("persons", "audit_entries") == before
 
 
+async def test_values_that_do_not_open_are_passed_by_and_the_sweep_fails_when_all_others_are_done(world):
+    anna, bert, carl = [(await world.person())[0] for _ in range(3)]
+    lost, old = keyed("k2024:" + "33" * 32), keyed(OLD)
+    for person, ring in ((anna, lost), (bert, lost), (carl, old)):
+        await world.owner.execute("UPDATE persons SET phone = $2 WHERE id = $1", person, personal.seal(ring, "13800138000"))
+    ctx = replace(world.context(), settings=keyed(f"{NEW},{OLD}"))
+    assert await reseal_due(ctx, limit=1) == 1
+    assert personal.open_sealed(keyed(NEW), await world.value(f"SELECT phone FROM persons WHERE id = {carl}")) == "13800138000"
+    for _ in range(2):
+        with pytest.raises(personal.SealBrokenError, match="no longer in the ring"):
+            await reseal_due(ctx, limit=1)
+    told = await world.owner.fetch("SELECT subject_id, data->>'count' FROM audit_entries WHERE action = 'personal.resealed'")
+    assert [tuple(one) for one in told] == [(carl, "1")]
+
+
 def test_changing_the_cipher_keeps_old_values_readable_and_asks_to_seal_them_again():
     aes = personal.seal(keyed(NEW), "13800138000")
     sm4 = keyed(NEW, "sm4-gcm")

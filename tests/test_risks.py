@@ -290,6 +290,19 @@ async def test_a_pattern_is_flagged_and_what_only_looks_like_it_is_not(shop: Sho
     assert (tuple(risk) if risk else None) == ((score, verdict) if flags else None)
 
 
+async def test_values_that_do_not_open_hide_no_other_signal(shop: Shop) -> None:
+    await same_phone(shop)
+    for member in (shop.buyer, shop.seller):
+        await device(shop, member, "phone-1")
+    await institution(shop, shop.seller.organisation_id, bank_account=ACCOUNT)
+    broken = "UPDATE {} = '\\x00' WHERE {} = $1"
+    await shop.world.owner.execute(broken.format("persons SET name", "id"), shop.buyer.person_id)
+    await shop.world.owner.execute(broken.format("persons SET phone", "id"), shop.seller.person_id)
+    await shop.world.owner.execute(broken.format("institutions SET bank_account", "organisation_id"), shop.seller.organisation_id)
+    await scanned(shop.world)
+    assert set(await signals(shop.world, await shop.world.value("SELECT max(id) FROM orders"))) == {"same_phone", "same_device"}
+
+
 async def test_the_weights_add_up_to_nothing_a_sample_or_a_proposal(shop: Shop) -> None:
     order_id = await shop.order()
     verdicts = []

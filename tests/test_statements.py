@@ -1,6 +1,7 @@
 """Statements: sums of the ledger for a period and for any past instant, and files that are the same whenever they are made (F07)."""
 
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -234,6 +235,27 @@ async def test_chunks_of_a_long_statement_join_without_gaps(world: World, monkey
     for size in (1, 2, 3, 4):
         monkeypatch.setattr(ledger, "CHUNK", size)
         assert (await world.get(f"/statement/digest?{MARCH}", by=shop.buyer))[1] == whole
+
+
+@pytest.mark.parametrize("noun", ["digest", "file.xlsx", "file.pdf"])
+async def test_what_grows_with_the_lines_is_not_done_on_the_event_loop(world: World, monkeypatch: pytest.MonkeyPatch, noun: str) -> None:
+    shop = await traded(world)
+    done: list[tuple[str, bool]] = []
+
+    def watched(name: str) -> None:
+        original = getattr(files, name)
+
+        def noting(*arguments: Any, **more: Any) -> Any:
+            done.append((name, threading.current_thread() is threading.main_thread()))
+            return original(*arguments, **more)
+
+        monkeypatch.setattr(files, name, noting)
+
+    watched("digest_of")
+    watched("document")
+    async with world.client.get(f"/api/v1/statement/{noun}?{MARCH}", headers={"Authorization": f"Bearer {shop.buyer.token}"}) as response:
+        assert response.status == 200
+    assert done == [("digest_of", False)] + [("document", False)] * (noun != "digest")
 
 
 async def test_a_maker_that_is_given_up_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
