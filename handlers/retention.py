@@ -5,6 +5,7 @@ Nothing here waits for anybody: a row that is held is taken the next day.
 
 from typing import Any
 
+from handlers.attachments import KEEPERS
 from handlers.context import Context
 from handlers.moves import move
 from handlers.transactions import Transaction, transaction
@@ -53,8 +54,12 @@ WHERE f.slot = 'consultant_photo' AND f.state = 'stored' AND c.state = 'ended' A
 ORDER BY f.id LIMIT $2 FOR NO KEY UPDATE OF f SKIP LOCKED
 """
 NO_PHOTO = "UPDATE consultants SET photo_id = NULL WHERE photo_id = ANY($1::bigint[]) AND state = 'ended'"
+ELSEWHERE = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {table} l WHERE l.attachment_id = f.id)"
+    for table in KEEPERS if table not in {"application_files", "redemption_files", "invoices"}
+)
 # Papers of applications and redemptions, when all that they were handed in for is over and nothing else has them.
-PAPERS = """
+PAPERS = f"""
 SELECT f.* FROM attachments f
 WHERE f.state = 'stored' AND f.created_at <= $1 AND (
     EXISTS (SELECT 1 FROM application_files l WHERE l.attachment_id = f.id)
@@ -68,12 +73,7 @@ WHERE f.state = 'stored' AND f.created_at <= $1 AND (
                    UNION SELECT redemption_id FROM invoices WHERE attachment_id = f.id) l
     JOIN redemptions r ON r.id = l.redemption_id
     WHERE r.state NOT IN ('redeemed', 'rejected') OR coalesce(r.paid_at, r.decided_at, r.submitted_at) > $1)
-  AND NOT EXISTS (SELECT 1 FROM handovers l WHERE l.attachment_id = f.id)
-  AND NOT EXISTS (SELECT 1 FROM contracts l WHERE l.attachment_id = f.id)
-  AND NOT EXISTS (SELECT 1 FROM appeal_files l WHERE l.attachment_id = f.id)
-  AND NOT EXISTS (SELECT 1 FROM demand_files l WHERE l.attachment_id = f.id)
-  AND NOT EXISTS (SELECT 1 FROM filing_files l WHERE l.attachment_id = f.id)
-  AND NOT EXISTS (SELECT 1 FROM pictures l WHERE l.attachment_id = f.id)
+  AND {ELSEWHERE}
   AND NOT EXISTS (SELECT 1 FROM consultants l WHERE l.photo_id = f.id)
 ORDER BY f.id LIMIT $2 FOR NO KEY UPDATE OF f SKIP LOCKED
 """

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from handlers import attachments
+from handlers.attachments import KEEPERS
 from handlers.attachments_purging import AGAIN_AFTER, CLAIM, purge_deleted
 from handlers.file_types import MEGABYTE, SLOTS, display_name, sniff
 from handlers.refusals import StorageAway
@@ -405,3 +406,11 @@ async def test_who_works_on_a_file_is_alone_with_it_for_a_while(world: World) ->
     now = world.clock.advance(minutes=10)
     claims = [await changed(CLAIM, now, now + AGAIN_AFTER) for _ in range(2)]
     assert [len(each) for each in claims] == [1, 0]
+
+
+async def test_every_table_that_refers_to_files_is_known_to_what_counts_and_deletes_them(world: World) -> None:
+    """One forgotten there would let evidence be deleted."""
+    found = await world.owner.fetch(
+        "SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE contype = 'f' AND confrelid = 'attachments'::regclass"
+    )
+    assert {table["name"] for table in found} == {*KEEPERS, "consultants"}
