@@ -98,7 +98,7 @@ def amount(text: str) -> str:
         return f"{text}元"
     match = AMOUNT.search(re.sub(r"[,，\s]", "", unicodedata.normalize("NFKC", text)))
     try:
-        yuan = max(Decimal(match[0]) if match else Decimal(0), Decimal(0))
+        yuan = max(Decimal(0), Decimal(match[0]) if match else Decimal(0))  # of two zeros the first, which has no sign
     except InvalidOperation:
         yuan = Decimal(0)
     largest = Decimal(10) ** AMOUNT_DIGITS_MAX - 1

@@ -159,7 +159,7 @@ POSITION = """
 SELECT a.due_at, (
   SELECT count(*) FROM approvals b
   WHERE b.state = 'open' AND b.role = a.role AND b.kind = a.kind AND b.id <= a.id
-    AND b.region_code IS NOT DISTINCT FROM a.region_code
+    AND b.region_code IS NOT DISTINCT FROM a.region_code AND b.park_id IS NOT DISTINCT FROM a.park_id
 ) AS position
 FROM approvals a WHERE a.subject = $1 AND a.subject_id = $2 AND a.state = 'open'
 """

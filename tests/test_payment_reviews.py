@@ -142,6 +142,23 @@ async def test_a_policy_says_whether_a_password_is_asked(world):
 # --- deciding (C36-C38) ----------------------------------------------------------------------------------------------------
 
 
+async def test_the_enterprise_sees_its_place_in_the_queue_of_its_park(shop):
+    elsewhere = await open_park(shop.world, "经开园区")
+    await shop.world.owner.execute(
+        "INSERT INTO approvals (kind, title, subject, subject_id, organisation_id, role, park_id, state, submitted_by_id, submitted_at,"
+        " due_at, data) SELECT 'payment', '', 'order', -number, $1, 'reviewer', park, 'open', $2, $3, $3, '{}'"
+        " FROM unnest($4::bigint[]) WITH ORDINALITY other(park, number)",
+        shop.buyer.organisation_id, shop.buyer.person_id, shop.world.clock.now(), [elsewhere, elsewhere, shop.park_id],
+    )
+    order_id = await shop.in_review(500, 300)
+    for by in (shop.buyer, shop.seller):
+        _, order = await shop.world.get(f"/orders/{order_id}", by=by)
+        assert (order["queue"]["position"], order["queue"]["working_days_left"] > 0) == (2, True)
+    await shop.world.owner.execute("DELETE FROM approvals WHERE subject_id < 0")
+    [listed] = (await shop.world.get("/orders", by=shop.buyer))[1]["items"]
+    assert listed["queue"] is None
+
+
 async def test_the_park_approves_and_the_vouchers_are_the_institutions_and_both_are_told(shop):
     order_id = await shop.in_review(500)
     status, body = await shop.decide(order_id, "approval")

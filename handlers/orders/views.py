@@ -6,7 +6,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypedDict
 
-from handlers.approvals import OwnCase
+from handlers.approvals import OwnCase, QueueView, queue_place
 from handlers.context import Context
 from handlers.orders.labels import Tab, label, remark, states_of, tab_of
 from handlers.orders.policy import learn, rules_known, rules_of_order, settles_prices
@@ -31,7 +31,7 @@ class OrderView(TypedDict):
     """Amounts in fen: 产品价格 >= 订单金额 >= 用券支付金额; `offline_fen` is settled between the parties (E30).
 
     `label` is the word of the programme's manual, `tab` where the list of C27 has it, `remark` its 备注; `category_title` and
-    `content` are 服务大类 and 服务小类 (C28).
+    `content` are 服务大类 and 服务小类 (C28). `queue`: where its payment review or dispute stands (F11), when one order is looked at.
     """
 
     id: int
@@ -70,6 +70,7 @@ class OrderView(TypedDict):
     completed_at: datetime | None
     closed_at: datetime | None
     due_at: datetime | None
+    queue: QueueView | None
     allowed_actions: list[str]
 
 
@@ -245,7 +246,7 @@ def view(ctx: Context, order: Any) -> OrderView:
         "in_dispute": order.disputed_at is not None, "termination": termination_view(ctx, order),
         "is_frozen": order.frozen_at is not None, "reviewed": order.reviewed_at is not None, "placed_at": order.placed_at,
         "paid_at": order.paid_at, "accepted_at": order.accepted_at, "delivered_at": order.delivered_at,
-        "completed_at": order.completed_at, "closed_at": order.closed_at, "due_at": order.due_at,
+        "completed_at": order.completed_at, "closed_at": order.closed_at, "due_at": order.due_at, "queue": None,
         "allowed_actions": [verb for verb in _thinkable(ctx.actor.role, order.state) if may(ctx, order, verb)],
     }
 
@@ -312,7 +313,9 @@ async def require_outsider(ctx: Context, tx: Transaction, order: Any) -> None:
 
 
 async def get_order(ctx: Context, order_id: int) -> OrderView:
-    return view(ctx, await read_own_order(ctx, order_id))
+    order = await read_own_order(ctx, order_id)
+    waits = order.state == OrderState.PAY_REVIEW or order.disputed_at is not None
+    return view(ctx, order) | {"queue": await queue_place(ctx.now, "order", order_id) if waits else None}
 
 
 LIST_OWN = _of_own("$1", "$3")
