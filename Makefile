@@ -29,8 +29,8 @@ run: $(RUNS)  ## the whole system on embedded servers, with demo data and simula
 journey: $(RUNS)  ## walk the manuals of Jinan, Zhengzhou and Suzhou against a running `make run`
 	@$(BIN)/python -m demo.journey
 
-browser:  ## a Chromium for the tests of pages, from the system's packages where there is none
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+browser:  ## a Chromium for the tests of pages: installed where we may, else those tests are skipped; BROWSER_REQUIRED=1 fails instead
+	@sh tests/install_chromium.sh
 
 test: $(TESTS) browser  ## all tests on real PostgreSQL and Valkey; T=orders for one word
 	@$(BIN)/python -m pytest -m "not soak" $(if $(T),tests/test_$(T).py,-n 2 --dist loadfile --no-loadscope-reorder)
@@ -48,6 +48,7 @@ check: lint test  ## what CI runs, and the lint
 bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full, ONLY=W2,W5 for some
 	@SIZE=$(or $(SIZE),small) $(BIN)/python -m bench $(if $(ONLY),--works $(ONLY))
 
+pictures: export BROWSER_REQUIRED := 1
 pictures: $(TESTS) browser  ## take the screenshots of docs/images anew
 	@$(BIN)/python -m pytest tests/draw_pictures.py
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.binding_talk import BindingTalk
+from bot.card_callback import CardCallback
 from bot.channels import Channels
 from bot.deep_links import DeepLinks
 from bot.dingtalk_stream import Stream
@@ -34,6 +35,8 @@ def works(
     found: list[Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = [make_worker(settings, clock, ports, gateways, converse).run]
     if settings.dingtalk_mode == "stream":
         found.append(Stream(settings, clock, ports, gateways.transport, gateways.dingtalk_api).run)
+    else:
+        found.append(CardCallback(settings, gateways.dingtalk_api).run)
     return found
 
 

@@ -21,6 +21,7 @@ BUSY = ("QpsLimit", "send.too.fast", "system.error", "ServiceUnavailable", "Thro
 USERS_MAX = 20
 FILE_ADDRESS = re.compile(r"https://[a-z0-9.-]{1,200}\.(?:aliyuncs|dingtalk)\.com/", re.IGNORECASE)
 SESSION_BUSY = frozenset({-1, 130101})  # busy; more than twenty a minute into one group
+CARD_ROUTE = "qifuquan"  # the callbackRouteKey: a card names it, and taps go where it was registered to
 SESSION_URL = "https://oapi.dingtalk.com/robot/sendBySession?session="
 
 
@@ -139,7 +140,7 @@ class DingTalkApi:
         """Make a card and put it into the chat of the two."""
         await self._card("POST", "/v1.0/card/instances/createAndDeliver", {
             "cardTemplateId": template_id, "outTrackId": track_id, "callbackType": "STREAM" if via_stream else "HTTP",
-            **({} if via_stream else {"callbackRouteKey": "qifuquan"}),
+            **({} if via_stream else {"callbackRouteKey": CARD_ROUTE}),
             "cardData": {"cardParamMap": dict(data)}, "openSpaceId": f"dtv1.card//im_robot.{user_id}",
             "imRobotOpenSpaceModel": {"supportForward": False}, "imRobotOpenDeliverModel": {"spaceType": "IM_ROBOT"}, "userIdType": 1,
         })
@@ -156,8 +157,8 @@ class DingTalkApi:
             "outTrackId": track_id, "cardData": {"cardParamMap": dict(data)}, "cardUpdateOptions": {"updateCardDataByKey": True},
         })
 
-    async def register_card_callback(self, route_key: str, url: str, secret: str) -> None:
-        """Where taps go when they do not come by stream."""
+    async def register_card_callback(self, url: str, secret: str) -> None:
+        """Where taps go when they do not come by stream, and what they are signed with."""
         await self._card("POST", "/v1.0/card/callbacks/register", {
-            "callbackRouteKey": route_key, "callbackUrl": url, "apiSecret": secret, "forceUpdate": True,
+            "callbackRouteKey": CARD_ROUTE, "callbackUrl": url, "apiSecret": secret, "forceUpdate": True,
         })

@@ -14,12 +14,13 @@ from handlers.accounts.signing_in import lock_first_log_in
 from handlers.context import Context
 from handlers.personal import blind_index
 from handlers.ports import PlatformUser, SceneCode
-from handlers.refusals import Kind, NotFound, Refusal
+from handlers.refusals import Busy, Kind, NotFound, Refusal
 from handlers.transactions import Transaction, changed, row, rows, transaction
 from models.accounts import Platform
 
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which are read as digits
 CODE_LENGTH = 6
+CODE_TRIES = 3  # one in 191 million for each code that is open; three in a row are no accident
 SCENE_PREFIX = "b."
 VALID_FOR = timedelta(minutes=10)
 FORGOTTEN_AFTER = timedelta(days=30)
@@ -132,17 +133,33 @@ class UnboundView(TypedDict):
 
 
 async def start_binding(ctx: Context) -> BindingView:
-    """A code for the next ten minutes. The answer that is kept under an idempotency key opens nothing after them."""
-    scene, code = SCENE_PREFIX + secrets.token_urlsafe(18), "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
+    """A code for the next ten minutes. The answer that is kept under an idempotency key opens nothing after them.
+
+    Raises Busy if somebody else has every code that was drawn.
+    """
+    scene = SCENE_PREFIX + secrets.token_urlsafe(18)
     shown = await _scene_code(ctx, scene)
     async with transaction(ctx) as tx:
         await tx.run(CLOSE_OLDER, ctx.person_id, ctx.now, OPEN_PER_PERSON - 1)
-        made = await tx.row(MAKE, ctx.person_id, _scene_hash(scene), _code_hash(ctx, code), ctx.now, ctx.now + VALID_FOR)
-        assert made is not None, "the same six letters as another open code: one in 191 million"
+        code, made = await _make(tx, scene)
         tx.record("binding.started", "binding", made.id)
         return tx.reply(BindingView(
             code=code, url=shown.url if shown else None, image_url=shown.image_url if shown else None, expires_at=made.expires_at,
         ), 201)
+
+
+async def _make(tx: Transaction, scene: str) -> tuple[str, Any]:
+    """The code and its row. Raises Busy."""
+    ctx = tx.ctx
+    for _ in range(CODE_TRIES):
+        code = _six_letters()
+        if made := await tx.row(MAKE, ctx.person_id, _scene_hash(scene), _code_hash(ctx, code), ctx.now, ctx.now + VALID_FOR):
+            return code, made
+    raise Busy
+
+
+def _six_letters() -> str:
+    return "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
 
 
 async def _scene_code(ctx: Context, scene: str) -> SceneCode | None:

@@ -24,6 +24,7 @@ class Card:
     track_id: str
     data: dict[str, str]
     via_stream: bool
+    route: str = ""
     shown: list[tuple[Phone, Message]] = field(default_factory=list)
 
 
@@ -41,6 +42,7 @@ class Talk:
         self._appkey, self._appsecret = appkey, appsecret
         self.streams = Streams(world)
         self.cards: dict[str, Card] = {}
+        self._routes: dict[str, tuple[str, str]] = {}  # callbackRouteKey -> address and secret
         self._sessions: dict[str, Session] = {}
 
     def add_to(self, app: web.Application) -> None:
@@ -83,7 +85,13 @@ class Talk:
 
     async def register(self, request: web.Request) -> web.Response:
         self._gate.check_new(request)
-        await read_new(request)
+        body = await read_new(request)
+        route, url, secret = (str(body.get(name) or "") for name in ("callbackRouteKey", "callbackUrl", "apiSecret"))
+        if not route:
+            raise NewApiError(400, "param.callbackRouteKeyEmpty", "callbackRouteKey不能为空")
+        if not url.startswith(("https://", "http://")) or not secret:
+            raise NewApiError(400, "param.error", "callbackUrl或apiSecret无效")
+        self._routes[route] = (url, secret)
         return new_answer({"success": True, "result": True})
 
     def _data(self, body: dict[str, Any]) -> dict[str, str]:
@@ -114,7 +122,8 @@ class Talk:
             raise NewApiError(400, "param.callbackRouteKeyEmpty", "callbackRouteKey不能为空")
         if track_id in self.cards:
             raise NewApiError(400, "param.outTrackIdExist", "outTrackId已存在")
-        phone, card = self._receiver(body), Card(track_id, self._data(body), body.get("callbackType") == "STREAM")
+        phone, via_stream = self._receiver(body), body.get("callbackType") == "STREAM"
+        card = Card(track_id, self._data(body), via_stream, str(body.get("callbackRouteKey", "")))
         self.cards[track_id] = card
         self._show(card, phone)
         return new_answer({"success": True, "result": {"outTrackId": track_id, "deliverResults": [{"success": True}]}})
@@ -191,7 +200,9 @@ class Talk:
             "outTrackId": track_id, "corpId": CORP, "userId": phone.id, "userIdType": 1, "type": "actionCallback",
             "content": json.dumps(content, ensure_ascii=False), "value": json.dumps(content, ensure_ascii=False),
         }
-        return await self._push(phone, "CALLBACK", CARD_TOPIC, fields)
+        if self.streams.clients:
+            return await self._push(phone, "CALLBACK", CARD_TOPIC, fields)
+        return await self._pusher.card(fields, self._routes.get(card.route))
 
     async def tell(self, event: dict[str, Any]) -> Pushed:
         """An event of the corporation."""
@@ -204,8 +215,6 @@ class Talk:
         if self.streams.clients:
             ack = await self.streams.deliver(kind, topic, fields)
             return Pushed(200 if ack else None, 1, "")
-        if topic == CARD_TOPIC:
-            return await self._pusher.card(fields)
         pushed = await self._pusher.robot(self._appsecret, fields)
         answered = json.loads(pushed.body) if pushed.status == 200 and pushed.body else {}
         if answered.get("msgtype") == "text":

@@ -111,13 +111,15 @@ class Pusher:
         headers = {"timestamp": timestamp, "sign": hmac_of(appsecret, f"{timestamp}\n{appsecret}"), "Content-Type": "application/json"}
         return await self._post(self.callbacks.robot_url, {}, json.dumps(fields, ensure_ascii=False), headers)
 
-    async def card(self, fields: dict[str, Any]) -> Pushed:
+    async def card(self, fields: dict[str, Any], registered: tuple[str, str] | None) -> Pushed:
+        """`registered`: the address and the secret of the card's route; without one, those that were given at the start."""
+        url, secret = registered or (self.callbacks.card_url, self.callbacks.card_secret)
         timestamp = str(int(self._clock.timestamp() * 1_000))
         headers = {
-            "x-ddpaas-signature-timestamp": timestamp, "x-ddpaas-signature": hmac_of(self.callbacks.card_secret, timestamp),
+            "x-ddpaas-signature-timestamp": timestamp, "x-ddpaas-signature": hmac_of(secret, timestamp),
             "Content-Type": "application/json",
         }
-        return await self._post(self.callbacks.card_url, {}, json.dumps(fields, ensure_ascii=False), headers)
+        return await self._post(url, {}, json.dumps(fields, ensure_ascii=False), headers)
 
     async def event(self, appkey: str, fields: dict[str, Any]) -> Pushed:
         """The answer must be `success`, encrypted and signed; anything else counts as none."""

@@ -48,6 +48,26 @@ async def test_a_stranger_in_a_group_is_told_alone(chats):
 # --- six letters --------------------------------------------------------------------------------------------------------
 
 
+async def test_a_code_that_somebody_else_has_is_drawn_again(chats, monkeypatch):
+    drawn = iter(("ABCDEF", "ABCDEF", "ABCDEF", "GHJKLM"))
+    monkeypatch.setattr("handlers.bindings._six_letters", lambda: next(drawn))
+    first, second = await chats.world.enterprise(), await chats.world.enterprise()
+    assert [(await code_of(chats, member))["code"] for member in (first, second)] == ["ABCDEF", "GHJKLM"]
+    key = await chats.follower()
+    await chats.say(key, "ABCDEF")
+    assert await bound_identities(chats) == [("wechat_oa", key, first.person_id)]
+
+
+async def test_when_every_code_that_is_drawn_is_taken_nothing_has_happened_and_one_may_try_again(chats, monkeypatch):
+    monkeypatch.setattr("handlers.bindings._six_letters", lambda: "ABCDEF")
+    await code_of(chats, await chats.world.enterprise())
+    second = await chats.world.enterprise()
+    before = await chats.world.snapshot("bindings", "audit_entries")
+    status, answer = await chats.world.post("/bindings", by=second)
+    assert (status, answer["code"]) == (503, "busy")
+    assert await chats.world.snapshot("bindings", "audit_entries") == before
+
+
 @pytest.mark.parametrize("form", ["{}", "绑定{}", " 绑定 {} "])
 @pytest.mark.parametrize("platform", ["wechat_oa", "dingtalk", "wechat"])
 async def test_the_code_of_a_signed_in_phone_binds_the_chat_that_sends_it(chats, platform, form):

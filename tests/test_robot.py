@@ -294,6 +294,44 @@ async def test_an_event_that_is_forged_or_old_is_refused(chats):
     assert await chats.snapshot() == before
 
 
+# --- where taps go ------------------------------------------------------------------------------------------------------
+
+
+async def test_in_http_mode_a_jobs_process_registers_where_taps_go_until_dingtalk_has_taken_it(chats, monkeypatch):
+    monkeypatch.setattr("bot.card_callback.pause_seconds", lambda _: 0)
+    ours = chats.settings.model_copy(update={"public_url": str(chats.world.client.make_url("/"))})
+    key = await chats.bound(await chats.world.institution(), platform="dingtalk")
+    chats.listener.answers.append([ASK])
+    await chats.say(key, "待审")
+    card, = await cards(chats, key)
+    tap = {"track_id": card["raw"]["track_id"], "action": card["raw"]["buttons"][0]["action"]}
+    await chats.gateways.dingtalk_api.register_card_callback(f"{ours.public_url}bot/dingtalk/cards", "the secret of last year")
+    assert (await chats.do(f"chat/{key}/tap-card", **tap))["status"] == 403
+    await chats.befall("*/callbacks/register", times=2, status=500, json={"code": "system.error", "message": "no"})
+    stop, before = asyncio.Event(), len(await chats.calls("*/callbacks/register"))
+    _, registering = works(ours, chats.world.clock, chats.world.ports, chats.gateways, chats.listener)
+    running = asyncio.create_task(registering(stop))
+
+    async def tapped():
+        return (await chats.do(f"chat/{key}/tap-card", **tap))["status"] == 200
+
+    await until(tapped)
+    assert len(await chats.calls("*/callbacks/register")) == before + 3
+    assert not running.done()  # a work of the jobs that ends has broken
+    stop.set()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_registering_where_taps_go_stops_while_dingtalk_hangs(chats):
+    await chats.befall("*/callbacks/register", times=None, hang=True)
+    stop = asyncio.Event()
+    _, registering = works(chats.settings, chats.world.clock, chats.world.ports, chats.gateways, chats.listener)
+    running = asyncio.create_task(registering(stop))
+    await until(lambda: chats.calls("*/callbacks/register"))
+    stop.set()
+    await asyncio.wait_for(running, 5)
+
+
 # --- stream mode --------------------------------------------------------------------------------------------------------
 
 

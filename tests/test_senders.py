@@ -122,8 +122,7 @@ WAYS: dict[str, Way] = {
         "/dingtalk/v1.0/card/instances", lambda to, _: to.dingtalk_api.update_card(CARD, DATA), "dingtalk_api", "dingtalk",
     ),
     "where taps go": Way(
-        "/dingtalk/v1.0/card/callbacks/register", lambda to, _: to.dingtalk_api.register_card_callback("qifuquan", "https://q.cn", "s"),
-        "dingtalk_api",
+        "/dingtalk/v1.0/card/callbacks/register", lambda to, _: to.dingtalk_api.register_card_callback("https://q.cn", "s"), "dingtalk_api",
     ),
     "SMS": Way("/sms/", send_sms, ""),
 }
