@@ -6,12 +6,14 @@ and whichever leaves last stops them.
 
 import argparse
 import asyncio
+import difflib
 import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -254,6 +256,38 @@ def run_loop(main: "asyncio._CoroutineLike[object]") -> None:
     uvloop.run(main)  # type: ignore[arg-type]
 
 
+def complaints(error: Exception) -> Iterator[str]:
+    """What is wrong with the settings, a line for each problem: its name, what it is, an example. Never the value: it may be secret."""
+    match error:
+        case ValidationError():
+            for found in error.errors(include_input=False, include_url=False):
+                yield from _complaint(found)
+        case SettingsError():
+            name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a setting")
+            yield f"{name.upper()}: must be JSON. Example: {name.upper()}={configuration.EXAMPLES.get(name, '{}')}"
+        case UnicodeDecodeError():
+            yield f"{Path('.env').resolve()}: is no UTF-8 at byte {error.start}. Save it as UTF-8."
+        case OSError():
+            yield f"{error.filename or Path('.env').resolve()}: cannot be read: {error.strerror}"
+
+
+def _complaint(found: Any) -> Iterator[str]:
+    if found["type"] == "default_factory_not_called":
+        return  # it follows from others, of which one is wrong
+    said = found["msg"].removeprefix("Value error, ")
+    if not found["loc"]:
+        yield from said.splitlines()
+        return
+    name = str(found["loc"][0])
+    if found["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        yield f"{name.upper()}: there is no such setting." + (f" Is {near[0].upper()} meant?" if near else " settings.py lists them all.")
+        return
+    default = Settings.model_fields[name].default
+    example = configuration.EXAMPLES.get(name, default if isinstance(default, str | int | float) else None)
+    yield f"{name.upper()}: {said}." + (f" Example: {name.upper()}={example}" if example is not None else "")
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -266,7 +300,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = configuration.load()
     except (ValidationError, SettingsError, OSError, UnicodeDecodeError) as error:
-        print(*configuration.complaints(error), sep="\n", file=sys.stderr)
+        print(*complaints(error), sep="\n", file=sys.stderr)
         return 2
     if settings.mode is Mode.PRODUCTION and command in FOR_DEVELOPMENT:
         print(f"`{command}` is for development: {FOR_DEVELOPMENT[command]}. This is production (MODE).", file=sys.stderr)

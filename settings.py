@@ -1,10 +1,8 @@
 """Every knob of the system, typed, read from the environment or `.env`. A comment says why each value is what it is."""
 
-import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
 from functools import cache
@@ -12,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
 
@@ -366,36 +364,6 @@ def _check_database_parameters(query: str) -> None:
             raise ValueError(f"has a {name} that is none of {', '.join(words)}")
     if not re.fullmatch(r"([0-9]{1,5}(,[0-9]{1,5})*)?", given.get("port", "")):
         raise ValueError("has a port that is no number")
-
-
-def complaints(error: Exception) -> Iterator[str]:
-    """What is wrong with the settings, a line for each problem: its name, what it is, an example. Never the value: it may be secret."""
-    match error:
-        case ValidationError():
-            for found in error.errors(include_input=False, include_url=False):
-                yield from _complaint(found)
-        case SettingsError():
-            name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a setting")
-            yield f"{name.upper()}: must be JSON. Example: {name.upper()}={EXAMPLES.get(name, '{}')}"
-        case UnicodeDecodeError():
-            yield f"{Path('.env').resolve()}: is no UTF-8 at byte {error.start}. Save it as UTF-8."
-        case OSError():
-            yield f"{error.filename or Path('.env').resolve()}: cannot be read: {error.strerror}"
-
-
-def _complaint(found: Any) -> Iterator[str]:
-    said = found["msg"].removeprefix("Value error, ")
-    if not found["loc"]:
-        yield from said.splitlines()
-        return
-    name = str(found["loc"][0])
-    if found["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, 1)
-        yield f"{name.upper()}: there is no such setting." + (f" Is {near[0].upper()} meant?" if near else " settings.py lists them all.")
-        return
-    default = Settings.model_fields[name].default
-    example = EXAMPLES.get(name, default if isinstance(default, str | int | float) else None)
-    yield f"{name.upper()}: {said}." + (f" Example: {name.upper()}={example}" if example is not None else "")
 
 
 @cache

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from handlers.money import yuan
+from handlers.notice_words import GROUNDS, WORDS
 from handlers.working_days import SHANGHAI
 
 CLAUSE = re.compile(r"\[([^\[\]]*)\]")
@@ -29,3 +31,21 @@ def shown_fact(value: str) -> str:
     except ValueError:
         return value
     return f"{at.month}月{at.day}日 {at:%H:%M}"
+
+
+def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]:
+    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文.
+
+    `time` is there always, and `ground`: what the reviewer's words are called.
+    """
+    facts = {"time": str(data.get("at") or created_at.isoformat()), "ground": GROUNDS.get(str(data.get("result")), "原因")}
+    for name, value in data.items():
+        if value is None:
+            continue
+        if name.endswith("_fen") and isinstance(value, int):
+            facts[name.removesuffix("_fen")] = yuan(value)
+        else:
+            facts[name] = WORDS.get(name, {}).get(str(value), str(value))
+    if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value
+        facts["amount"] = next((facts[name] for name in ("order", "price", "face") if name in facts), "")
+    return facts

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from handlers.money import yuan
-from handlers.notice_filling import fill, shown_fact
-from handlers.notice_words import GROUNDS, WORDS
+from handlers.notice_filling import facts_of, fill, shown_fact
 from models.accounts import Role
 from models.approvals import ApplicationKind
 
@@ -385,21 +383,3 @@ def render(kind: str, subject: str, subject_id: int, data: Mapping[str, object],
         fill(PAGES.get((kind, subject), of.page), facts),
         {name: facts.get(fact) or (facts["time"] if name == "time" else "") for name, fact in of.fields.items()},
     )
-
-
-def facts_of(data: Mapping[str, object], created_at: datetime) -> dict[str, str]:
-    """An event's data as texts: `price_fen` 500000 becomes `price` "5000.00", a code its 中文.
-
-    `time` is there always, and `ground`: what the reviewer's words are called.
-    """
-    facts = {"time": str(data.get("at") or created_at.isoformat()), "ground": GROUNDS.get(str(data.get("result")), "原因")}
-    for name, value in data.items():
-        if value is None:
-            continue
-        if name.endswith("_fen") and isinstance(value, int):
-            facts[name.removesuffix("_fen")] = yuan(value)
-        else:
-            facts[name] = WORDS.get(name, {}).get(str(value), str(value))
-    if "amount" not in facts:  # placed: the list price, or what was agreed on; issued: the face value
-        facts["amount"] = next((facts[name] for name in ("order", "price", "face") if name in facts), "")
-    return facts

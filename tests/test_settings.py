@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from settings import DEVELOPMENT_AES_KEY, DEVELOPMENT_KEY, DEVELOPMENT_SECRET, ROOT, Mode, Settings, complaints
+from app import complaints
+from settings import DEVELOPMENT_AES_KEY, DEVELOPMENT_KEY, DEVELOPMENT_SECRET, ROOT, Mode, Settings
 
 STAY = (
     "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "STORAGE_URL", "WECHAT_API_BASE_URL", "WECHAT_APPID", "WECHAT_SECRET",
