@@ -66,7 +66,8 @@ class Family:
             self.stop()
             return
         for process in self._living:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
 
     def stop(self) -> None:
         """Whoever comes from now on is refused and does not wait in vain: the children close theirs, and nobody holds the port."""
