@@ -162,7 +162,7 @@ async def amend(
             after = await put_before_reviewers(ctx, tx, rules, after)
         else:
             after = await tx.row("UPDATE applications SET form_version = $2 WHERE id = $1 RETURNING *", after.id, rules.form_version)
-            tx.record("application.updated", "application", after.id, fields=sorted(changed))
+            tx.record("application.updated", "application", after.id, fields=sorted(changed), values=_changes(before, after))
         return tx.reply(await application_view(ctx, after))
 
 
@@ -280,6 +280,14 @@ def _changed_fields(ctx: Context, before: Any, after: Any) -> set[str]:
     old = {**before.form, **personal_of(ctx, before, rules)}
     new = {**after.form, **personal_of(ctx, after, rules)}
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def _changes(before: Any, after: Any) -> dict[str, list[Any]]:
+    """Field -> [before, after]: nobody reviews it, so this alone shows later what was declared on which day. Personal fields are sealed
+    and stand in no trail; that they were changed does.
+    """
+    names = sorted(before.form.keys() | after.form.keys())
+    return {name: [before.form.get(name), after.form.get(name)] for name in names if before.form.get(name) != after.form.get(name)}
 
 
 def _needs_review(policy: Requalify, rules: KindRules, changed: set[str]) -> bool:
