@@ -1,9 +1,9 @@
 """One web process: sockets, time-outs that aiohttp does not have, and an end that fails no request.
 
 How a process ends, on SIGTERM or SIGINT:
-1. `draining` is set: /readyz answers 503, and every answer tells its connection to close (edge.frame).
-2. What waits in the socket's queue is accepted, and the socket closed. Its family (supervisor.py) holds it open, so that the next
+1. What waits in the socket's queue is accepted, and the socket closed. Its family (supervisor.py) holds it open, so that the next
    connections wait for whoever accepts; without a family other processes on the port, or the next machine, get them.
+2. `draining` is set: /readyz answers 503, and every answer tells its connection to close (edge.frame).
 3. Idle connections stay open for a second. A keep-alive client may have a request on its way at this moment; it is
    answered, and told to go. Closing at once is what fails requests.
 4. What is in flight has `drain_seconds` to finish, then it is cancelled (its transaction rolls back).
@@ -31,7 +31,7 @@ QUIET_SECONDS = 1.0  # longer than a request is on its way from a phone
 CANCEL_SECONDS = 1.0  # for a cancelled request to roll back
 LINGER_SECONDS = 2.0  # so that a client that is still sending gets to read why it was refused
 BACKLOG = 1024
-ACCEPT_TURNS = 8  # of the loop: it accepts all that wait in one, and makes them connections in the next few
+ACCEPT_TURNS = 4  # of the loop: it accepts all that wait in one, and makes them connections in the next
 log = structlog.get_logger("web")
 
 
@@ -130,11 +130,11 @@ class Serving:
         """Steps 1 to 5 of the module's text; returns when everything has ended."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._app[EDGE].draining.set()
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)
         for site in list(self._runner.sites):
             await site.stop()
+        self._app[EDGE].draining.set()  # not before: whoever is told to go connects anew at once, and must not come back to us
         while (connections := self._connections()) and not self.hurry.is_set():
             busy = any(connection.busy for connection in connections)
             if loop.time() - began >= (seconds if busy else min(seconds, QUIET_SECONDS)):
