@@ -20,10 +20,10 @@ import structlog
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-import inherited
 import settings as configuration
 from clock import Clock, OffsetClock, SystemClock
-from listening import PortInUseError
+from family import inherited
+from family.listening import PortInUseError
 from settings import Mode, Settings
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def web_family(settings: Settings) -> int:
     if settings.web_processes == 1:
         run_loop(web_process(settings))
         return 0
-    from supervisor import supervise, web_children
+    from family.supervisor import supervise, web_children
 
     return asyncio.run(supervise(web_children(settings), environment(settings), settings))
 
@@ -320,7 +320,7 @@ def main(arguments: list[str]) -> int:
     if command == "menus":
         return asyncio.run(menus(settings))
     if command == "run":
-        from supervisor import run_everything
+        from family.supervisor import run_everything
 
         return run_everything(settings)
     with servers(settings) as ready:

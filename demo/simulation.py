@@ -7,11 +7,11 @@ import signal
 import aiohttp
 from pydantic import SecretStr
 
-import inherited
 from bot.links import PUBLISHED_PAGES
 from bot.sms import TEXTS as SMS_TEXTS
 from bot.templates import simulator_templates
 from demo import people
+from family import inherited
 from settings import Settings
 from simulator import serve as serve_simulator
 from simulator.app import SmsAccount

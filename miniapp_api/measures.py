@@ -14,8 +14,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
-import inherited
 import logs
+from family import inherited
 from handlers.housekeeping import Backlog
 
 # From a cached read to the statement time-out, in seconds.

@@ -1,7 +1,7 @@
 """One web process: sockets, time-outs that aiohttp does not have, and an end that fails no request.
 
 How a process ends, on SIGTERM or SIGINT:
-1. What waits in the socket's queue is accepted, and the socket closed. Its family (supervisor.py) holds it open, so that the next
+1. What waits in the socket's queue is accepted, and the socket closed. Its family (family/supervisor.py) holds it open, so that the next
    connections wait for whoever accepts; without a family other processes on the port, or the next machine, get them.
 2. `draining` is set: /readyz answers 503, and every answer tells its connection to close (edge.frame).
 3. Idle connections stay open for a second. A keep-alive client may have a request on its way at this moment; it is

@@ -19,9 +19,9 @@ from settings import ROOT
 INSIDE = ("models", "handlers")
 EDGES = ("miniapp_api", "bot", "jobs")
 LAYERS = INSIDE + EDGES
-PRODUCTION = (*LAYERS, "embedded", "simulator", "demo")
+PRODUCTION = (*LAYERS, "family", "embedded", "simulator", "demo")
 # Beside the folders: what starts the parts and knows them all, and what serves the parts and knows none of them.
-STARTING, SERVING = ("app", "settings", "supervisor", "inherited", "listening"), ("storage", "clock", "logs", "verify_draw")
+STARTING, SERVING = ("app", "settings"), ("storage", "clock", "logs", "verify_draw")
 FUNCTION_LINES, MODULE_LINES = 50, 400
 
 # `state` written by statements over sets of rows, where one move at a time would be a thousand round trips. Each names

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import supervisor
-from supervisor import LINE_BYTES_MAX, Child, Family, supervise
+from family import supervisor
+from family.supervisor import LINE_BYTES_MAX, Child, Family, supervise
 
 PATIENCE_SECONDS = 60
 

@@ -1,4 +1,4 @@
-"""What a process has from its family (supervisor.py), if it has one: its name, the sockets it listens on, a lifeline.
+"""What a process has from its family (family/supervisor.py), if it has one: its name, the sockets it listens on, a lifeline.
 
 The lifeline is a socket whose other end is the parent's alone. Whatever the parent dies of, the kernel closes that end; who would
 live on alone then would hold the port, and answer beside the next family with yesterday's program.

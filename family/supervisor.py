@@ -21,10 +21,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import structlog
 
-import inherited
 import logs
 from bot.sms import PARAMETERS
-from listening import listen, must_be_free
+from family import inherited
+from family.listening import listen, must_be_free
 from settings import ROOT, Mode, Settings
 
 RESTART_SECONDS = 1
