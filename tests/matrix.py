@@ -294,6 +294,8 @@ async def _lottery(world: World, shop: Shop, callers: dict[str, Caller], found: 
     status, receipt = await reserve(lottery, shop.buyer, shop.programme.audit)
     assert status == 201, receipt
     found.add("reservation", BUYERS, reservation_id=receipt["id"])
+    lot_id = await world.value("SELECT min(id) FROM lots WHERE organisation_id = $1", shop.buyer.organisation_id)
+    found.add("voucher", BUYERS, lot_id=lot_id)
     planned = plan(world, shop.programme, number="202699")
     status, draft = await world.post(f"/programmes/{shop.programme.id}/rounds", planned, by=people.maker)
     assert status == 201, draft
@@ -351,6 +353,7 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/notices/\{notice_id\}", ("notice",)),
     (r"/bindings/\{identity_id\}", ("bound chat",)),
     (r"/reservations/\{reservation_id\}", ("reservation",)),
+    (r"/wallet/lots/\{lot_id\}", ("voucher",)),
     (r"/rounds/\{round_id\}/(draw-secret|public-values|confirmation|finalisation|disqualifications)$", ("managed round", "draft round")),
     (r"/rounds/\{round_id\}/voiding(/confirmation)?$", ("managed round", "draft round")),
     (r"PUT /rounds/\{round_id\}$", ("managed round", "draft round")),

@@ -67,6 +67,7 @@ async def test_a_choice_is_changed_and_a_ticket_withdrawn(world: World):
 
 async def test_a_capped_type_is_refused_in_the_words_of_the_page(world: World):
     first, _ = await drawn(world, tickets=1, cap=1)
+    await first.publicise()
     await opened(world, programme=first.programme, people=first.people, number="202604")
     speaker = Speaker(world, first.players[0])
     assert await speaker.say("预约审计券") == (

@@ -138,7 +138,7 @@ async def test_a_hole_in_a_scope_is_found(world, monkeypatch):
     from handlers.orders import views
 
     found = await scene(world)
-    monkeypatch.setattr(views, "LOCK_OWN", f"{views.SELECT} WHERE o.id = $1 AND $2::bigint > 0 FOR UPDATE OF o")
+    monkeypatch.setattr(views, "LOCK_OWN", f"{views.OWN} FOR UPDATE OF o")
     told = await leaks(world, found, [each for each in OPERATIONS if each.name == "accept_order"])
     assert told == [f"accept_order by rival_{role} tells of the order" for role in ("owner", "handler")]
 

@@ -17,6 +17,7 @@ from handlers.draw_rules import draw_source
 from handlers.orders import AGREEMENT_VERSION
 from handlers.refusals import Busy, Refusal
 from handlers.reservation_rules import AlreadyReserved, RoundNotOpen
+from handlers.rounds import publicise_due_rounds
 from models.accounts import Role
 from models.reviews import Grade
 from tests.matches import UNGUARDED_MOVE, Race, exact_in_every_round, lost_without_protection
@@ -544,8 +545,10 @@ class CapAgainstTwoDraws(LotteryRace):
         assert sorted(states) == ["closed", "committed"]
         first, second = (pair[states.index(state)] for state in ("committed", "closed"))
         await self.draw(first)
+        await self.publicise()  # until then the other list would tell its result
         await self.close_later(second)
         await self.draw(second)
+        await self.publicise()
         wins = await self.world.owner.fetch("SELECT round_id, win_nth FROM reservations WHERE organisation_id = $1 AND state = 'won'",
                                             player.organisation_id)
         assert [tuple(win) for win in wins] == [(first, 1)]
@@ -555,6 +558,10 @@ class CapAgainstTwoDraws(LotteryRace):
         self.world.clock.advance(minutes=2)
         await self.type_values(round_id)
         assert await draws.draw_due_rounds(self.ctx()) == 1
+
+    async def publicise(self) -> None:
+        self.world.clock.advance(minutes=2)
+        assert await publicise_due_rounds(self.ctx()) == 1
 
     async def close_later(self, round_id: int) -> None:
         """Its own source has not come yet: it was planned for later, as rounds of one programme are."""

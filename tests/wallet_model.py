@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from handlers.wallet import first_unusable_instant, shanghai_date
 from handlers.working_days import due_after
 
-RULES = {"product_use_cap_per_year": 6, "rework_max": 1, "unpaid_timeout_days": 3, "release_grace_days": 2, "accept_working_days": 1,
+RULES = {"product_use_cap_per_year": 8, "rework_max": 1, "unpaid_timeout_days": 3, "release_grace_days": 2, "accept_working_days": 1,
          "deliver_working_days": 4}
 DEDUCTION = 200_000  # of either voucher type; the most that an order takes
 REVIEW_DAYS, REPLACE_DAYS = 7, 30
