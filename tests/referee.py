@@ -86,7 +86,8 @@ class Referee:
             self._changed.clear()
             await self._changed.wait()
             return False
-        return int(await self._owner.fetchval(WAITING)) >= len(running)
+        # Seen twice: somebody may wait for a moment for a lock that is none of the race's.
+        return all([int(await self._owner.fetchval(WAITING)) >= len(running) for _ in range(2)])
 
 
 async def waits_or_ends(owner: asyncpg.Connection, *tasks: asyncio.Future[Any]) -> None:
