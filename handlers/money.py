@@ -3,7 +3,7 @@
 
 def yuan(fen: int) -> str:
     """-1234.50: for templates, csv and formulas."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
+    return grouped_yuan(fen).replace(",", "")
 
 
 def grouped_yuan(fen: int) -> str:

@@ -196,7 +196,7 @@ async def cancel_order(ctx: Context, order_id: int) -> OrderView:
 
 
 @api.post("/orders/{order_id}/take-back", title="服务商逾期未接单，退回服务券", who=Who.ENTERPRISE_ACTOR,
-          refusals=(OrderNotFound, OrderNotCancellable))
+          refusals=(OrderNotFound, OrderNotCancellable, orders.OrderClaimed))
 async def take_back_order(ctx: Context, order_id: int) -> OrderView:
     return await orders.take_back_order(ctx, order_id)
 
@@ -207,7 +207,8 @@ async def accept_order(ctx: Context, order_id: int) -> OrderView:
     return await orders.accept_order(ctx, order_id)
 
 
-@api.post("/orders/{order_id}/refusal", title="拒单", who=Who.INSTITUTION_ACTOR, refusals=(OrderNotFound, OrderNotAcceptable))
+@api.post("/orders/{order_id}/refusal", title="拒单", who=Who.INSTITUTION_ACTOR,
+          refusals=(OrderNotFound, OrderNotAcceptable, orders.OrderClaimed))
 async def decline_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderView:
     return await orders.decline_order(ctx, order_id, body.reason)
 
@@ -237,7 +238,7 @@ async def propose_termination(ctx: Context, order_id: int, body: TerminationBody
 
 
 @api.post("/orders/{order_id}/termination/agreement", title="同意终止", who=Who.ACTOR,
-          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationChanged))
+          refusals=(OrderNotFound, orders.OrderNotTerminable, orders.TerminationChanged, orders.OrderClaimed))
 async def agree_termination(ctx: Context, order_id: int, body: AgreementBody) -> OrderView:
     return await orders.agree_termination(ctx, order_id, body.returned_fen)
 
@@ -261,7 +262,7 @@ async def dispute_order(ctx: Context, order_id: int, body: ReasonBody) -> OrderV
 
 
 @api.post("/approvals/{approval_id}/ruling", title="裁定订单争议", who=Who.REVIEWER,
-          refusals=(*DECIDE_REFUSALS, orders.RulingAmountWrong))
+          refusals=(*DECIDE_REFUSALS, orders.RulingAmountWrong, orders.OrderClaimed))
 async def rule_dispute(ctx: Context, approval_id: int, body: RulingBody) -> approvals.ApprovalView:
     return await approvals.decide(
         ctx, approval_id, approvals.Decision.APPROVE, reason=body.reason, data={"returned_fen": body.returned_fen}

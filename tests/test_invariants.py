@@ -94,6 +94,7 @@ PHONE_CODE = (
 )
 BREAKS = {
     "redemptions_add_up": CLAIM.format(number="1", state="rejected", payable="order_fen"),
+    "returned_vouchers_are_not_claimed": CLAIM.format(number="4", state="in_review", payable="1") + "; UPDATE orders SET returned_fen = 1",
     "redemptions_are_in_the_ledger": CLAIM.format(number="2", state="pre_redeemed", payable="1"),
     "batches_add_up": BATCH,
     "claims_in_a_batch_have_their_line": CLAIM.format(number="3", state="in_batch", payable="1"),

@@ -14,16 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import approvals
+from handlers import approvals, orders
 from handlers.approvals import Decision
 from handlers.personal import seal
 from handlers.programmes import Claim
-from handlers.redemptions import GivenInvoice, Papers, RedemptionNotReturned, resubmit_redemption
+from handlers.redemptions import GivenInvoice, Papers, RedemptionNotReturned, claim_redemption, resubmit_redemption
 from handlers.redemptions.claims import payable
 from handlers.refusals import Busy
 from models.accounts import Role
+from tests.books import expect_broken
 from tests.races import without
-from tests.referee import Referee
+from tests.referee import COMMIT, Referee
 from tests.shop import Shop, open_shop
 from tests.world import JINAN, Member, World
 
@@ -413,6 +414,86 @@ async def test_without_the_row_lock_the_unique_index_still_keeps_a_claim_from_tw
         statuses += await two_batches_at_once(treasury)
     assert statuses.count(201) == 5
     assert await treasury.world.value("SELECT count(*) FROM payout_lines") == 5
+
+
+# --- what is claimed does not come back as well ----------------------------------------------------------------------------
+
+DECLINED = ("seller", "refusal", {"reason": "无法承接"}, "order_not_acceptable")
+TAKEN_BACK = ("buyer", "take-back", None, "order_not_cancellable")
+
+
+@pytest.mark.parametrize(("side", "noun", "body", "code"), [DECLINED, TAKEN_BACK])
+async def test_a_claimed_order_is_not_called_off_unless_the_claim_is_rejected(treasury, side, noun, body, code):
+    order_id = await treasury.shop.paid()
+    treasury.world.clock.set(await treasury.world.value("SELECT due_at FROM orders"))
+    _, claimed = await treasury.claim(order_id)
+    before = await treasury.world.snapshot(*TABLES, "orders", "lots")
+    by = getattr(treasury.shop, side)
+    status, answer = await treasury.shop.act(by, order_id, noun, body)
+    assert (status, answer["code"]) == (409, code)
+    assert await treasury.world.snapshot(*TABLES, "orders", "lots") == before
+    await treasury.prepare(claimed["id"])
+    assert (await treasury.decide(claimed["id"], "rejection", {"reason": "尚未提供服务"}))[0] == 200
+    assert (await treasury.shop.ok(by, order_id, noun, body))["returned_fen"] == 200_000
+
+
+async def test_a_claimed_order_is_not_ended_by_consent(treasury):
+    order_id = await treasury.shop.accepted()
+    await treasury.shop.ok(treasury.shop.buyer, order_id, "termination", {"returned_fen": 1, "reason": "双方商定"})
+    assert (await treasury.claim(order_id))[0] == 201
+    before = await treasury.world.snapshot(*TABLES, "orders", "lots")
+    status, answer = await treasury.shop.act(treasury.shop.seller, order_id, "termination/agreement", {"returned_fen": 1})
+    assert (status, answer["code"]) == (409, "order_not_terminable")
+    assert await treasury.world.snapshot(*TABLES, "orders", "lots") == before
+
+
+async def test_a_ruling_gives_nothing_back_of_a_claimed_order_unless_the_claim_is_rejected(treasury):
+    order_id = await treasury.shop.delivered()
+    _, claimed = await treasury.claim(order_id)
+    for _ in range(3):
+        await treasury.shop.ok(treasury.shop.buyer, order_id, "rework", {"reason": "不符合约定"})
+        await treasury.shop.ok(treasury.shop.seller, order_id, "handovers", {"summary": "已更正后再次提交"})
+    await treasury.shop.ok(treasury.shop.buyer, order_id, "rework", {"reason": "仍不符合"})
+    dispute = await treasury.world.value("SELECT id FROM approvals WHERE kind = 'dispute' AND state = 'open'")
+    reviewer = await treasury.world.official(Role.REVIEWER)
+    path, ruling = f"/approvals/{dispute}/ruling", {"reason": "已核实", "returned_fen": 50_000}
+    before = await treasury.world.snapshot(*TABLES, "orders", "lots")
+    status, answer = await treasury.world.post(path, ruling, by=reviewer)
+    assert (status, answer["code"]) == (409, "order_claimed")
+    assert await treasury.world.snapshot(*TABLES, "orders", "lots") == before
+    await treasury.prepare(claimed["id"])
+    assert (await treasury.decide(claimed["id"], "rejection", {"reason": "存在争议"}))[0] == 200
+    assert (await treasury.world.post(path, ruling, by=reviewer))[0] == 200
+
+
+async def claim_against_decline(treasury: Treasury, monkeypatch: pytest.MonkeyPatch, *, first: str) -> list[str]:
+    """What became of the claim and of the refusal, of which one begins first and is held before it commits."""
+    order_id, papers = await treasury.shop.paid(), await treasury.papers()
+    invoice = GivenInvoice(**{**papers["invoice"], "issued_on": treasury.world.clock.now().date()})
+    given, ctx = Papers(papers["actual_fen"], papers["summary"], invoice, papers["evidence"]), treasury.world.context(treasury.shop.seller)
+    contenders = {
+        "claim": lambda: claim_redemption(ctx, order_id, given),
+        "decline": lambda: orders.decline_order(ctx, order_id, "无法承接"),
+    }
+    names = sorted(contenders, key=lambda name: name != first)
+    outcomes = await Referee(treasury.world.owner, monkeypatch).race(
+        *(contenders[name] for name in names), hold=(COMMIT,), in_turn=True,
+    )
+    return [f"{name}: {'done' if isinstance(outcome, dict) else getattr(outcome, 'code', type(outcome).__name__)}"
+            for name, outcome in zip(names, outcomes, strict=True)]
+
+
+@pytest.mark.parametrize(("first", "outcome"), [
+    ("claim", ["claim: done", "decline: order_claimed"]), ("decline", ["decline: done", "claim: order_not_claimable"]),
+])
+async def test_an_order_is_claimed_or_declined(treasury, monkeypatch, first, outcome):
+    assert await claim_against_decline(treasury, monkeypatch, first=first) == outcome
+
+
+async def test_without_asking_behind_the_lock_its_vouchers_come_back_and_are_claimed(treasury, monkeypatch):
+    without(monkeypatch, "handlers.orders.payment.LIVE_CLAIM", "state <> 'rejected'", "false")
+    assert await claim_against_decline(treasury, monkeypatch, first="claim") == ["claim: done", "decline: done"]
+    expect_broken("returned_vouchers_are_not_claimed")
 
 
 async def decide_against_resubmit(treasury: Treasury, monkeypatch: pytest.MonkeyPatch) -> list[Any]:

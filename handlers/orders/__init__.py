@@ -25,6 +25,7 @@ from handlers.orders.handovers import HandoverView, list_handovers
 from handlers.orders.labels import Tab
 from handlers.orders.payment import (
     DeductionTooHigh,
+    OrderClaimed,
     OrderNotCancellable,
     OrderNotPayable,
     PaymentPasswordNeeded,
@@ -54,7 +55,8 @@ from handlers.orders.views import OrderNotFound, OrderView, RelatedParties, get_
 
 __all__ = [
     "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
-    "HandoverSaysTooLittle", "HandoverView", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable", "OrderNotConfirmable",
+    "HandoverSaysTooLittle", "HandoverView", "OrderClaimed", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable",
+    "OrderNotConfirmable",
     "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderNotTerminable",
     "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RelatedParties",
     "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order", "agree_termination",

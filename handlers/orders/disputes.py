@@ -74,7 +74,7 @@ async def rule(
     nothing was delivered of goes on, with its time to be delivered anew.
 
     Called by `approvals.decide`, which knows jurisdiction and the enterprise's own people; the institution's are refused here.
-    Raises DecisionNotOffered, DecisionIncomplete, OwnCase, OrderFrozen, RulingAmountWrong.
+    Raises DecisionNotOffered, DecisionIncomplete, OwnCase, OrderFrozen, RulingAmountWrong, OrderClaimed.
     """
     returned_fen = data.get("returned_fen")
     if decision is not Decision.APPROVE:

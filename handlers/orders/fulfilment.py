@@ -55,7 +55,7 @@ def _deliver_by(ctx: Context, order: Any) -> datetime:
 
 
 async def decline_order(ctx: Context, order_id: int, reason: str) -> OrderView:
-    """拒单 (O7): the vouchers go back to the lots that they came from. Raises OrderNotFound, OrderNotAcceptable."""
+    """拒单 (O7): the vouchers go back to the lots that they came from. Raises OrderNotFound, OrderNotAcceptable, OrderClaimed."""
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "decline"):

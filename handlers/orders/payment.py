@@ -38,6 +38,12 @@ class OrderNotCancellable(Refusal):
     kind, code, title = Kind.CONFLICT, "order_not_cancellable", "订单当前不能取消"
 
 
+class OrderClaimed(Refusal):
+    """Its vouchers are on their way to the institution's account: they come back behind a claim that was rejected, or not at all."""
+
+    kind, code, title = Kind.CONFLICT, "order_claimed", "订单已申请兑付，兑付申请被拒绝后方可退回服务券"
+
+
 class DeductionTooHigh(Refusal):
     kind, code, title = Kind.INVALID, "deduction_too_high", "用券额度超过该产品的抵扣上限"
 
@@ -158,7 +164,10 @@ async def cancel_order(ctx: Context, order_id: int) -> OrderView:
 
 
 async def take_back_order(ctx: Context, order_id: int) -> OrderView:
-    """The institution did not accept in five working days: the vouchers come back whole. Raises as `cancel_order`."""
+    """The institution did not accept in five working days: the vouchers come back whole.
+
+    Raises as `cancel_order`, and OrderClaimed.
+    """
     async with transaction(ctx) as tx:
         order = await lock_own_order(ctx, tx, order_id)
         if not may(ctx, order, "take_back"):
@@ -179,8 +188,17 @@ async def close(tx: Transaction, order: Any, reason: CloseReason, *, tell: Seque
     return with_names(closed, order)
 
 
+# Asked behind the order's lock, which a claim takes too: the row that was locked still says what its claim was before the wait.
+LIVE_CLAIM = "SELECT 1 FROM redemptions WHERE order_id = $1 AND state <> 'rejected' LIMIT 1"
+
+
 async def refund(ctx: Context, tx: Transaction, order: Any, reason: CloseReason, fen: int, *, tell: Sequence[int]) -> Any:
-    """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (decision 0006)."""
+    """Close a paid order and give `fen` of it back; only a wholly returned order leaves the yearly cap (decision 0006).
+
+    The order must be locked. Raises OrderClaimed.
+    """
+    if await tx.value(LIVE_CLAIM, order.id):
+        raise OrderClaimed
     rules = await rules_of_order(tx, order.policy_id)
     if fen:
         await wallet.reverse(tx, order.id, order.institution_id, fen, rules.release_grace_days)

@@ -56,7 +56,7 @@ async def propose_termination(ctx: Context, order_id: int, returned_fen: int, re
 async def agree_termination(ctx: Context, order_id: int, returned_fen: int) -> OrderView:
     """同意终止: what was proposed goes back to its lots, the rest stays the institution's. `returned_fen`: as it was shown.
 
-    Raises OrderNotFound, OrderNotTerminable, TerminationChanged.
+    Raises OrderNotFound, OrderNotTerminable, TerminationChanged, OrderClaimed.
     """
     async with transaction(ctx) as tx:
         order = await _lock(ctx, tx, order_id, "agree_termination")

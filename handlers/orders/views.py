@@ -114,18 +114,14 @@ CLAIMABLE = {
 }
 
 
-def may_be_claimed(rules: Rules, order: Any) -> bool:
-    """`order` with its `redemption_state`: a rejected claim may be made again."""
-    return (
-        rules.claim is not None and order.state in CLAIMABLE[rules.claim.requires] and order.redemption_state in (None, "rejected")
-    )
-
-
-
-
 def is_unclaimed(_: Rules, order: Any) -> bool:
-    """What is on its way to the institution's account does not come back behind the claim."""
+    """`order` with its `redemption_state`. What is on its way to the institution's account does not come back behind the claim."""
     return order.redemption_state in (None, "rejected")
+
+
+def may_be_claimed(rules: Rules, order: Any) -> bool:
+    """A rejected claim may be made again."""
+    return rules.claim is not None and order.state in CLAIMABLE[rules.claim.requires] and is_unclaimed(rules, order)
 
 
 # What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
@@ -133,7 +129,8 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "claim": may_be_claimed,
     "settle_price": lambda rules, _: settles_prices(rules),
     "accept": lambda rules, _: rules.provider_accept,
-    "decline": lambda rules, _: rules.provider_accept,
+    "decline": lambda rules, order: rules.provider_accept and is_unclaimed(rules, order),
+    "take_back": is_unclaimed,
     "deliver": lambda rules, order: order.state == (OrderState.ACCEPTED if rules.provider_accept else OrderState.PAID),
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",

@@ -12,6 +12,7 @@ import asyncpg
 from handlers import approvals
 from handlers.context import Context
 from handlers.moves import move
+from handlers.orders.payment import LIVE_CLAIM
 from handlers.orders.policy import rules_of_order
 from handlers.orders.views import CLAIMABLE, OrderNotFound
 from handlers.programmes import Claim
@@ -170,7 +171,7 @@ async def _refuse_unclaimable(tx: Transaction, order: Any, claim: Claim | None) 
         raise NoRedemption
     if order.state not in CLAIMABLE[claim.requires] or order.frozen_at is not None or order.disputed_at is not None:
         raise OrderNotClaimable(requires=claim.requires, state=order.state)
-    if await tx.value("SELECT 1 FROM redemptions WHERE order_id = $1 AND state <> 'rejected'", order.id):
+    if await tx.value(LIVE_CLAIM, order.id):
         raise AlreadyClaimed
     if not await tx.value(
         "SELECT 1 FROM institutions WHERE organisation_id = $1 AND bank_account IS NOT NULL AND bank_account_name IS NOT NULL"

@@ -1,6 +1,6 @@
 """An enterprise gives an unused voucher back (主动放弃), and the win does not count towards its yearly cap any more (E17, F06)."""
 
-from typing import Any
+from typing import NoReturn
 
 from handlers.context import Context
 from handlers.moves import move
@@ -52,8 +52,8 @@ async def give_back_lot(ctx: Context, lot_id: int) -> LotView:
         return tx.reply(view_lot(lot, LotState.GIVEN_BACK))
 
 
-async def _refuse(ctx: Context, tx: Transaction, lot_id: int) -> None:
-    found: Any = await tx.row("SELECT give_back_until FROM lots WHERE id = $1 AND organisation_id = $2", lot_id, ctx.organisation_id)
+async def _refuse(ctx: Context, tx: Transaction, lot_id: int) -> NoReturn:
+    found = await tx.row("SELECT give_back_until FROM lots WHERE id = $1 AND organisation_id = $2", lot_id, ctx.organisation_id)
     if found is None:
         raise NotFound
     raise CannotGiveBack(give_back_until=found.give_back_until and found.give_back_until.isoformat())
