@@ -271,15 +271,16 @@ def products(size: Size) -> list[tuple[object, ...]]:
     for number, words in zip(range(1, size.products + 1), names, strict=False):
         seller, category = size.organisations + 1 + number % INSTITUTIONS, categories[number % len(categories)]
         name = "".join(words) + "服务"
-        haystack, terms = indexed(name=name, institution=f"企业{seller}", category=category, region_code=REGION)
+        institution = f"企业{seller}"
+        haystack, terms = indexed(name=name, institution=institution, category=category, region_code=REGION)
         rows.append((number, f"PX-{REGION}-{number}", seller, name, category, REGION, 10_000 + number * 7919 % 1_000_000, "listed",
-                     "{}", False, True, haystack, terms, 1, now, now, now))
+                     "{}", False, institution, 200_000, haystack, terms, 1, now, now, now))
     return rows
 
 
 PRODUCT_COLUMNS = (
     "id", "service_number", "organisation_id", "name", "category", "region_code", "price_fen", "state", "sections", "is_recommended",
-    "takes_vouchers", "haystack", "terms", "version", "listed_at", "created_at", "updated_at",
+    "institution_name", "max_voucher_fen", "haystack", "terms", "version", "listed_at", "created_at", "updated_at",
 )
 
 

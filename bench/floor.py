@@ -143,13 +143,13 @@ SELECT body FROM answer
 SEARCH = """
 WITH found AS MATERIALIZED (
   SELECT p.id, p.price_fen FROM products p
-  WHERE p.state = 'listed' AND p.takes_vouchers AND p.terms @> $1::text[] AND p.terms @> $1::text[] AND p.haystack LIKE $2
+  WHERE p.state = 'listed' AND p.max_voucher_fen > 0 AND p.terms @> $1::text[] AND p.terms @> $1::text[] AND p.haystack LIKE $2
     AND p.category = $3 AND p.price_fen BETWEEN $4 AND $5
 ), page AS (SELECT * FROM found ORDER BY price_fen, id LIMIT 20)
 SELECT p.id, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id,
-  o.name AS institution_name, (SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = p.id) AS max_voucher_fen, t.total
+  p.institution_name, p.max_voucher_fen, t.total
 FROM (SELECT count(*) AS total FROM found) t LEFT JOIN page ON true LEFT JOIN products p ON p.id = page.id
-LEFT JOIN organisations o ON o.id = p.organisation_id ORDER BY page.price_fen, page.id
+ORDER BY page.price_fen, page.id
 """
 
 

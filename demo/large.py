@@ -166,12 +166,13 @@ class Planter:
         size, first, categories = self.size, self.first, list(CATEGORIES)
         await self.run(
             "INSERT INTO products (id, service_number, organisation_id, name, category, region_code, price_fen, state, sections,"
-            " is_recommended, takes_vouchers, haystack, terms, version, listed_at, created_at, updated_at)"
+            " is_recommended, institution_name, max_voucher_fen, haystack, terms, version, listed_at, created_at, updated_at)"
             " SELECT p.id, 'PX-' || p.region || '-' || nextval('service_serials'), p.shop, p.name, p.category, p.region, p.price, 'listed',"
-            " $1, false, true, p.haystack, p.terms, 1, $2::timestamptz + p.number * interval '1 minute', $2, $2"
+            " $1, false, p.seller, $4::bigint, p.haystack, p.terms, 1, $2::timestamptz + p.number * interval '1 minute', $2, $2"
             " FROM jsonb_to_recordset($3) AS p(id bigint, number int, shop bigint, name text, category text, region text, price bigint,"
-            " haystack text, terms text[])",
+            " seller text, haystack text, terms text[])",
             SECTIONS, self.begin - timedelta(days=10), [self._product(number, categories) for number in range(1, size.products + 1)],
+            DEDUCTION_FEN,
         )
         await self.run(
             "INSERT INTO deductions (product_id, voucher_type_id, max_fen) SELECT $1 + n, $2 + t, $3 FROM generate_series(1, $4::int) n,"
@@ -187,7 +188,7 @@ class Planter:
         return {
             "id": self.first["products"] + number, "number": number, "shop": self.first["organisations"] + self.size.enterprises + shop,
             "name": name, "category": category, "region": region, "price": 300_000 + number % 50 * 10_000,
-            "haystack": haystack, "terms": terms,
+            "seller": seller, "haystack": haystack, "terms": terms,
         }
 
     async def orders(self) -> None:

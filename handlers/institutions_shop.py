@@ -64,7 +64,7 @@ class OverviewView(TypedDict):
 
 
 PRODUCTS = f"""
-SELECT {CARD} FROM products p JOIN organisations o ON o.id = p.organisation_id
+SELECT {CARD} FROM products p
 WHERE p.organisation_id = $1 AND p.state = 'listed' AND {OPEN_SHOP} AND p.id < $2 ORDER BY p.id DESC LIMIT $3
 """
 CONSULTANTS = f"""

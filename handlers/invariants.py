@@ -293,8 +293,12 @@ RECORDS = {
       UNION ALL SELECT p.id, p.version, v.number FROM products p JOIN product_versions v ON v.product_id = p.id
       WHERE v.state IN ('draft', 'in_review') AND p.state NOT IN ('approved', 'listed')""",
     "products_deduct_within_their_price": """
-      SELECT p.id, d.max_fen, p.price_fen FROM products p LEFT JOIN deductions d ON d.product_id = p.id
-      WHERE p.takes_vouchers <> (d.id IS NOT NULL) OR d.max_fen > coalesce(p.price_fen, 0)""",
+      SELECT p.id, p.max_voucher_fen, d.max_fen, p.price_fen FROM products p
+      LEFT JOIN (SELECT product_id, max(max_fen) AS max_fen FROM deductions GROUP BY product_id) d ON d.product_id = p.id
+      WHERE p.max_voucher_fen <> coalesce(d.max_fen, 0) OR p.max_voucher_fen > coalesce(p.price_fen, 0)""",
+    "products_are_shown_under_their_institution": """
+      SELECT p.id, p.institution_name, o.name FROM products p JOIN organisations o ON o.id = p.organisation_id
+      WHERE p.institution_name <> o.name""",
     "freezes_that_last_are_on_their_order": """
       SELECT f.id, f.order_id FROM freezes f JOIN orders o ON o.id = f.order_id
       WHERE f.lifted_at IS NULL AND o.frozen_at IS DISTINCT FROM f.frozen_at""",

@@ -35,7 +35,7 @@ SUPERMARKET = {
       SELECT p.id, p.kind, p.state FROM products p LEFT JOIN standard_products s ON s.id = p.standard_id
       WHERE (p.kind = 'regular') <> (s.id IS NOT NULL) OR p.kind = 'regular'
         AND ((p.name, p.category) <> (s.name, s.category) OR p.state NOT IN ('draft', 'listed', 'deleted')
-          OR p.sections ->> 'introduction' IS DISTINCT FROM s.introduction OR p.takes_vouchers)""",
+          OR p.sections ->> 'introduction' IS DISTINCT FROM s.introduction OR p.max_voucher_fen > 0)""",
     "memberships_of_the_association_are_of_a_supermarket": """
       SELECT a.id FROM applications a WHERE a.kind IN ('supermarket_certification', 'association_membership') AND a.programme_id IS NULL""",
 }

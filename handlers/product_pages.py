@@ -53,9 +53,7 @@ class FavouriteView(TypedDict):
 
 
 PICTURES = "SELECT attachment_id FROM pictures WHERE product_id = $1 AND NOT in_text ORDER BY position"
-SHOWN = f"""
-SELECT {CARD}, p.sections, p.content, p.parameters FROM products p JOIN organisations o ON o.id = p.organisation_id WHERE p.state = 'listed'
-"""
+SHOWN = f"SELECT {CARD}, p.sections, p.content, p.parameters FROM products p WHERE p.state = 'listed'"
 GRADES = """
 SELECT count(*) FILTER (WHERE grade = 'good' AND NOT is_system) AS good,
   count(*) FILTER (WHERE grade = 'medium' AND NOT is_system) AS medium,
@@ -71,7 +69,7 @@ WITH others AS (
   (SELECT 2, p.id, p.listed_at FROM products p WHERE p.state = 'listed' AND NOT p.is_recommended AND p.category = $2 AND p.id <> $1
    AND {OPEN_SHOP} ORDER BY p.listed_at DESC, p.id DESC LIMIT {RECOMMENDED_MAX})
 )
-SELECT {CARD} FROM others JOIN products p ON p.id = others.id JOIN organisations o ON o.id = p.organisation_id
+SELECT {CARD} FROM others JOIN products p ON p.id = others.id
 ORDER BY others.part, others.listed_at DESC, p.id DESC LIMIT {RECOMMENDED_MAX}
 """
 
@@ -162,7 +160,6 @@ async def list_favourites(ctx: Context, page: Page) -> PageView[ProductCardView]
     after = page.key()
     found = await rows(
         f"SELECT f.id AS favourite_id, {CARD} FROM favourites f JOIN products p ON p.id = f.product_id"
-        " JOIN organisations o ON o.id = p.organisation_id"
         f" WHERE f.person_id = $1 AND p.state = 'listed' AND {OPEN_SHOP} AND f.id < $2 ORDER BY f.id DESC LIMIT $3",
         ctx.person_id, after[0] if after else 2**63 - 1, page.limit + 1,
     )

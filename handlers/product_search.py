@@ -103,14 +103,22 @@ def indexed(*, name: str, institution: str, category: str, region_code: str) -> 
     return "\n".join(texts), sorted(terms)
 
 
+KNOW = """
+UPDATE products SET haystack = $2, terms = $3,
+  max_voucher_fen = coalesce((SELECT max(max_fen) FROM deductions WHERE product_id = $1), 0),
+  institution_name = (SELECT name FROM organisations WHERE id = organisation_id)
+WHERE id = $1
+"""
+
+
 async def index_product(tx: Transaction, product_id: int) -> None:
-    """Bring what the search knows of a product up to date with the product and its institution."""
+    """Bring what the search knows of a product up to date with the product, its deductions and its institution."""
     product = await tx.row(
         "SELECT p.name, p.category, p.region_code, o.name AS institution FROM products p"
         " JOIN organisations o ON o.id = p.organisation_id WHERE p.id = $1", product_id,
     )
     haystack, terms = indexed(**dict(product))
-    await tx.run("UPDATE products SET haystack = $2, terms = $3 WHERE id = $1", product_id, haystack, terms)
+    await tx.run(KNOW, product_id, haystack, terms)
 
 
 # --- looking ------------------------------------------------------------------------------------------------------------------
@@ -121,29 +129,26 @@ ORDERS = {
     Sort.CHEAPEST: (f"coalesce(p.price_fen, {NEVER})", "ASC", ">", "bigint"),
     Sort.DEAREST: ("coalesce(p.price_fen, -1)", "DESC", "<", "bigint"),
 }
-PRODUCT = "p.id, p.kind, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.is_recommended, p.organisation_id"
-DEDUCTION = "(SELECT max(d.max_fen) FROM deductions d WHERE d.product_id = {product}.id) AS max_voucher_fen"
-CARD = f"{PRODUCT}, o.name AS institution_name, {DEDUCTION.format(product='p')}"
+CARD = """p.id, p.kind, p.service_number, p.name, p.category, p.region_code, p.price_fen, p.max_voucher_fen, p.is_recommended,
+  p.organisation_id, p.institution_name"""
 # A suspended institution's products stay listed and are not found: they come back by themselves.
 OPEN_SHOP = "p.organisation_id <> ALL (ARRAY(SELECT id FROM organisations WHERE suspended_at IS NOT NULL))"
 # Both statements answer the page and the total from one snapshot; `total` alone when the page is empty. Each table is named once, and what
 # a card shows of a product comes along from there: until PostgreSQL keeps a plan, making it takes longer than finding a word.
 AMONG_FOUND = f"""
-WITH found AS MATERIALIZED (SELECT {{key}} AS key, {PRODUCT} FROM products p WHERE {{match}}),
+WITH found AS MATERIALIZED (SELECT {{key}} AS key, {CARD} FROM products p WHERE {{match}}),
 page AS (SELECT * FROM found f WHERE {{after}} ORDER BY f.key {{direction}}, f.id {{direction}} LIMIT $1),
 total AS (SELECT count(*) AS total FROM found)
 """
 # Without a term nearly everything matches: count it in the index, and read the page along the sort.
 AMONG_ALL = f"""
 WITH page AS (
-  SELECT * FROM (SELECT {{key}} AS key, {PRODUCT} FROM products p WHERE {{match}}) f
+  SELECT * FROM (SELECT {{key}} AS key, {CARD} FROM products p WHERE {{match}}) f
   WHERE {{after}} ORDER BY f.key {{direction}}, f.id {{direction}} LIMIT $1
 ), total AS (SELECT count(*) AS total FROM products p WHERE {{match}})
 """
-SHOW = f"""
-SELECT total.total, page.*, (SELECT o.name FROM organisations o WHERE o.id = page.organisation_id) AS institution_name,
-  {DEDUCTION.format(product="page")}
-FROM total LEFT JOIN page ON true ORDER BY page.key {{direction}}, page.id {{direction}}
+SHOW = """
+SELECT total.total, page.* FROM total LEFT JOIN page ON true ORDER BY page.key {direction}, page.id {direction}
 """
 
 
@@ -156,7 +161,7 @@ def _match(wanted: Wanted, values: list[Any]) -> tuple[str, bool]:
     words = [folded(word) for word in wanted.words.split()]
     terms = {term for word in words for term in _parts(word, min(len(word), LONGEST))}
     conditions = ["p.state = 'listed'", OPEN_SHOP]
-    conditions += ["p.takes_vouchers"] if wanted.vouchers_only else []
+    conditions += ["p.max_voucher_fen > 0"] if wanted.vouchers_only else []
     prefix = prefix_of(wanted.region_code) if wanted.region_code else ""
     marker = {_category_marker(wanted.category)} if wanted.category is not None else set()
     if terms:
@@ -218,7 +223,7 @@ def _last_seen(sort: Sort, page: Page) -> tuple[Any, int | None]:
 
 def view_card(product: Any) -> ProductCardView:
     """`product`: a row of CARD, read by index: an attribute costs ten times as much, and a page reads hundreds."""
-    category, price_fen, voucher_fen = product["category"], product["price_fen"], product["max_voucher_fen"] or 0
+    category, price_fen, voucher_fen = product["category"], product["price_fen"], product["max_voucher_fen"]
     return {
         "id": product["id"], "kind": product["kind"], "service_number": product["service_number"], "name": product["name"],
         "category": category, "category_title": CATEGORIES.get(category, category), "region_code": product["region_code"],

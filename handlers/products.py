@@ -55,10 +55,9 @@ class FindingsView(TypedDict):
 
 
 INSERT = """
-INSERT INTO products (service_number, organisation_id, name, category, content, region_code, price_fen, state, sections, takes_vouchers,
-                      is_recommended, terms, version, created_at, updated_at, parameters)
-SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, $7, false, '{}', 1, $8, $8,
-  $9
+INSERT INTO products (service_number, organisation_id, name, category, content, region_code, price_fen, state, sections, is_recommended,
+                      terms, version, created_at, updated_at, parameters)
+SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, $2, $3, $4, region_code, $5, 'draft', $6, false, '{}', 1, $7, $7, $8
 FROM organisations WHERE id = $1 RETURNING id
 """
 LIST = """
@@ -84,7 +83,7 @@ async def create_product(ctx: Context, form: ProductForm) -> ProductView:
         await check_content(tx, ctx.organisation_id, text)
         product_id = await tx.value(
             INSERT, ctx.organisation_id, text["name"], text["category"], text["content"], text["price_fen"], text["sections"],
-            bool(text["deductions"]), ctx.now, text["parameters"],
+            ctx.now, text["parameters"],
         )
         await set_deductions(tx, product_id, text)
         tx.record("product.created", "product", product_id, after=ProductState.DRAFT.value)

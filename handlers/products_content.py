@@ -92,8 +92,8 @@ FROM deductions d JOIN voucher_types t ON t.id = d.voucher_type_id JOIN programm
 WHERE d.product_id = $1 ORDER BY t.programme_id, d.voucher_type_id
 """
 APPLY = """
-UPDATE products SET name = $2, category = $3, content = $4, price_fen = $5, sections = $6, takes_vouchers = $7, version = $8,
-  updated_at = $9, parameters = $10 WHERE id = $1
+UPDATE products SET name = $2, category = $3, content = $4, price_fen = $5, sections = $6, version = $7, updated_at = $8, parameters = $9
+WHERE id = $1
 """
 OWN_PICTURES = """
 SELECT id FROM attachments WHERE id = ANY($1::bigint[]) AND organisation_id = $2 AND slot = 'photo' AND state = 'stored' FOR KEY SHARE
@@ -168,7 +168,7 @@ async def bring_into_force(tx: Transaction, product_id: int, content: ContentVie
     """Write a text into the product's own row, its deductions, and what the search knows of it."""
     await tx.run(
         APPLY, product_id, content["name"], content["category"], content["content"], content["price_fen"], content["sections"],
-        bool(content["deductions"]), version, tx.ctx.now, content.get("parameters", []),
+        version, tx.ctx.now, content.get("parameters", []),
     )
     await set_deductions(tx, product_id, content)
 

@@ -41,8 +41,8 @@ class RegularProductExists(Refusal):
 STANDARD = "SELECT * FROM standard_products WHERE id = $1 FOR SHARE"
 INSERT = """
 INSERT INTO products (service_number, organisation_id, kind, standard_id, name, category, region_code, price_fen, state, sections,
-                      parameters, takes_vouchers, is_recommended, terms, version, created_at, updated_at)
-SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, 'regular', $2, $3, $4, region_code, $5, 'draft', $6, $7, false, false,
+                      parameters, is_recommended, terms, version, created_at, updated_at)
+SELECT 'PX-' || region_code || '-' || nextval('service_serials'), id, 'regular', $2, $3, $4, region_code, $5, 'draft', $6, $7, false,
        '{}', 1, $8, $8
 FROM organisations WHERE id = $1 RETURNING *
 """

@@ -284,7 +284,7 @@ async def test_only_an_own_listed_product_with_a_price_is_offered_and_not_above_
     theirs = await world.value("SELECT id FROM products WHERE organisation_id = $1", rival.organisation_id)
     negotiable = await world.product(market.seller, market.shop.programme, name="面议的产品")
     await world.owner.execute("DELETE FROM deductions WHERE product_id = $1", negotiable)
-    await world.owner.execute("UPDATE products SET price_fen = NULL, takes_vouchers = false WHERE id = $1", negotiable)
+    await world.owner.execute("UPDATE products SET price_fen = NULL, max_voucher_fen = 0 WHERE id = $1", negotiable)
     before = await market.unchanged()
     for product in (theirs, negotiable, 10**15):
         status, body = await market.offer(demand, product_id=product)

@@ -196,6 +196,7 @@ BREAKS = {
         " SELECT id, 99, '{}', 'approved', (SELECT min(id) FROM persons), created_at FROM products LIMIT 1"
     ),
     "products_deduct_within_their_price": "UPDATE deductions SET max_fen = 400001",
+    "products_are_shown_under_their_institution": "UPDATE products SET institution_name = '别家机构'",
     "freezes_that_last_are_on_their_order": FREEZE.format(lifted_by="NULL", lifted_at="NULL"),
     "freezes_were_lifted_by_a_second_person": FREEZE.format(lifted_by="placed_by_id", lifted_at="placed_at"),
     "risk_scores_are_the_sum_of_their_signals": (

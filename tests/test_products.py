@@ -494,8 +494,8 @@ async def test_what_takes_vouchers_is_counted_without_looking_at_the_products(wo
 async def kept_plan(world: World, wanted: dict[str, Any], settings: str = "") -> str:
     """After five runs PostgreSQL may keep a plan that knows no values; with 3,000 products it is the same as with a million."""
     await world.product(await world.institution(), await world.programme())
-    columns = ("organisation_id, name, category, region_code, state, sections, is_recommended, takes_vouchers, haystack, terms, version,"
-               " created_at, updated_at")
+    columns = ("organisation_id, name, category, region_code, state, sections, is_recommended, institution_name, max_voucher_fen,"
+               " haystack, terms, version, created_at, updated_at")
     await world.owner.execute(
         f"INSERT INTO products (service_number, price_fen, listed_at, {columns}) SELECT 'PX-' || n, 10000 + n * 100,"
         f" listed_at + n * interval '1 second', {columns} FROM products, generate_series(1, 3000) n"

@@ -225,9 +225,10 @@ class World:
         haystack, terms = indexed(name=name, institution=shop, category=category, region_code=SHIZHONG)
         found: int = await self.owner.fetchval(
             "INSERT INTO products (service_number, organisation_id, name, category, region_code, price_fen, state, sections,"
-            " is_recommended, takes_vouchers, haystack, terms, version, listed_at, created_at, updated_at)"
-            " VALUES ($1,$2,$3,$4,$5,$6,'listed','{}',false,true,$8,$9,1,$7,$7,$7) RETURNING id",
+            " is_recommended, institution_name, max_voucher_fen, haystack, terms, version, listed_at, created_at, updated_at)"
+            " VALUES ($1,$2,$3,$4,$5,$6,'listed','{}',false,$11,$10,$8,$9,1,$7,$7,$7) RETURNING id",
             f"PX-{SHIZHONG}-{90_000 + number}", institution.organisation_id, name, category, SHIZHONG, price_fen, now, haystack, terms,
+            deduction_fen, shop,
         )
         for voucher_type in (programme.audit, programme.general):
             await self.owner.execute(
