@@ -45,7 +45,7 @@ lint: $(TESTS)  ## ruff, mypy --strict, import contracts
 
 check: lint test  ## what CI runs, and the lint
 
-bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full, ONLY=W2,W5 for some
+bench: $(TESTS)  ## our routes against hand-written floors of the same run; SIZE=small|full, ONLY=W2,W5 for some, ONLY=all for all
 	@SIZE=$(or $(SIZE),small) $(BIN)/python -m bench $(if $(ONLY),--works $(ONLY))
 
 pictures: export BROWSER_REQUIRED := 1

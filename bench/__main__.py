@@ -1,6 +1,7 @@
 """`python -m bench [--check] [--works W1,W5]`, SIZE=small|full: floors and ours in turn, three times, medians, ratios.
 
-Leaves bench/results.json. `--check`: exit code 1 if a "must" of docs/performance.md is missed.
+Without `--works` the eight works of the main job, in the small size within three minutes; `--works all` for all of them. Both leave
+bench/results.json. `--check`: exit code 1 if a "must" of docs/performance.md is missed.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +23,7 @@ import logs
 from bench import data, demand_fanout, processes, report, settlement, understanding
 from bench.batches import Batches
 from bench.load import CONNECTIONS, Plan
-from bench.report import CALLBACKS, CROWD, SLOW, UNDERSTANDING, Side, compare, middle
+from bench.report import CALLBACKS, CROWD, PAGES_OF_TWO, SLOW, UNDERSTANDING, Side, compare, middle
 from bench.sizes import SIZES, Size
 from embedded.daemon import free_port
 from embedded.lease import EmbeddedServers
@@ -32,7 +33,10 @@ from settings import ROOT, Mode, Settings
 VAR = ROOT / "var" / "bench"
 DATABASE = "bench"
 HTTP, BESIDE = ("W1", "W2", "W3", "W4", "W2c"), "W3 beside W6, W7"
-BATCHES = ("W5", "W6", "W7", "W8", "W9", "W10", *settlement.WORKS)
+MAIN_BATCHES = ("W5", "W6", "W7", "W8")
+BATCHES = (*MAIN_BATCHES, "W9", "W10", *settlement.WORKS)
+MAIN = (*HTTP, CROWD, *MAIN_BATCHES, BESIDE)
+ALL = (*HTTP, *BATCHES, BESIDE, CROWD, CALLBACKS, SLOW, UNDERSTANDING)
 WARM_SECONDS = 0.5
 POSTGRES = {"shared_buffers": "2GB"}  # as a server would have it; the default of `make run` is for a laptop
 
@@ -41,12 +45,12 @@ def named(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-async def make_database(servers: EmbeddedServers, size: Size) -> None:
+async def make_database(servers: EmbeddedServers, size: Size, name: str = DATABASE) -> None:
     """A fresh copy of the size's template, which is made first if it is not there."""
     template = f"bench_{size.name}_{data.fingerprint(size)}"
     admin = await asyncpg.connect(servers.owner_url)
     try:
-        await admin.execute(f'DROP DATABASE IF EXISTS "{DATABASE}" WITH (FORCE)')
+        await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         kept = await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"bench_{size.name}_%")
         there = [row["datname"] for row in kept]
         if template not in there:
@@ -57,7 +61,7 @@ async def make_database(servers: EmbeddedServers, size: Size) -> None:
             await migrate(owner, urlsplit(servers.database_url).username)
             await data.fill(owner, size)
             await admin.execute(f'ALTER DATABASE "bench_new" RENAME TO "{template}"')
-        await admin.execute(f'CREATE DATABASE "{DATABASE}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     finally:
         await admin.close()
 
@@ -67,7 +71,7 @@ class Bench:
 
     def __init__(self, size: Size, postgres: int, sides: dict[str, tuple[int, int]]) -> None:
         self.size, self.postgres, self.sides = size, postgres, sides
-        self._next = dict.fromkeys((*HTTP, CALLBACKS, SLOW), 0)
+        self._next = dict.fromkeys((*HTTP, PAGES_OF_TWO, CALLBACKS, SLOW), 0)
 
     def measure(self, work: str, side: str, seconds: float | None = None, connections: int = CONNECTIONS) -> Side:
         pid, port = self.sides[side]
@@ -193,19 +197,26 @@ async def measure_batches(bench: Bench, settings: Settings, owner_url: str, endp
         await owner.close()
 
 
+def settings_of(servers: EmbeddedServers, database: str, endpoint: int) -> Settings:
+    return Settings(
+        database_url=SecretStr(named(servers.database_url, database)), redis_url=SecretStr(servers.redis_url), var_dir=VAR,
+        wechat_api_base_url=f"http://127.0.0.1:{endpoint}",
+        content_check=False,  # how long a platform looks at words is its time, not ours
+    )
+
+
+def our_web(settings: Settings, log: str = "ours.log") -> AbstractContextManager[tuple[int, int]]:
+    return processes.server("bench.ours", VAR / log, {**app.environment(settings), "HOST": "127.0.0.1", "PORT": str(free_port())})
+
+
 def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict[str, Any]]:
     with ExitStack() as stack:
         _, endpoint = stack.enter_context(processes.server("bench.endpoint", VAR / "endpoint.log", {}))
-        settings = Settings(
-            database_url=SecretStr(named(servers.database_url, DATABASE)), redis_url=SecretStr(servers.redis_url), var_dir=VAR,
-            wechat_api_base_url=f"http://127.0.0.1:{endpoint}",
-            content_check=False,  # how long a platform looks at words is its time, not ours
-        )
+        settings = settings_of(servers, DATABASE, endpoint)
         database_url = named(servers.database_url, DATABASE)
-        env = {**app.environment(settings), "HOST": "127.0.0.1", "PORT": str(free_port())}
         sides = {
             "floor": stack.enter_context(processes.server("bench.floor", VAR / "floor.log", {}, database_url)),
-            "ours": stack.enter_context(processes.server("bench.ours", VAR / "ours.log", env)),
+            "ours": stack.enter_context(our_web(settings)),
         }
         bench = Bench(size, servers.postgres.pid, sides)
         web = bench.web(works)
@@ -224,10 +235,10 @@ def measure(size: Size, servers: EmbeddedServers, works: list[str]) -> list[dict
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a must is missed")
-    others = (BESIDE, CROWD, CALLBACKS, SLOW, UNDERSTANDING)
-    parser.add_argument("--works", default=",".join((*HTTP, *BATCHES, *(work.replace(", ", "+") for work in others))))
+    parser.add_argument("--works", default="", help="W1,W5 …; 'all'; those of the main job unless told")
     arguments = parser.parse_args()
-    size, works = SIZES[os.environ.get("SIZE", "small")], [work.replace("+", ", ") for work in arguments.works.split(",")]
+    size = SIZES[os.environ.get("SIZE", "small")]
+    works = {"": list(MAIN), "all": list(ALL)}.get(arguments.works) or [work.replace("+", ", ") for work in arguments.works.split(",")]
     Path(VAR).mkdir(parents=True, exist_ok=True)
     logs.configure(Mode.PRODUCTION, "bench")
     began = time.monotonic()
@@ -236,7 +247,7 @@ def main() -> int:
         print(f"data of size {size.name} after {time.monotonic() - began:.0f} s", flush=True)
         found = measure(size, servers, works)
     report.show(found)
-    if set(works) >= {*HTTP, *BATCHES}:
+    if set(works) >= set(MAIN):
         report.write(size.name, found)
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if arguments.check and any(each["missed"] for each in found) else 0

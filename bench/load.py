@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
-from bench.pushes import target_and_body
-from bench.report import CALLBACKS, SLOW
+from bench.report import CALLBACKS, PAGES_OF_TWO, SLOW
 from bench.sizes import FIRST_COME_TYPE, SEARCHED, SIZES, SPEND_FEN, Size
 from models.categories import CATEGORIES
 
@@ -77,17 +77,20 @@ def makers(size: Size, side: str) -> dict[str, Maker]:
         path = f"/api/v1/bench/orders/{i + 1}/payment" if ours else f"/w3/{i + 1}"
         return request("POST", path, f"bench-{1 + i % e}", f'{{"voucher_fen":{SPEND_FEN}}}', f"payment-{i}")
 
-    def search(i: int) -> bytes:
+    def search(i: int, **more: str) -> bytes:
         query = urlencode({"words": SEARCHED[i % len(SEARCHED)], "category": categories[i % len(categories)], "vouchers_only": "true",
-                           "min_price_fen": 20_000, "max_price_fen": 900_000, "sort": "price_asc"})
+                           "min_price_fen": 20_000, "max_price_fen": 900_000, "sort": "price_asc", **more})
         return request("GET", ("/api/v1/products?" if ours else "/w4?") + query, None)
 
     def callback(i: int) -> bytes:
+        from bench.pushes import target_and_body  # brings the simulator along, which takes longer to load than a turn to warm up
+
         # The numbers begin anew in each process: a message of the turn before would be known already.
         path, body = target_and_body(time.time_ns() + i)
         return request("POST", path, None, body)
 
-    return {"W1": wallet, "W2": reserve, "W2c": take, "W3": pay, "W4": search, CALLBACKS: callback, SLOW: callback}
+    return {"W1": wallet, "W2": reserve, "W2c": take, "W3": pay, "W4": search, PAGES_OF_TWO: partial(search, limit="2"),
+            CALLBACKS: callback, SLOW: callback}
 
 
 class Connection:

@@ -34,7 +34,7 @@ SIZES = {
     "small": Size(
         "small", enterprises=10_000, organisations=50_000, winners=5_000, past_rounds=10, open_rounds=40, giving_rounds=20,
         unpaid_orders=100_000, done_orders=50_000, to_review=20_000, products=20_000, expiring=50_000, notices=5_000, scored=1_000,
-        score_events=100_000, decisions=500, claims=1_000, lines=10_000, seconds=2.5,
+        score_events=100_000, decisions=500, claims=1_000, lines=10_000, seconds=1.8,
     ),
     "full": Size(
         "full", enterprises=100_000, organisations=1_000_000, winners=100_000, past_rounds=10, open_rounds=10, giving_rounds=8,
