@@ -7,6 +7,7 @@
     reservation_voided    批次作废通知      round, ticket_no, reason, time
     reservation_disqualified  中签资格取消通知  round, ticket_no, reason, time
     draw_objection_result  摇号异议结果通知  round, finding (异议成立|异议不成立|无须处理), time, reason
+    round_closing         预约截止提醒      round, time (截止), hint
     draw_committed        摇号清单封存通知  ticket_no, digest_start (摘要前半), digest_end, time (摇号), source (公开数)
     draw_result           摇号结果通知      round, result (中签|未中签|候补|未递补), voucher_type, hint
     voucher_issued        服务券到账通知    voucher_type, amount, valid_until, hint
@@ -43,6 +44,7 @@
     security_changed      账户安全提醒      subject, time, hint
     text_hidden           内容审核通知      subject, reason, time
     application_received  新申请通知        subject, applicant, time, hint
+    application_unfinished  申请未提交提醒    subject, time, hint
     approval_waiting      待审核提醒        subject, applicant, time, queue (环节)
     demand_posted         新需求通知        subject, enterprise (脱敏), time, reply_by (处理时限)
     demand_reminder       需求待查看提醒    subject, category, time, hint
@@ -135,6 +137,7 @@ def cases() -> Iterator[Template]:
     yield template("digest", "未读消息汇总", "消息数量 number count", "时间 time time", "温馨提示 thing hint")
     yield template("application_received", "新申请通知", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "温馨提示 thing hint")
+    yield template("application_unfinished", "申请未提交提醒", "申请事项 thing subject", "时间 time time", "温馨提示 thing hint")
     yield template("approval_waiting", "待审核提醒", "申请事项 thing subject", "申请方 thing applicant",
                    "提交时间 time time", "审核环节 thing queue")
     yield template("review_digest", "待审日报通知", "待审事项 number waiting", "最早提交 time time", "温馨提示 thing hint")
@@ -150,6 +153,7 @@ def vouchers() -> Iterator[Template]:
                    "取消原因 thing reason", "时间 time time")
     yield template("draw_objection_result", "摇号异议结果通知", "预约批次 thing round", ("核实结果 phrase finding", FINDINGS),
                    "时间 time time", "说明 thing reason")
+    yield template("round_closing", "预约截止提醒", "预约批次 thing round", "截止时间 time time", "温馨提示 thing hint")
     yield template("draw_committed", "摇号清单封存通知", "票号 character_string ticket_no", "摘要前半 character_string digest_start",
                    "摘要后半 character_string digest_end", "摇号时间 time time", "公开数 thing source")
     yield template("draw_result", "摇号结果通知", "预约批次 thing round", ("摇号结果 phrase result", DRAW_RESULTS),

@@ -57,7 +57,7 @@ EXACT = {"order_frozen": Group.RISKS, "filing_named": Group.RISKS, "filing_objec
 PREFIXES: Mapping[str, Group] = {
     "approval_": Group.APPROVALS, "application_": Group.APPROVALS, "institution_": Group.APPROVALS,
     "order_": Group.ORDERS, "price_": Group.ORDERS, "payment_": Group.ORDERS,
-    "reservation_": Group.VOUCHERS, "draw_": Group.VOUCHERS, "voucher_": Group.VOUCHERS,
+    "reservation_": Group.VOUCHERS, "round_": Group.VOUCHERS, "draw_": Group.VOUCHERS, "voucher_": Group.VOUCHERS,
     "demand_": Group.DEMANDS, "consultant_": Group.CONSULTANTS,
     "redemption_": Group.REDEMPTIONS, "payout_": Group.REDEMPTIONS,
     "security_": Group.SECURITY, "review_": Group.REVIEWS, "system_review_": Group.REVIEWS, "risk_": Group.RISKS, "appeal_": Group.RISKS,

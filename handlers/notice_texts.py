@@ -61,6 +61,10 @@ TEXTS: Mapping[str, Text] = {
         "收到新的申请", "收到「{title}」[，申请方：{applicant}]。", "pages/approvals/show?id={subject_id}",
         "subject=title applicant time hint", hint="请及时处理",
     ),
+    "application_unfinished": text(
+        "申请尚未提交", "您填写的「{title}」已保存三天以上，尚未提交，请填写完整后提交。", "pages/applications/show?id={subject_id}",
+        "subject=title time hint", hint="请填写完整后提交",
+    ),
     "institution_standing": text(
         "入库状态：{standing}", "贵机构的入库状态：{standing}[，原因：{reason}][，日期 {valid_until}]。", "pages/index/index",
         "standing time reason hint", hint="可在机构信息中查看",
@@ -80,6 +84,10 @@ TEXTS: Mapping[str, Text] = {
     "reservation_voided": text(
         "预约批次已作废", "「{round}」已作废，您的票号 {ticket_no} 不再有效[，原因：{reason}]。可预约以后的批次。",
         "pages/reservations/show?id={subject_id}", "round ticket_no reason time",
+    ),
+    "round_closing": text(
+        "预约即将截止", "「{round}」将于 {closes_at} 截止预约，贵企业尚未预约，请在截止前预约。", "pages/rounds/show?id={subject_id}",
+        "round time=closes_at hint", hint="贵企业尚未预约",
     ),
     "draw_committed": text(
         "预约清单已封存，请记下摘要",
@@ -263,6 +271,10 @@ VARIANTS: Mapping[tuple[str, str], Text] = {
     ("approval_waiting", "missed"): text(
         "批次错过公开数，须作废", "批次「{title}」在公开数公布前没有封存，不能再封存和摇号，请作废并说明原因，另行安排批次。",
         "pages/rounds/show?id={subject_id}", "subject=title applicant time queue",
+    ),
+    ("application_unfinished", "returned"): text(
+        "申请退回后尚未提交", "您的「{title}」退回补正已三天以上，尚未重新提交，请补正后提交。", "pages/applications/show?id={subject_id}",
+        "subject=title time hint", hint="请补正后重新提交",
     ),
     ("order_delivered", "for_information"): text(
         "服务已完成", "订单 {number}「{service}」服务机构已提交服务成果，请查看。", ORDER, ORDER_FIELDS + "time hint",

@@ -90,7 +90,7 @@ class ReservationView(TypedDict):
 
 # A win that is drawn and not yet public is not counted in anything that is shown: the count would tell the result (E18). It is counted
 # where vouchers are given out, at the next commitment.
-_HIDDEN = "w.state = 'won' AND EXISTS (SELECT FROM rounds d WHERE d.id = w.round_id AND d.state = 'drawn')"
+HIDDEN = "w.state = 'won' AND EXISTS (SELECT FROM rounds d WHERE d.id = w.round_id AND d.state = 'drawn')"
 _FACTS = f"""
 SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.valid_until, r.opens_at, r.closes_at, r.publicity_at,
   r.give_back_days, r.notes, o.credit_code, o.certified_at, o.suspended_at, a.id AS qualification_id, a.form, v.id AS reservation_id,
@@ -98,7 +98,7 @@ SELECT {{more}}r.id, r.number, r.name, r.state, r.allocation, r.programme_id, r.
   (SELECT coalesce(json_agg(json_build_object('id', t.id, 'code', t.code, 'name', t.name, 'face_fen', t.face_fen,
      'cap', t.annual_win_cap, 'wins', CASE WHEN t.annual_win_cap IS NULL THEN 0 ELSE (
        SELECT count(*) FROM reservations w WHERE w.organisation_id = {{enterprise}} AND w.voucher_type_id = t.id
-         AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL AND NOT ({_HIDDEN})) END,
+         AND w.win_year = {YEAR.format(round="r")} AND w.win_nth IS NOT NULL AND NOT ({HIDDEN})) END,
      'left', CASE WHEN r.allocation = 'first_come' THEN ({{left}}) END){{order}}), '[]')
    FROM round_quotas q JOIN voucher_types t ON t.id = q.voucher_type_id WHERE q.round_id = r.id) AS types
 FROM rounds r JOIN organisations o ON o.id = {{enterprise}}

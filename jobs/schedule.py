@@ -85,6 +85,8 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("scores.count", at_once, scores.count_events),
         Entry("scores.decay", minute, scores.decay_scores),
         Entry("reminders.remind_expiring", minute, reminders.remind_expiring),
+        Entry("reminders.remind_closing", minute, reminders.remind_closing),
+        Entry("reminders.remind_unfinished", minute, reminders.remind_unfinished),
         Entry("institutions.expire", minute, institutions_standing.expire_due),
         Entry("institutions.resume", minute, institutions_standing.resume_due),
         Entry("institutions.remind_expiring", hour, institutions_standing.remind_expiring),

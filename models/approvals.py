@@ -67,6 +67,7 @@ class Application(Table):
     version = fields.IntField(default=1)
     created_at = moment()
     updated_at = moment()
+    reminded_at = moment(null=True)  # when the applicant was last told that it is unfinished (F05)
 
     class Meta:
         table = "applications"

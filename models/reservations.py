@@ -77,6 +77,7 @@ class Round(Table):
     void_proposed_at = moment(null=True)
     void_reason = chars(200, null=True)
     voided_by = reference("Person", null=True)
+    closing_told_at = moment(null=True)  # when those who had not reserved were told that the window closes (F05)
     missed_at = moment(null=True)  # when the managers were told that a public value came before the commitment
     created_at = moment()
 

@@ -46,6 +46,7 @@ def written(title: str, intro: str, heard: list[Line]) -> str:
 
 async def named(world: World, member: Member, name: str) -> None:
     await world.owner.execute("UPDATE organisations SET name = $2 WHERE id = $1", member.organisation_id, name)
+    await world.owner.execute("UPDATE products SET institution_name = $2 WHERE organisation_id = $1", member.organisation_id, name)
 
 
 async def numbered(world: World, order_id: int, number: int) -> None:

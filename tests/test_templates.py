@@ -134,7 +134,7 @@ def test_the_templates_are_without_a_fault_and_every_kind_leads_to_a_page():
         "approval_result", "reservation_received", "reservation_voided", "draw_committed", "draw_objection_result",
         "reservation_disqualified",
         "draw_result", "voucher_issued", "voucher_expiring", "order_placed",
-        "voucher_given_back",
+        "voucher_given_back", "round_closing", "application_unfinished",
         "order_paid", "order_accepted", "order_declined", "order_delivered", "order_sent_back", "order_completed",
         "order_undelivered", "order_termination",
         "order_closed", "review_reminder", "system_review_made", "application_received", "approval_waiting",

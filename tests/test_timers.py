@@ -31,7 +31,8 @@ from handlers.sessions import resolve
 from handlers.transactions import transaction
 from models.reviews import Grade
 from settings import Settings
-from tests.lottery import Lottery, announced, giving
+from tests.applications import applicant, qualification
+from tests.lottery import SOURCE, Lottery, announced, giving, opened
 from tests.market import Market, open_market
 from tests.shop import PASSWORD, Shop, open_shop
 from tests.world import World
@@ -162,6 +163,16 @@ for _days, _hour in ((30, 9), (7, 9), (1, 9), (0, 18)):
     timer(f"vouchers are announced to end, T-{_days}", reminders.remind_expiring)(rung(_days, _hour))
 
 
+@timer("a form that was left unfinished is remembered after three days", reminders.remind_unfinished)
+async def resting(world: World, moment: datetime) -> datetime:
+    day = moment.astimezone(SHANGHAI).date()
+    due = datetime(day.year, day.month, day.day, 12, tzinfo=SHANGHAI)
+    world.clock.set(due - timedelta(days=3))
+    owner, programme = await applicant(world, certified=True), await world.programme()
+    await world.put(f"/programmes/{programme.id}/qualification", await qualification(world, owner), by=owner)
+    return due
+
+
 # --- rounds ----------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +200,17 @@ async def walk(lottery: Lottery, column: str) -> None:
             return
         for step in steps:
             await step()
+
+
+@timer("a window is said to close on the morning of the day before", reminders.remind_closing)
+async def closing(world: World, moment: datetime) -> datetime:
+    day = moment.astimezone(SHANGHAI).date()
+    due = datetime(day.year, day.month, day.day, 9, tzinfo=SHANGHAI)
+    world.clock.set(due - timedelta(hours=10))
+    later = {"closes_at": 48, "draw_at": 50, "publicity_at": 51, "publicity_until": 75}
+    await opened(world, **LONG, **{name: world.at(hours=hours).isoformat() for name, hours in later.items()}, randomness=[
+        {"name": SOURCE, "at": world.at(hours=49).isoformat(), "format": "ssq"}])
+    return due
 
 
 timer("rounds open", open_due_rounds)(of_round("opens_at", 1))
