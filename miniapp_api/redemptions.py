@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from handlers import redemptions
 from handlers.approvals import OwnCase
 from handlers.context import Context
-from handlers.orders import OrderNotFound
+from handlers.orders import OrderNotFound, RelatedParties
 from handlers.paging import PageView
 from handlers.redemptions import (
     EVIDENCE_MAX,
@@ -16,6 +16,7 @@ from handlers.redemptions import (
     ActualAmountTooHigh,
     AlreadyClaimed,
     Answer,
+    AnswersIncomplete,
     AnswersWrong,
     BankAccountMissing,
     BatchStateWrong,
@@ -96,7 +97,7 @@ class AnswersBody(Body):
 
 
 @api.post("/orders/{order_id}/redemption", title="申请兑付", who=Who.INSTITUTION_ACTOR, status=201, key_required=True,
-          refusals=(OrderNotFound, NoRedemption, OrderNotClaimable, AlreadyClaimed, BankAccountMissing, *PAPERS))
+          refusals=(OrderNotFound, RelatedParties, NoRedemption, OrderNotClaimable, AlreadyClaimed, BankAccountMissing, *PAPERS))
 async def claim_redemption(ctx: Context, order_id: int, body: PapersBody) -> RedemptionView:
     return await redemptions.claim_redemption(ctx, order_id, body.papers())
 
@@ -112,7 +113,7 @@ async def get_redemption(ctx: Context, redemption_id: int) -> RedemptionView:
 
 
 @api.put("/redemptions/{redemption_id}", title="修改后重新提交兑付申请", who=Who.INSTITUTION_ACTOR,
-         refusals=(RedemptionNotFound, RedemptionNotReturned, OrderNotClaimable, *PAPERS))
+         refusals=(RedemptionNotFound, RelatedParties, RedemptionNotReturned, OrderNotClaimable, *PAPERS))
 async def resubmit_redemption(ctx: Context, redemption_id: int, body: PapersBody) -> RedemptionView:
     return await redemptions.resubmit_redemption(ctx, redemption_id, body.papers())
 
@@ -159,7 +160,8 @@ async def take_bank_file(ctx: Context, batch_id: int, kind: Annotated[str, Strin
     return Download(content, media_type, name, len(content))
 
 
-@api.post("/payout-batches/{batch_id}/answers", title="登记银行回单", who=Who.PAYOUT_OFFICER, refusals=(BatchStateWrong, AnswersWrong))
+@api.post("/payout-batches/{batch_id}/answers", title="登记银行回单", who=Who.PAYOUT_OFFICER,
+          refusals=(BatchStateWrong, AnswersWrong, AnswersIncomplete))
 async def answer_lines(ctx: Context, batch_id: int, body: AnswersBody) -> BatchView:
     answers = [Answer(each.line_id, each.paid, each.bank_reference, each.reason) for each in body.answers]
     return await redemptions.answer_lines(ctx, batch_id, answers)

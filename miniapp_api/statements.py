@@ -3,13 +3,14 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from handlers import statements
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound
 from handlers.statements import InstantNotPast, Period, PeriodNotOver, PeriodWrong, StatementTooLong
+from miniapp_api.rounds import Moment
 from miniapp_api.routing import Api, Download, Parameters, Query, Who
 
 api = Api("statements", "对账单")
@@ -37,7 +38,7 @@ class LinesQuery(Query):
 
 
 class BalanceQuery(Parameters):
-    at: Annotated[AwareDatetime, Field(description="过去的时刻")]
+    at: Annotated[Moment, Field(description="过去的时刻")]
     programme_id: Annotated[int, ID] | None = None
 
 
@@ -54,7 +55,7 @@ class PartLinesQuery(Query):
 
 
 class PartBalanceQuery(Parameters):
-    at: Annotated[AwareDatetime, Field(description="过去的时刻")]
+    at: Annotated[Moment, Field(description="过去的时刻")]
     organisation_id: Annotated[int, PART] | None = None
 
 

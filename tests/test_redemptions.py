@@ -322,6 +322,29 @@ async def test_a_frozen_order_keeps_its_claim_from_being_approved(treasury):
     await treasury.world.owner.execute("UPDATE orders SET frozen_at = NULL")
 
 
+async def test_who_is_of_both_sides_by_now_claims_nothing(treasury):
+    """F08: whoever buys does not also say what the service was worth. A colleague who is only the institution's goes on."""
+    order_id = await treasury.shop.paid()
+    buyer, clerk = treasury.shop.buyer, await treasury.world.member(treasury.shop.seller.organisation_id, Role.HANDLER)
+    both = await treasury.world.member(
+        treasury.shop.seller.organisation_id, Role.HANDLER, person=(buyer.person_id, buyer.identity_id, buyer.open_id)
+    )
+    papers, before = await treasury.papers(), await treasury.world.snapshot(*TABLES)
+    status, body = await treasury.world.post(f"/orders/{order_id}/redemption", papers, by=both)
+    assert (status, body["code"]) == (403, "related_parties")
+    _, shown = await treasury.world.get(f"/orders/{order_id}", by=both)
+    assert "claim" not in shown["allowed_actions"]
+    assert await treasury.world.snapshot(*TABLES) == before
+    status, body = await treasury.world.post(f"/orders/{order_id}/redemption", papers, by=clerk)
+    assert status == 201, body
+    assert (await treasury.decide(body["id"], "return", {"reason": "请补充服务材料"}, treasury.first))[0] == 200
+    papers, before = await treasury.papers(), await treasury.world.snapshot(*TABLES)
+    status, refused = await treasury.world.put(f"/redemptions/{body['id']}", papers, by=both)
+    assert (status, refused["code"]) == (403, "related_parties")
+    assert await treasury.world.snapshot(*TABLES) == before
+    assert (await treasury.world.put(f"/redemptions/{body['id']}", papers, by=clerk))[0] == 200
+
+
 # --- paying out (K5, K6) -----------------------------------------------------------------------------------------------------
 
 
@@ -346,14 +369,51 @@ async def test_a_batch_is_made_by_one_confirmed_by_another_and_paid_line_by_line
     assert (await treasury.batch()) > batch_id  # what bounced goes into the next
 
 
+async def bank_file(treasury: Treasury, batch_id: int) -> list[list[str]]:
+    headers = {"Authorization": f"Bearer {treasury.maker.token}"}
+    async with treasury.world.client.get(f"/api/v1/payout-batches/{batch_id}/file.csv", headers=headers) as response:
+        assert response.status == 200
+        return list(csv.reader(io.StringIO((await response.read()).decode("utf-8-sig"))))
+
+
+async def test_what_the_bank_has_answered_is_in_no_file_for_it_again(treasury):
+    for _ in range(3):
+        await treasury.approved()
+    batch_id, lines = await treasury.confirmed()
+    assert [row[1] for row in (await bank_file(treasury, batch_id))[1:]] == [line["redemption_number"] for line in lines]
+    paid, bounced, waiting = lines
+    assert (await treasury.answer(
+        batch_id, {"line_id": paid["id"], "paid": True, "bank_reference": "YH001"},
+        {"line_id": bounced["id"], "paid": False, "reason": "户名不符"},
+    ))[0] == 200
+    assert [row[1] for row in (await bank_file(treasury, batch_id))[1:]] == [waiting["redemption_number"]]
+    assert (await treasury.answer(batch_id, {"line_id": waiting["id"], "paid": True, "bank_reference": "YH002"}))[1]["state"] == "settled"
+    status, body = await treasury.world.get(f"/payout-batches/{batch_id}/file.csv", by=treasury.maker)
+    assert (status, body["code"]) == (409, "batch_state_wrong")
+
+
+@pytest.mark.parametrize(("answers", "code"), [
+    ([{"paid": True, "bank_reference": "YH001"}, {"paid": False, "reason": "户名不符"}], "answers_wrong"),
+    ([{"paid": False, "reason": "户名不符"}, {"paid": True, "bank_reference": "YH001"}], "answers_wrong"),
+    ([{"paid": True, "bank_reference": "YH001"}] * 2, "answers_wrong"),
+    ([{"paid": True}], "answers_incomplete"), ([{"paid": True, "bank_reference": " ", "reason": "已付"}], "answers_incomplete"),
+    ([{"paid": False}], "answers_incomplete"), ([{"paid": False, "bank_reference": "YH001"}], "answers_incomplete"),
+])
+async def test_an_answer_of_the_bank_is_one_and_whole(treasury, answers, code):
+    await treasury.approved()
+    batch_id, lines = await treasury.confirmed()
+    before = await treasury.world.snapshot(*TABLES)
+    status, body = await treasury.answer(batch_id, *({"line_id": lines[0]["id"], **answer} for answer in answers))
+    assert (status, body["code"], body["data"]["lines"]) == (422, code, [lines[0]["id"]])
+    assert await treasury.world.snapshot(*TABLES) == before
+
+
 async def test_the_bank_file_is_the_batch_and_holds_no_formula(treasury):
     await treasury.world.owner.execute("UPDATE institutions SET bank_account_name = '=1+1'")
     await treasury.approved()
     batch_id, _ = await treasury.confirmed()
     headers = {"Authorization": f"Bearer {treasury.maker.token}"}
-    async with treasury.world.client.get(f"/api/v1/payout-batches/{batch_id}/file.csv", headers=headers) as response:
-        assert response.status == 200
-        table = list(csv.reader(io.StringIO((await response.read()).decode("utf-8-sig"))))
+    table = await bank_file(treasury, batch_id)
     assert table[1][2:6] == ["'=1+1", "中国银行高新区支行", "6217000000001234567", "2000.00"]
     async with treasury.world.client.get(f"/api/v1/payout-batches/{batch_id}/file.xlsx", headers=headers) as response:
         assert (await response.read())[:2] == b"PK"
@@ -364,9 +424,9 @@ async def test_the_bank_file_is_the_batch_and_holds_no_formula(treasury):
 async def test_a_line_is_answered_once_and_only_in_its_batch(treasury):
     await treasury.approved()
     batch_id, lines = await treasury.confirmed()
-    yes = {"line_id": lines[0]["id"], "paid": True}
+    yes = {"line_id": lines[0]["id"], "paid": True, "bank_reference": "YH001"}
     before = await treasury.world.snapshot(*TABLES)
-    status, body = await treasury.answer(batch_id, yes, {"line_id": 999_999, "paid": True})
+    status, body = await treasury.answer(batch_id, yes, {**yes, "line_id": 999_999})
     assert (status, body["code"], body["data"]["lines"]) == (422, "answers_wrong", [999_999])
     assert await treasury.world.snapshot(*TABLES) == before
     assert (await treasury.answer(batch_id, yes))[0] == 200

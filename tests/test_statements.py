@@ -158,6 +158,8 @@ async def test_the_balance_of_any_past_instant_can_be_asked(world: World) -> Non
     assert (await at(start + timedelta(days=2) - timedelta(minutes=10), shop.seller))["is_final"] is True
     _, body = await world.get(f"/balance?at={(start + timedelta(days=3)).isoformat().replace('+', '%2B')}", by=shop.buyer)
     assert body["code"] == "instant_not_past"
+    status, body = await world.get("/balance?at=0001-01-01T00:00:00%2B14:00", by=shop.buyer)
+    assert (status, body["code"]) == (422, "invalid_input")
 
 
 async def test_statements_of_others_are_not_found(world: World) -> None:

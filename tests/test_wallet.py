@@ -1,5 +1,6 @@
 """The wallet: what is in it, what a payment takes, and when it goes (E19-E23, F05, F06)."""
 
+import base64
 import json
 from datetime import date, datetime, timedelta, timezone
 
@@ -85,9 +86,15 @@ async def test_lots_are_paged_by_expiry_and_each_is_seen_once(shop):
     assert sorted(seen) == sorted(lots) and len(seen) == 7
 
 
-@pytest.mark.parametrize("cursor", ["x", "W10", "WzFd", "WyJhIiwxXQ", "é", "WyIyMDI2LTAxLTAxIiwxXQ"])
-async def test_a_cursor_that_we_did_not_make_is_refused(shop, cursor):
-    status, body = await shop.world.get(f"/wallet/lots?after={cursor}", by=shop.buyer)
+# Moments that only their offset keeps in the ten thousand years of a datetime.
+OUT_OF_TIME = [base64.urlsafe_b64encode(f'["{moment}",1]'.encode()).decode().rstrip("=") for moment in (
+    "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00")]
+
+
+@pytest.mark.parametrize("cursor", ["x", "W10", "WzFd", "WyJhIiwxXQ", "é", "WyIyMDI2LTAxLTAxIiwxXQ", *OUT_OF_TIME])
+@pytest.mark.parametrize("path", ["/wallet/lots?", "/statement/lines?since=2026-02-01&before=2026-03-01&"])
+async def test_a_cursor_that_we_did_not_make_is_refused(shop, path, cursor):
+    status, body = await shop.world.get(f"{path}after={cursor}", by=shop.buyer)
     assert status == 422
     assert body["code"] in ("cursor_unknown", "invalid_input")
 

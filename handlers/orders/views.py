@@ -153,7 +153,7 @@ ONCE_DUE = frozenset({"take_back", "dispute"})  # the institution had its workin
 UNTIL_DUE = frozenset({"pay", "settle_price"})  # an unpaid order ends at its instant, whether or not the sweep has come by
 FREE_WHILE_FROZEN = frozenset({"review", "review_enterprise"})
 # What takes an order towards the money or a score takes two people (F08). What calls it off or sends it back takes one.
-NEEDS_TWO = frozenset({"pay", "settle_price", "accept", "deliver", "confirm", "review", "review_enterprise"})
+NEEDS_TWO = frozenset({"pay", "settle_price", "accept", "deliver", "confirm", "claim", "review", "review_enterprise"})
 MUTUAL_WINDOW = timedelta(days=14)  # of both sides, after completion; then what is in is revealed (docs/decisions/0170)
 
 

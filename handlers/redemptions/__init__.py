@@ -18,6 +18,7 @@ from handlers.redemptions.claims import (
 from handlers.redemptions.payouts import (
     LINES_MAX,
     Answer,
+    AnswersIncomplete,
     AnswersWrong,
     BatchStateWrong,
     BatchView,
@@ -45,9 +46,10 @@ from handlers.redemptions.views import (
 )
 
 __all__ = [
-    "EVIDENCE_MAX", "LINES_MAX", "ActualAmountTooHigh", "AlreadyClaimed", "Answer", "AnswersWrong", "BankAccountMissing",
-    "BatchStateWrong", "BatchView", "FrozenInBatch", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed", "LineView", "NoRedemption",
-    "NotPrepared", "NothingToPayOut", "OrderNotClaimable", "Papers", "RedemptionNotFound", "RedemptionNotInReview", "RedemptionNotReturned",
-    "RedemptionView", "answer_lines", "bank_file", "cancel_batch", "claim_redemption", "confirm_batch", "draft_batch",
-    "get_redemption", "list_batches", "list_lines", "list_redemptions", "prepare_redemption", "resubmit_redemption",
+    "EVIDENCE_MAX", "LINES_MAX", "ActualAmountTooHigh", "AlreadyClaimed", "Answer", "AnswersIncomplete", "AnswersWrong",
+    "BankAccountMissing", "BatchStateWrong", "BatchView", "FrozenInBatch", "GivenInvoice", "InvoiceNotIssuedYet", "InvoiceUsed",
+    "LineView", "NoRedemption", "NotPrepared", "NothingToPayOut", "OrderNotClaimable", "Papers", "RedemptionNotFound",
+    "RedemptionNotInReview", "RedemptionNotReturned", "RedemptionView", "answer_lines", "bank_file", "cancel_batch", "claim_redemption",
+    "confirm_batch", "draft_batch", "get_redemption", "list_batches", "list_lines", "list_redemptions", "prepare_redemption",
+    "resubmit_redemption",
 ]

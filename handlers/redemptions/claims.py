@@ -14,7 +14,7 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment import LIVE_CLAIM
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import CLAIMABLE, OrderNotFound
+from handlers.orders.views import CLAIMABLE, lock_own_order, refuse_both
 from handlers.programmes import Claim
 from handlers.redemptions.views import RedemptionNotFound, RedemptionView, view_in
 from handlers.refusals import Kind, NotFound, Refusal
@@ -104,15 +104,13 @@ INSERT INTO redemptions (number, order_id, programme_id, policy_id, institution_
   payable_fen, shortfall_fen, summary, applied_by_id, submitted_at, preparation, version)
 VALUES ($1,$2,$3,$4,$5,'in_review',$6,$7,$8,$9,$10,$11,$12,$13,'{}',1) RETURNING *
 """
-LOCK_ORDER = "SELECT * FROM orders WHERE id = $1 AND institution_id = $2 FOR UPDATE"
 
 
 async def claim_redemption(ctx: Context, order_id: int, papers: Papers) -> RedemptionView:
-    """申请兑付. Raises OrderNotFound, NoRedemption, OrderNotClaimable, AlreadyClaimed, BankAccountMissing and REFUSALS."""
+    """申请兑付. Raises OrderNotFound, RelatedParties, NoRedemption, OrderNotClaimable, AlreadyClaimed, BankAccountMissing and REFUSALS."""
     async with transaction(ctx) as tx:
-        order = await tx.row(LOCK_ORDER, order_id, ctx.organisation_id)
-        if order is None:
-            raise OrderNotFound
+        order = await lock_own_order(ctx, tx, order_id)
+        refuse_both(order)
         claim = (await rules_of_order(tx, order.policy_id)).claim
         await _refuse_unclaimable(tx, order, claim)
         assert claim is not None
@@ -131,10 +129,11 @@ async def claim_redemption(ctx: Context, order_id: int, papers: Papers) -> Redem
 
 async def resubmit_redemption(ctx: Context, redemption_id: int, papers: Papers) -> RedemptionView:
     """修改后重报: the claim keeps its number; what was prepared before is prepared again. Raises RedemptionNotFound,
-    RedemptionNotReturned, OrderNotClaimable and REFUSALS.
+    RelatedParties, RedemptionNotReturned, OrderNotClaimable and REFUSALS.
     """
     async with transaction(ctx) as tx:
         order, redemption = await _lock_own(ctx, tx, redemption_id)
+        refuse_both(order)
         if redemption.state != RedemptionState.RETURNED:
             raise RedemptionNotReturned(state=redemption.state)
         claim = (await rules_of_order(tx, order.policy_id)).claim
@@ -162,7 +161,7 @@ async def _lock_own(ctx: Context, tx: Transaction, redemption_id: int) -> tuple[
     )
     if order_id is None:
         raise RedemptionNotFound
-    order = await tx.row(LOCK_ORDER, order_id, ctx.organisation_id)
+    order = await lock_own_order(ctx, tx, order_id)
     return order, await tx.row("SELECT * FROM redemptions WHERE id = $1 FOR UPDATE", redemption_id)
 
 

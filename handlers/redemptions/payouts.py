@@ -5,6 +5,7 @@ The money moves in the ledger when the bank says it has moved, not when the file
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,9 +41,15 @@ class FrozenInBatch(Refusal):
 
 
 class AnswersWrong(Refusal):
-    """`data.lines`: ids that are not waiting lines of this batch."""
+    """`data.lines`: ids that are not waiting lines of this batch, or that are answered twice."""
 
-    kind, code, title = Kind.INVALID, "answers_wrong", "回单中有不属于本批次或已处理的明细"
+    kind, code, title = Kind.INVALID, "answers_wrong", "回单中有不属于本批次、已处理或重复的明细"
+
+
+class AnswersIncomplete(Refusal):
+    """K5: what was paid has the bank's reference, what came back a reason. `data.lines`: ids of the lines without."""
+
+    kind, code, title = Kind.INVALID, "answers_incomplete", "已划拨的明细须填写银行流水号，退回的明细须填写原因"
 
 
 class BatchView(TypedDict):
@@ -253,8 +260,9 @@ SELECT id FROM answered
 async def answer_lines(ctx: Context, batch_id: int, answers: Sequence[Answer]) -> BatchView:
     """Enter the bank's answer for some lines; the batch is settled with its last.
 
-    Raises NotFound, BatchStateWrong, AnswersWrong.
+    Raises NotFound, BatchStateWrong, AnswersWrong, AnswersIncomplete.
     """
+    _refuse_unclear(answers)
     for state in (RedemptionState.REDEEMED, RedemptionState.PRE_REDEEMED):
         REDEMPTION_GRAPH.event(RedemptionState.IN_BATCH, state)
     for state_of_line in (LineState.PAID, LineState.BOUNCED):
@@ -273,6 +281,15 @@ async def answer_lines(ctx: Context, batch_id: int, answers: Sequence[Answer]) -
         if not await tx.value("SELECT 1 FROM payout_lines WHERE batch_id = $1 AND state = 'pending' LIMIT 1", batch.id):
             batch = await move(tx, BATCH_GRAPH, batch, BatchState.SETTLED, settled_at=ctx.now)
         return tx.reply(view(batch))
+
+
+def _refuse_unclear(answers: Sequence[Answer]) -> None:
+    """One line, one answer: of two the statement would take any."""
+    times = Counter(each.line_id for each in answers)
+    if twice := sorted(line for line, count in times.items() if count > 1):
+        raise AnswersWrong(lines=twice[:20])
+    if bare := [each.line_id for each in answers if not (each.bank_reference if each.paid else each.reason).strip()]:
+        raise AnswersIncomplete(lines=sorted(bare)[:20])
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------------
@@ -312,14 +329,9 @@ async def list_lines(ctx: Context, batch_id: int, page: Page) -> PageView[LineVi
     return page_of(found, page, lambda line: {
         "id": line.id, "redemption_id": line.redemption_id, "redemption_number": line.redemption_number,
         "institution": line.institution_name, "fen": line.fen, "account_name": line.account_name, "bank_branch": line.bank_branch,
-        "bank_account": mask_account(_account(ctx, line)) if line.bank_account else None, "state": line.state,
+        "bank_account": mask_account(open_sealed(ctx.settings, line.bank_account)) if line.bank_account else None, "state": line.state,
         "bank_reference": line.bank_reference, "reason": line.reason,
     }, lambda line: [line.id])
-
-
-def _account(ctx: Context, line: Any) -> str:
-    """Empty for a transfer whose account has been forgotten (handlers/retention.py)."""
-    return open_sealed(ctx.settings, line.bank_account) if line.bank_account else ""
 
 
 HEADER = ("序号", "兑付编号", "收款户名", "开户行", "收款账号", "金额（元）", "用途")
@@ -331,17 +343,17 @@ def _written(kind: str, title: str, table: Sequence[Sequence[Any]]) -> bytes:
 
 
 async def bank_file(ctx: Context, batch_id: int, kind: str) -> tuple[bytes, str]:
-    """The batch as the bank takes it, xlsx or csv: (content, file name). Only of a confirmed batch; the taking is recorded.
+    """What the bank is still to pay of a batch, xlsx or csv: (content, file name). Only of a confirmed batch; the taking is recorded.
 
-    What the bank has sent back, or an officer has taken out because its order was frozen, is not sent again.
+    What is paid, what the bank has sent back, or an officer has taken out because its order was frozen, is not sent again.
     Raises NotFound, BatchStateWrong, FrozenInBatch.
     """
     batch = await find_batch(ctx, batch_id)
-    if batch.state not in (BatchState.CONFIRMED, BatchState.SETTLED):
+    if batch.state != BatchState.CONFIRMED:
         raise BatchStateWrong(state=batch.state)
-    found = [line for line in await rows(LINES, batch_id, 0, LINES_MAX) if line.state != LineState.BOUNCED]
+    found = [line for line in await rows(LINES, batch_id, 0, LINES_MAX) if line.state == LineState.PENDING]
     table = [
-        (number, line.redemption_number, line.account_name, line.bank_branch, _account(ctx, line),
+        (number, line.redemption_number, line.account_name, line.bank_branch, open_sealed(ctx.settings, line.bank_account),
          yuan(line.fen), f"服务券兑付 {batch.number}")
         for number, line in enumerate(found, start=1)
     ]

@@ -1,6 +1,6 @@
 """What an enterprise sees of its wallet: lots by tab, balances, bills (E19, E21)."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypedDict
 
@@ -102,13 +102,14 @@ async def list_lots(ctx: Context, tab: WalletTab, page: Page) -> PageView[LotVie
 
 
 def moment_of(text: str) -> datetime:
+    """Of a cursor. Raises CursorUnknown, also for one that only its offset keeps within what a datetime can be."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        if found.tzinfo is None:
+            raise CursorUnknown
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise CursorUnknown from error
-    if found.tzinfo is None:
-        raise CursorUnknown
-    return found
 
 
 def view_lot(lot: Any, state: LotState) -> LotView:
