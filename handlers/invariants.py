@@ -210,7 +210,7 @@ PAYOUTS = {
       WHERE payable_fen + shortfall_fen <> voucher_fen OR payable_fen > floor(actual_fen::numeric * ratio_ppm / 1000000)""",
     "returned_vouchers_are_not_claimed": """
       SELECT o.id, o.returned_fen, r.id AS redemption_id FROM orders o JOIN redemptions r ON r.order_id = o.id AND r.state <> 'rejected'
-      WHERE o.returned_fen > 0""",
+      WHERE r.voucher_fen + o.returned_fen > o.voucher_fen""",
     "redemptions_are_in_the_ledger": """
       SELECT r.id, r.state, r.payable_fen, e.pre_redeemed, e.short, e.paid FROM redemptions r
       LEFT JOIN (SELECT order_id, sum(fen) FILTER (WHERE kind = 'pre_redeem') AS pre_redeemed,

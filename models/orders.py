@@ -134,7 +134,8 @@ class Order(Table):
             CheckConstraint(check="enterprise_id <> institution_id", name="orders_two_parties"),
             CheckConstraint(
                 check="num_nulls(termination_side, termination_fen, termination_reason, termination_until) IN (0, 4) AND"
-                      " (termination_side IS NULL OR termination_side IN ('enterprise','institution') AND state IN ('accepted','delivered')"
+                      " (termination_side IS NULL OR termination_side IN ('enterprise','institution')"
+                      " AND state IN ('paid','accepted','delivered')"
                       " AND termination_fen BETWEEN 1 AND voucher_fen)",
                 name="orders_terminations_are_whole",
             ),

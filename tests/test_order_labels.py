@@ -16,7 +16,7 @@ TABLE = [
     ("paid", None, "已支付"), ("accepted", None, "已支付"), ("delivered", None, "已支付"), ("completed", None, "已支付"),
     ("paid", "in_review", "兑付审核中"), ("delivered", "returned", "兑付审核中"), ("paid", "rejected", "兑付审核拒绝"),
     ("paid", "pre_redeemed", "预兑付"), ("completed", "in_batch", "预兑付"), ("paid", "redeemed", "已兑付"), ("paid", "clawback", "已兑付"),
-    ("closed", None, "已关闭"), ("closed", "rejected", "已关闭"),
+    ("closed", None, "已关闭"), ("closed", "rejected", "已关闭"), ("closed", "in_review", "兑付审核中"), ("closed", "redeemed", "已兑付"),
 ]
 
 

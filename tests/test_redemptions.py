@@ -526,6 +526,39 @@ async def test_a_ruling_gives_nothing_back_of_a_claimed_order_unless_the_claim_i
     assert (await treasury.world.post(path, ruling, by=reviewer))[0] == 200
 
 
+async def ended(treasury: Treasury, returned_fen: int) -> tuple[int, Any]:
+    """(order, what the institution is offered) of an accepted order of 200,000 fen that both ended."""
+    order_id = await treasury.shop.accepted()
+    await treasury.shop.ok(treasury.shop.buyer, order_id, "termination", {"returned_fen": returned_fen, "reason": "双方商定"})
+    shown = await treasury.shop.ok(treasury.shop.seller, order_id, "termination/agreement", {"returned_fen": returned_fen})
+    return order_id, shown["allowed_actions"]
+
+
+@pytest.mark.parametrize("requires", ["paid", "completed"])
+async def test_what_the_institution_keeps_of_an_order_that_was_ended_is_claimed_and_no_more(treasury, requires):
+    await treasury.world.owner.execute("UPDATE policies SET rules = jsonb_set(rules, '{claim,requires}', to_jsonb($1::text))", requires)
+    order_id, offered = await ended(treasury, 150_000)
+    assert offered == ["claim"]
+    status, claimed = await treasury.claim(order_id)
+    assert (status, claimed["voucher_fen"], claimed["payable_fen"]) == (201, 50_000, 50_000)
+    assert (await treasury.claim(order_id))[1]["code"] == "already_claimed"
+    await treasury.prepare(claimed["id"])
+    assert (await treasury.decide(claimed["id"], "approval", {}))[0] == 200
+    assert await treasury.balances() == {"budget": -200_000, "available": 150_000, "pre_redeemed": 50_000}
+    _, shown = await treasury.world.get(f"/orders/{order_id}", by=treasury.shop.seller)
+    assert (shown["state"], shown["tab"], shown["allowed_actions"]) == ("closed", "pre_redeemed", [])
+
+
+async def test_of_what_went_back_whole_nothing_is_claimed(treasury):
+    order_id, offered = await ended(treasury, 200_000)
+    assert offered == []
+    before = await treasury.world.snapshot(*TABLES, "orders", "lots")
+    papers = await treasury.papers()
+    status, answer = await treasury.world.post(f"/orders/{order_id}/redemption", papers, by=treasury.shop.seller)
+    assert (status, answer["code"]) == (409, "order_not_claimable")
+    assert await treasury.world.snapshot(*TABLES, "orders", "lots") == before
+
+
 async def claim_against_decline(treasury: Treasury, monkeypatch: pytest.MonkeyPatch, *, first: str) -> list[str]:
     """What became of the claim and of the refusal, of which one begins first and is held before it commits."""
     order_id, papers = await treasury.shop.paid(), await treasury.papers()

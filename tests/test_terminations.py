@@ -79,6 +79,30 @@ async def test_what_goes_back_whole_is_no_use_of_the_year_and_a_part_is_one(shop
     assert [use["counts"] for use in uses] == [True, False]
 
 
+SERVED_AT_ONCE = {"provider_accept": False, "completion": "none"}
+
+
+@pytest.mark.parametrize("side", ["buyer", "seller"])
+async def test_where_nobody_accepts_a_paid_order_is_in_service_and_both_may_end_it(world, side):
+    shop = await open_shop(world, **SERVED_AT_ONCE)
+    order_id = await proposed(shop, side, "paid")
+    assert await actions(shop, other(side), order_id) == {"agree_termination", "refuse_termination"}
+    closed = await shop.ok(getattr(shop, other(side)), order_id, "termination/agreement", {"returned_fen": 150_000})
+    assert (closed["state"], closed["close_reason"], closed["returned_fen"]) == ("closed", "refunded", 150_000)
+    assert tuple(await world.one("SELECT available_fen, spent_fen FROM lots")) == (150_000, 50_000)
+
+
+async def test_where_nobody_confirms_what_is_served_is_not_ended(world):
+    shop = await open_shop(world, **SERVED_AT_ONCE)
+    order_id = await shop.paid()
+    await shop.ok(shop.seller, order_id, "handovers", {"summary": "审计报告已交付"})
+    assert (await actions(shop, "buyer", order_id), await actions(shop, "seller", order_id)) == (set(), set())
+    before = await shop.unchanged()
+    status, body = await shop.act(shop.seller, order_id, "termination", PROPOSAL)
+    assert (status, body["code"]) == (409, "order_not_terminable")
+    assert await shop.unchanged() == before
+
+
 @pytest.mark.parametrize(("by", "noun", "body", "consent"), [
     ("seller", "termination/refusal", {"reason": "服务已基本完成"}, "refused"), ("buyer", "termination/withdrawal", None, "withdrawn"),
 ])

@@ -40,9 +40,9 @@ BY_REDEMPTION = {
 
 
 def tab_of(order_state: str, redemption_state: str | None) -> Tab:
-    """Closed wins, then the newest redemption of the order, then the order itself."""
+    """The newest redemption of the order, then the order itself; of a closed one a claim to what is kept of it, if it lives."""
     tab = BY_ORDER[OrderState(order_state)]
-    if tab is Tab.CLOSED or redemption_state is None:
+    if redemption_state is None or (tab is Tab.CLOSED and redemption_state == "rejected"):
         return tab
     return BY_REDEMPTION.get(redemption_state, tab)
 
@@ -50,10 +50,10 @@ def tab_of(order_state: str, redemption_state: str | None) -> Tab:
 def states_of(tab: Tab) -> tuple[list[str], list[str] | None]:
     """The same for a query: the order's states, and the redemption's ("" for none; None: whatever it is)."""
     if tab is Tab.CLOSED:
-        return [O.CLOSED], None
+        return [O.CLOSED], ["", "rejected"]
     redemptions = [state for state, its in BY_REDEMPTION.items() if its is tab]
     if redemptions:
-        return [state for state in OrderState if state is not O.CLOSED], redemptions
+        return [state for state in OrderState if state is not O.CLOSED or tab is not Tab.CLAIM_REJECTED], redemptions
     return [state for state, its in BY_ORDER.items() if its is tab], [""]
 
 

@@ -11,7 +11,7 @@ from handlers.context import Context
 from handlers.orders.labels import Tab, label, remark, states_of, tab_of
 from handlers.orders.policy import learn, rules_known, rules_of_order, settles_prices
 from handlers.paging import Page, PageView, page_of
-from handlers.programmes import Rules
+from handlers.programmes import Claim, Rules
 from handlers.refusals import Kind, Refusal
 from handlers.transactions import Transaction, row, rows
 from models.accounts import OrganisationKind, Role
@@ -87,7 +87,7 @@ class TerminationView(TypedDict):
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
 ACTORS = frozenset({Role.OWNER, Role.HANDLER})
 BUYER, SELLER = OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION
-IN_SERVICE = frozenset({OrderState.ACCEPTED, OrderState.DELIVERED})
+IN_SERVICE = frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED})
 ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[OrderState]]] = {
     "pay": (BUYER, PAYERS, frozenset({OrderState.UNPAID, OrderState.PAY_REJECTED})),
     "cancel": (BUYER, ACTORS, frozenset({OrderState.AWAITING_PRICE, OrderState.UNPAID, OrderState.PAY_REJECTED})),
@@ -105,7 +105,8 @@ ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[Ord
     "agree_termination": (None, ACTORS, IN_SERVICE),
     "refuse_termination": (None, ACTORS, IN_SERVICE),
     "withdraw_termination": (None, ACTORS, IN_SERVICE),
-    "claim": (SELLER, ACTORS, frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED})),
+    "claim": (SELLER, ACTORS, frozenset({
+        OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED, OrderState.COMPLETED, OrderState.CLOSED})),
 }
 # 申请兑付 by what a programme's policy requires (C40); `handlers/redemptions` asks the same table.
 CLAIMABLE = {
@@ -119,9 +120,22 @@ def is_unclaimed(_: Rules, order: Any) -> bool:
     return order.redemption_state in (None, "rejected")
 
 
+def is_claimable(claim: Claim, order: Any) -> bool:
+    """Also what both agreed on, or a reviewer ruled, that the institution keeps of an order that was ended."""
+    kept = order.state == OrderState.CLOSED and order.paid_at is not None and order.returned_fen < order.voucher_fen
+    return kept or order.state in CLAIMABLE[claim.requires]
+
+
 def may_be_claimed(rules: Rules, order: Any) -> bool:
     """A rejected claim may be made again."""
-    return rules.claim is not None and order.state in CLAIMABLE[rules.claim.requires] and is_unclaimed(rules, order)
+    return rules.claim is not None and is_claimable(rules.claim, order) and is_unclaimed(rules, order)
+
+
+def is_in_service(rules: Rules, order: Any) -> bool:
+    """Somebody has taken it on, and it is not over: where nobody accepts from the payment on, where nobody confirms until it is served."""
+    if order.state == OrderState.PAID:
+        return not rules.provider_accept
+    return order.state == OrderState.ACCEPTED or rules.completion == "buyer_confirm"
 
 
 # What the policy of the order adds: where nobody accepts, a paid order is served at once; where nobody confirms, served is the end.
@@ -135,9 +149,7 @@ KNOWN_TO: dict[str, Callable[[Rules, Any], bool]] = {
     "confirm": lambda rules, _: rules.completion == "buyer_confirm",
     "send_back": lambda rules, _: rules.completion == "buyer_confirm",
     "dispute": is_unclaimed,
-    "terminate": lambda rules, order: is_unclaimed(rules, order) and (
-        order.state == OrderState.ACCEPTED or rules.completion == "buyer_confirm"  # where nobody confirms, served is the end
-    ),
+    "terminate": lambda rules, order: is_unclaimed(rules, order) and is_in_service(rules, order),
     "agree_termination": is_unclaimed,
     "review_enterprise": lambda rules, _: rules.mutual_review,
 }

@@ -14,7 +14,7 @@ from handlers.context import Context
 from handlers.moves import move
 from handlers.orders.payment import LIVE_CLAIM
 from handlers.orders.policy import rules_of_order
-from handlers.orders.views import CLAIMABLE, lock_own_order, refuse_both
+from handlers.orders.views import is_claimable, lock_own_order, refuse_both
 from handlers.programmes import Claim
 from handlers.redemptions.views import RedemptionNotFound, RedemptionView, view_in
 from handlers.refusals import Kind, NotFound, Refusal
@@ -168,7 +168,7 @@ async def _lock_own(ctx: Context, tx: Transaction, redemption_id: int) -> tuple[
 async def _refuse_unclaimable(tx: Transaction, order: Any, claim: Claim | None) -> None:
     if claim is None:
         raise NoRedemption
-    if order.state not in CLAIMABLE[claim.requires] or order.frozen_at is not None or order.disputed_at is not None:
+    if not is_claimable(claim, order) or order.frozen_at is not None or order.disputed_at is not None:
         raise OrderNotClaimable(requires=claim.requires, state=order.state)
     if await tx.value(LIVE_CLAIM, order.id):
         raise AlreadyClaimed
