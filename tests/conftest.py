@@ -1,5 +1,6 @@
 """Real PostgreSQL and Valkey for every test, a database of its own for the run, empty tables before each test."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -23,6 +24,7 @@ from settings import ROOT, Settings
 from tests.books import Books
 from tests.browser import browser, phone, phone_without_scripts  # noqa: F401 - fixtures of all tests
 from tests.fakes import Clock, ports
+from tests.playing import Stage
 from tests.referee import Referee
 from tests.shapes import shape
 from tests.world import World
@@ -144,6 +146,12 @@ async def world(database: asyncpg.Connection, clock: Clock, settings: Settings) 
     )
     async with TestClient(TestServer(app)) as client:
         yield World(client, database, clock, settings, gateways)
+
+
+@pytest.fixture
+async def stage(database: asyncpg.Connection, tables: list[str], books: Books, settings: Settings) -> Stage:
+    """What a state machine plays on."""
+    return Stage(asyncio.get_running_loop(), database, tables, books, settings)
 
 
 @pytest.fixture

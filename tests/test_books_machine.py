@@ -3,21 +3,16 @@
 The machine is seen to work by mutants: bugs that are put into the code, and that it must find.
 """
 
-import asyncio
-import inspect
-import sys
-import textwrap
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from handlers import approvals, orders, reviews, wallet
 from handlers.approvals import Decision
@@ -27,10 +22,9 @@ from handlers.orders.rules import ProductUseCapReached
 from handlers.refusals import Refusal
 from models.accounts import Role
 from models.reviews import Grade
-from settings import Settings
-from tests.books import Books
 from tests.conftest import START, empty
 from tests.fakes import Clock, ports
+from tests.playing import Stage, mutate, play
 from tests.shop import Shop, open_shop
 from tests.wallet_model import DEDUCTION, RULES, Lot, Model, Order
 from tests.world import Member, World
@@ -51,21 +45,6 @@ AIMED = st.sampled_from((True, True, True, True, False))  # mostly at an order t
 SWEEPS = st.sampled_from(("expire", "close_unpaid", "review_due", "none"))
 FENS = st.sampled_from((1, 30_000, 70_000, 100_000, 150_000, DEDUCTION, DEDUCTION + 1))
 PICKS = st.lists(st.tuples(NUMBERS, st.sampled_from((1, 20_000, 60_000, 100_000))), min_size=1, max_size=3)
-
-
-@dataclass
-class Stage:
-    """The database, and the one event loop that may use it. The machine itself runs in a thread beside it."""
-
-    loop: asyncio.AbstractEventLoop
-    owner: asyncpg.Connection
-    tables: list[str]
-    books: Books
-    settings: Settings
-    steps: int = 0
-
-    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
 
 class WalletAndOrders(RuleBasedStateMachine):
@@ -294,27 +273,14 @@ def shown(row: Any) -> tuple[object, ...]:
 # --- running it ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def stage(database: asyncpg.Connection, tables: list[str], books: Books, settings: Settings) -> Stage:
-    return Stage(asyncio.get_running_loop(), database, tables, books, settings)
-
-
-async def play(stage: Stage, examples: int, steps: int, **more: Any) -> None:
-    machine = type("Playing", (WalletAndOrders,), {"stage": stage})
-    how = settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, database=None, suppress_health_check=list(HealthCheck), **more
-    )
-    await asyncio.to_thread(run_state_machine_as_test, machine, settings=how)
-
-
 async def test_wallet_and_orders_follow_the_model_step_by_step(stage: Stage) -> None:
-    await play(stage, examples=30, steps=25, derandomize=True)
+    await play(WalletAndOrders, stage, examples=30, steps=25, derandomize=True)
     assert stage.steps >= 30 * 20
 
 
 @pytest.mark.soak
 async def test_wallet_and_orders_follow_the_model_for_long(stage: Stage) -> None:
-    await play(stage, examples=300, steps=30)
+    await play(WalletAndOrders, stage, examples=300, steps=30)
     assert stage.steps >= 300 * 20
 
 
@@ -343,23 +309,6 @@ MUTANTS = {
 }
 
 
-def mutate(monkeypatch: pytest.MonkeyPatch, dotted: str, old: str, new: str) -> None:
-    """Rewrite a constant or the source of a function, wherever it has been imported to."""
-    path, _, name = dotted.rpartition(".")
-    module = sys.modules[path]
-    original = getattr(module, name)
-    text = original if isinstance(original, str) else textwrap.dedent(inspect.getsource(original))
-    assert text.count(old) == 1, f"{dotted} has {text.count(old)} times {old!r}: the mutant proves nothing"
-    changed: Any = text.replace(old, new)
-    if not isinstance(original, str):
-        made: dict[str, Any] = {}
-        exec(compile(changed, path, "exec"), vars(module), made)  # the module's own names, its function aside
-        changed = made[name]
-    for other in [each for key, each in sys.modules.items() if key.startswith("handlers")]:
-        if getattr(other, name, None) is original:
-            monkeypatch.setattr(other, name, changed)
-
-
 # Those that need a rare moment; they are looked for in the long form.
 RARE = {
     "a cancelled order keeps its yearly use", "a partial return gives the yearly use back", "a frozen order is closed by the sweep",
@@ -370,5 +319,5 @@ RARE = {
 async def test_the_machine_finds(stage: Stage, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
     mutate(monkeypatch, *MUTANTS[bug])
     with pytest.raises((AssertionError, asyncpg.PostgresError)):
-        await play(stage, examples=120, steps=25, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+        await play(WalletAndOrders, stage, examples=120, steps=25, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
     await empty(stage.owner, stage.tables)
