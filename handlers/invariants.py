@@ -206,8 +206,10 @@ ORDERS = {
 
 PAYOUTS = {
     "redemptions_add_up": """
-      SELECT id, voucher_fen, payable_fen, shortfall_fen FROM redemptions
-      WHERE payable_fen + shortfall_fen <> voucher_fen OR payable_fen > floor(actual_fen::numeric * ratio_ppm / 1000000)""",
+      SELECT r.id, r.voucher_fen, r.payable_fen, r.shortfall_fen FROM redemptions r JOIN policies p ON p.id = r.policy_id
+      WHERE r.payable_fen + r.shortfall_fen <> r.voucher_fen OR r.payable_fen > r.actual_fen
+        OR r.payable_fen > floor(CASE p.rules #>> '{claim,basis}' WHEN 'voucher_paid' THEN r.voucher_fen ELSE r.actual_fen END::numeric
+                                 * r.ratio_ppm / 1000000)""",
     "returned_vouchers_are_not_claimed": """
       SELECT o.id, o.returned_fen, r.id AS redemption_id FROM orders o JOIN redemptions r ON r.order_id = o.id AND r.state <> 'rejected'
       WHERE r.voucher_fen + o.returned_fen > o.voucher_fen""",

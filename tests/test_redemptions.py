@@ -151,6 +151,12 @@ def test_payable_never_exceeds_what_was_paid_nor_what_it_cost(voucher, actual, r
     assert fen == voucher or fen <= actual * ratio < fen + 1
 
 
+@given(st.integers(1, 10**10), st.integers(1, 10**10), st.decimals("0.0001", "1", places=4))
+def test_a_share_of_the_vouchers_never_exceeds_what_it_cost(voucher, actual, ratio):
+    fen = payable(voucher, actual, Claim(ratio=ratio, basis="voucher_paid"))
+    assert fen == actual <= voucher * ratio or fen <= voucher * ratio < fen + 1
+
+
 # --- claiming (K1) -----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +167,21 @@ async def test_a_paid_order_is_claimed_with_its_formula_and_shortfall(treasury):
     assert body["formula"] == "应兑付 = min(用券 2000.00，实际发生 3000.00 × 60%) = 1800.00 元；未足额 200.00 元"
     _, order = await treasury.world.get(f"/orders/{body['order_id']}", by=treasury.shop.seller)
     assert order["tab"] == "claim_review"
+
+
+@pytest.mark.parametrize(("actual", "payable_fen", "formula"), [
+    (400_000, 120_000, "应兑付 = min(用券 2000.00 × 60%，实际发生 4000.00) = 1200.00 元；未足额 800.00 元"),
+    (150_000, 120_000, "应兑付 = min(用券 2000.00 × 60%，实际发生 1500.00) = 1200.00 元；未足额 800.00 元"),  # above 60 % of what it cost
+    (50_000, 50_000, "应兑付 = min(用券 2000.00 × 60%，实际发生 500.00) = 500.00 元；未足额 1500.00 元"),
+])
+async def test_a_programme_may_pay_a_share_of_the_vouchers_but_never_more_than_it_cost(treasury, actual, payable_fen, formula):
+    await treasury.world.owner.execute("UPDATE policies SET rules = jsonb_set(rules, '{claim,basis}', '\"voucher_paid\"')")
+    status, body = await treasury.claim(await treasury.shop.paid(), actual_fen=actual, invoice={"amount_fen": actual})
+    assert status == 201, body
+    assert (body["payable_fen"], body["shortfall_fen"], body["formula"]) == (payable_fen, 200_000 - payable_fen, formula)
+    await treasury.prepare(body["id"])
+    assert (await treasury.decide(body["id"], "approval", {}))[0] == 200
+    assert await treasury.balances() == {"budget": -200_000, "pre_redeemed": payable_fen, "shortfall": 200_000 - payable_fen}
 
 
 async def test_an_order_is_claimed_once(treasury):

@@ -90,9 +90,11 @@ class Papers:
 
 
 def payable(voucher_fen: int, actual_fen: int, claim: Claim) -> int:
-    """《暂行办法》第二十条：兑付比例为实际发生金额的60%. Never more than the vouchers that were paid; rounded down to a fen."""
+    """《暂行办法》第二十条：兑付比例为实际发生金额的60%. Never more than the vouchers that were paid, nor than it cost, also where a
+    programme pays a share of the vouchers; rounded down to a fen.
+    """
     base = actual_fen if claim.basis == "actual_amount" else voucher_fen
-    return min(voucher_fen, int(Decimal(base) * claim.ratio))
+    return min(voucher_fen, actual_fen, int(Decimal(base) * claim.ratio))
 
 
 def claim_number(now: datetime) -> str:

@@ -26,7 +26,10 @@ class InvoiceView(TypedDict):
 
 
 class RedemptionView(TypedDict):
-    """`payable_fen` = min(voucher_fen, floor(ratio x actual_fen)); `formula` says it in Chinese, with the numbers."""
+    """`payable_fen` = min(voucher_fen, floor(ratio x actual_fen)), or by policy min(floor(ratio x voucher_fen), actual_fen).
+
+    `formula` says it in Chinese, with the numbers.
+    """
 
     id: int
     number: str
@@ -61,7 +64,8 @@ LABELS = {
 SELECT = """
 SELECT r.*, o.number AS order_number, o.product_name, o.order_fen, o.enterprise_id, e.name AS enterprise_name, i.name AS institution_name,
   (SELECT to_jsonb(v) FROM invoices v WHERE v.redemption_id = r.id ORDER BY v.id DESC LIMIT 1) AS invoice,
-  (SELECT coalesce(jsonb_agg(f.attachment_id ORDER BY f.id), '[]') FROM redemption_files f WHERE f.redemption_id = r.id) AS evidence
+  (SELECT coalesce(jsonb_agg(f.attachment_id ORDER BY f.id), '[]') FROM redemption_files f WHERE f.redemption_id = r.id) AS evidence,
+  (SELECT y.rules #>> '{claim,basis}' FROM policies y WHERE y.id = r.policy_id) AS basis
 FROM redemptions r JOIN orders o ON o.id = r.order_id JOIN organisations e ON e.id = o.enterprise_id
 JOIN organisations i ON i.id = r.institution_id
 """
@@ -69,9 +73,10 @@ JOIN organisations i ON i.id = r.institution_id
 
 def formula(redemption: Any) -> str:
     """The arithmetic of C39, in words that a person can check with a pencil."""
-    percent = f"{redemption.ratio_ppm / 10_000:g}%"
+    percent = f" × {redemption.ratio_ppm / 10_000:g}%"
+    of_vouchers, of_cost = (percent, "") if redemption.basis == "voucher_paid" else ("", percent)
     return (
-        f"应兑付 = min(用券 {yuan(redemption.voucher_fen)}，实际发生 {yuan(redemption.actual_fen)} × {percent})"
+        f"应兑付 = min(用券 {yuan(redemption.voucher_fen)}{of_vouchers}，实际发生 {yuan(redemption.actual_fen)}{of_cost})"
         f" = {yuan(redemption.payable_fen)} 元；未足额 {yuan(redemption.shortfall_fen)} 元"
     )
 
