@@ -20,6 +20,7 @@ from handlers.orders.payment_reviews import REVIEW_WORKING_DAYS as PAYMENT_WORKI
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import direction_of, rules_of_order
 from handlers.redemptions.claims import REVIEW_WORKING_DAYS as REDEMPTION_WORKING_DAYS
+from handlers.redemptions.claims import OrderNotClaimable
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.transactions import Transaction, row, rows
 from handlers.working_days import due_after
@@ -167,7 +168,7 @@ async def decision_facts(ctx: Context, appeal: Any) -> dict[str, Any]:
 async def reopen(tx: Transaction, decided: Decided, reason: str) -> int | None:
     """Put the case before another reviewer, or end the freeze. Returns the id of the new approval, None where there is none.
 
-    Raises OrderFrozen, and ChangedMeanwhile when something new of the subject begins at this very moment.
+    Raises OrderFrozen, OrderNotClaimable, and ChangedMeanwhile when something new of the subject begins at this very moment.
     """
     if decided.freeze is not None:
         await _unfreeze(tx, decided.freeze, reason)
@@ -273,10 +274,17 @@ CLAIMED_ANEW = "SELECT 1 FROM redemptions WHERE order_id = $1 AND state <> 'reje
 
 
 async def _redemption(tx: Transaction, was: Any) -> int | None:
-    """Checked and decided anew, by two: what the first two have prepared counts no more."""
+    """Checked and decided anew, by two: what the first two have prepared counts no more.
+
+    Not where the vouchers have gone back behind the rejected claim, which has ended the order. Raises OrderFrozen, OrderNotClaimable.
+    """
     order = await tx.row(f"{ORDER_OF['redemption']} FOR UPDATE OF o", was.subject_id)
     if order.frozen_at is not None:
         raise OrderFrozen
+    if order.state == OrderState.CLOSED:
+        return None
+    if order.disputed_at is not None:  # a ruling could give nothing back behind a living claim
+        raise OrderNotClaimable(state=order.state)
     redemption = await tx.row("SELECT * FROM redemptions WHERE id = $1 FOR UPDATE", was.subject_id)
     if redemption.state != RedemptionState.REJECTED or await tx.value(CLAIMED_ANEW, order.id):
         return None

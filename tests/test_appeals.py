@@ -16,7 +16,7 @@ from tests.library import admission, applying, submitted, waiting
 from tests.races import without
 from tests.referee import Referee, without_constraint
 from tests.test_products import create, form, list_new
-from tests.test_risks import WHY, freeze, treasury
+from tests.test_risks import WHY, freeze, order_of, treasury
 from tests.world import Member, World
 from tests.zhengzhou import ContractShop, open_contract_shop
 
@@ -322,6 +322,34 @@ async def test_an_invoice_that_has_paid_elsewhere_meanwhile_keeps_the_claim_reje
     assert (await decide(world, approval, "approval", desk.first))[0] == 200
     assert (await shown(world, appeal_id, desk.shop.seller))["reopened"] is False
     assert await desk.state(redemption) == "rejected"
+
+
+async def test_a_claim_whose_vouchers_went_back_meanwhile_stays_rejected(world: World) -> None:
+    desk = await treasury(world)
+    redemption = await desk.claimed()
+    assert (await desk.decide(redemption, "rejection", {"reason": "缺少过程材料"}))[0] == 200
+    appeal_id, approval = await filed(world, desk.shop.seller, "redemption", redemption)
+    await desk.shop.ok(desk.shop.seller, await order_of(world, redemption), "refusal", {"reason": "排期已满"})
+    assert (await decide(world, approval, "approval", desk.first))[0] == 200
+    mine = await shown(world, appeal_id, desk.shop.seller)
+    assert (mine["state"], mine["reopened"]) == ("overturned", False)
+    assert await desk.state(redemption) == "rejected"
+    assert await world.value("SELECT count(*) FROM invoices WHERE released_at IS NULL") == 0
+
+
+async def test_a_claim_is_not_reopened_under_a_dispute_which_may_give_its_vouchers_back(world: World) -> None:
+    desk = await treasury(world)
+    redemption = await desk.claimed()
+    assert (await desk.decide(redemption, "rejection", {"reason": "缺少过程材料"}))[0] == 200
+    _, approval = await filed(world, desk.shop.seller, "redemption", redemption)
+    order_id = await order_of(world, redemption)
+    await desk.shop.ok(desk.shop.seller, order_id, "acceptance")
+    world.clock.set(await world.value("SELECT due_at FROM orders WHERE id = $1", order_id))
+    await desk.shop.ok(desk.shop.buyer, order_id, "dispute", {"reason": "逾期未交付"})
+    before = await world.snapshot(*TABLES)
+    status, problem = await decide(world, approval, "approval", desk.first)
+    assert (status, problem["code"]) == (409, "order_not_claimable")
+    assert await world.snapshot(*TABLES) == before
 
 
 async def test_a_product_goes_back_to_review_unless_it_was_written_anew(world: World) -> None:
