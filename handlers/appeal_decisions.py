@@ -19,6 +19,9 @@ from handlers.moves import move
 from handlers.orders.payment_reviews import REVIEW_WORKING_DAYS as PAYMENT_WORKING_DAYS
 from handlers.orders.payment_reviews import OrderFrozen
 from handlers.orders.policy import direction_of, rules_of_order
+from handlers.orders.rules import ProductUseCapReached
+from handlers.orders.uses import use_of_payment
+from handlers.orders.views import is_due
 from handlers.redemptions.claims import REVIEW_WORKING_DAYS as REDEMPTION_WORKING_DAYS
 from handlers.redemptions.claims import OrderNotClaimable
 from handlers.refusals import ChangedMeanwhile, NotFound
@@ -240,15 +243,19 @@ HELD = "SELECT lot_id, fen FROM ledger_entries WHERE order_id = $1 AND kind = 'h
 
 
 async def _payment(tx: Transaction, was: Any) -> int | None:
-    """The same vouchers are held again for the same price and contract, if they are all still there."""
+    """The same vouchers are held again for the same price and contract, if they are all still there, and a use of this year is."""
     order = await tx.row("SELECT * FROM orders WHERE id = $1 FOR UPDATE", was.subject_id)
     if order.frozen_at is not None:
         raise OrderFrozen
-    if order.state != OrderState.PAY_REJECTED or order.order_fen != was.data["order_fen"]:
+    if order.state != OrderState.PAY_REJECTED or order.order_fen != was.data["order_fen"] or is_due(tx.ctx, order):
         return None
     if (await tx.row(NEWEST, "order", order.id, ApprovalKind.PAYMENT)).id != was.id:
         return None
     rules = await rules_of_order(tx, order.policy_id)
+    try:
+        use = await use_of_payment(tx, order, rules.product_use_cap_per_year)  # it counts from here, as where it was submitted first
+    except ProductUseCapReached:
+        return None
     lots = await wallet.lock_lots(
         tx, order.enterprise_id, order.programme_id, [int(key) for key in order.deductions], direction_of(order, rules)
     )
@@ -260,7 +267,7 @@ async def _payment(tx: Transaction, was: Any) -> int | None:
     await wallet.hold(tx, order.id, spends)
     fen = was.data["voucher_fen"]
     await move(
-        tx, ORDER_GRAPH, order, OrderState.PAY_REVIEW, note={"voucher_fen": fen}, voucher_fen=fen, due_at=None, remark=None
+        tx, ORDER_GRAPH, order, OrderState.PAY_REVIEW, note={"voucher_fen": fen}, voucher_fen=fen, due_at=None, remark=None, **use,
     )
     return PAYMENT_WORKING_DAYS
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from handlers import appeals
 from handlers.appeals import Against
+from handlers.orders import close_unpaid
 from handlers.working_days import due_after
 from models.accounts import Role
 from tests.applications import file
@@ -239,6 +240,31 @@ async def test_a_payment_that_has_gone_on_stays_where_it_is(shop: ContractShop, 
     assert (await shop.state(order_id), await world.snapshot("lots", "ledger_entries")) == (state, money)
     if gone_on == "spent":
         await world.owner.execute("UPDATE lots SET expires_at = (valid_until + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'")
+
+
+@pytest.mark.parametrize(("cap", "expected"), [(2, ("pay_review", 2027, 2)), (1, ("pay_rejected", 2026, 1))])
+async def test_a_payment_that_is_reopened_in_another_year_takes_a_use_of_that_one(
+    world: World, cap: int, expected: tuple[str, int, int]
+) -> None:
+    world.clock.set(datetime(2026, 12, 31, 1, tzinfo=UTC))
+    shop = await open_contract_shop(world, product_use_cap_per_year=cap)
+    await shop.granted()
+    order_id = await rejected(shop)
+    appeal_id, approval = await filed(world, shop.buyer, "payment", order_id)
+    world.clock.advance(days=1)
+    await shop.order()  # the first use of 2027
+    assert (await decide(world, approval, "approval", await colleague(shop)))[0] == 200
+    assert (await shown(world, appeal_id, shop.buyer))["reopened"] is (expected[0] == "pay_review")
+    assert tuple(await world.one("SELECT state, use_year, use_nth FROM orders WHERE id = $1", order_id)) == expected
+
+
+async def test_a_payment_whose_time_is_over_is_not_reopened_before_the_sweep_closes_it(shop: ContractShop) -> None:
+    world, order_id = shop.world, await rejected(shop)
+    appeal_id, approval = await filed(world, shop.buyer, "payment", order_id)
+    world.clock.set(await world.value("SELECT due_at FROM orders WHERE id = $1", order_id))
+    assert (await decide(world, approval, "approval", await colleague(shop)))[0] == 200
+    assert (await shown(world, appeal_id, shop.buyer))["reopened"] is False
+    assert (await world.sweep(close_unpaid), await shop.state(order_id)) == (1, "closed")
 
 
 async def test_a_frozen_order_is_not_reopened(shop: ContractShop) -> None:
