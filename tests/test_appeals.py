@@ -350,6 +350,25 @@ async def test_an_invoice_that_has_paid_elsewhere_meanwhile_keeps_the_claim_reje
     assert await desk.state(redemption) == "rejected"
 
 
+async def test_a_claim_that_comes_back_counts_for_its_order_before_a_newer_one_that_was_rejected(world: World) -> None:
+    desk = await treasury(world)
+    shop, first = desk.shop, await desk.claimed()
+    order_id = await order_of(world, first)
+    assert (await desk.decide(first, "rejection", {"reason": "缺少过程材料"}))[0] == 200
+    status, second = await desk.claim(order_id)
+    assert status == 201, second
+    assert (await desk.decide(second["id"], "rejection", {"reason": "缺少过程材料"}))[0] == 200
+    appeal_id, approval = await filed(world, shop.seller, "redemption", first)
+    assert (await decide(world, approval, "approval", await world.official(Role.CENTRE_REVIEWER)))[0] == 200
+    assert (await shown(world, appeal_id, shop.seller))["reopened"] is True
+    _, order = await world.get(f"/orders/{order_id}", by=shop.seller)
+    assert order["tab"] == "claim_review"
+    assert {"claim", "decline"} & set(order["allowed_actions"]) == set()
+    before = await world.snapshot(*TABLES)
+    assert (await shop.act(shop.seller, order_id, "refusal", {"reason": "排期已满"}))[1]["code"] == "order_not_acceptable"
+    assert await world.snapshot(*TABLES) == before
+
+
 async def test_a_claim_whose_vouchers_went_back_meanwhile_stays_rejected(world: World) -> None:
     desk = await treasury(world)
     redemption = await desk.claimed()

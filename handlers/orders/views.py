@@ -260,12 +260,13 @@ def view(ctx: Context, order: Any) -> OrderView:
     }
 
 
-# The newest redemption is the one that counts: a rejected one may be followed by another.
+# The living redemption is the one that counts, else the newest: a rejected one may be followed by another, and come back by an appeal.
 _SELECT = """
 SELECT o.*, e.name AS enterprise_name, i.name AS institution_name, c.state AS redemption_state, c.reason AS redemption_reason,
   {is_of_both} AS is_of_both
 FROM orders o JOIN organisations e ON e.id = o.enterprise_id JOIN organisations i ON i.id = o.institution_id
-LEFT JOIN LATERAL (SELECT state, reason FROM redemptions WHERE order_id = o.id ORDER BY id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL (
+  SELECT state, reason FROM redemptions WHERE order_id = o.id ORDER BY state = 'rejected', id DESC LIMIT 1) c ON true
 """
 SELECT = _SELECT.format(is_of_both="false")  # for who is of neither side, and for an order whose rules have just been asked
 
