@@ -160,8 +160,7 @@ MUTANTS = {
 }
 # Those that need a deep state; they are looked for in the long form.
 RARE = {
-    "vouchers come back behind a claim", "an appeal pays out what it has not taken back", "a returned line stays in its batch",
-    "a line that the bank returned counts as paid",
+    "an appeal pays out what it has not taken back", "a returned line stays in its batch", "a line that the bank returned counts as paid",
 }
 
 
