@@ -283,17 +283,17 @@ CLAIMED_ANEW = "SELECT 1 FROM redemptions WHERE order_id = $1 AND state <> 'reje
 async def _redemption(tx: Transaction, was: Any) -> int | None:
     """Checked and decided anew, by two: what the first two have prepared counts no more.
 
-    Not where the vouchers have gone back behind the rejected claim, which has ended the order. Raises OrderFrozen, OrderNotClaimable.
+    Not where vouchers that it claims have gone back behind it. Raises OrderFrozen, OrderNotClaimable.
     """
     order = await tx.row(f"{ORDER_OF['redemption']} FOR UPDATE OF o", was.subject_id)
     if order.frozen_at is not None:
         raise OrderFrozen
-    if order.state == OrderState.CLOSED:
-        return None
     if order.disputed_at is not None:  # a ruling could give nothing back behind a living claim
         raise OrderNotClaimable(state=order.state)
     redemption = await tx.row("SELECT * FROM redemptions WHERE id = $1 FOR UPDATE", was.subject_id)
     if redemption.state != RedemptionState.REJECTED or await tx.value(CLAIMED_ANEW, order.id):
+        return None
+    if redemption.voucher_fen > order.voucher_fen - order.returned_fen:
         return None
     if not await tx.run(TAKE_INVOICE, redemption.id):
         return None
