@@ -13,7 +13,7 @@ import verify_draw
 from demo import people
 from demo.phones import Phone, WalkFailedError
 from demo.seed import with_check
-from demo.walks import PASSWORD, Walk, local, scan, yuan
+from demo.walks import PASSWORD, Walk, local, scan, verifying, yuan
 from handlers.orders import AGREEMENT_VERSION
 
 
@@ -158,7 +158,7 @@ class JinanWalk(Walk):
         bundle = await self.enterprise.get(f"/rounds/{round_['id']}/draw/bundle")
         path = configuration.load().var_dir / f"bundle-{round_['number']}.json"
         path.write_text(json.dumps(bundle, ensure_ascii=False), encoding="utf-8")
-        self.say(f"任何人都能验证：python verify_draw.py {path.name}")
+        self.say(f"任何人都能验证：{verifying(path)}")
         proof = ["--ticket", result["ticket_no"], "--credit-code", self.code, "--salt", result["salt"]]
         if verify_draw.main([str(path), *proof]) != 0:
             raise WalkFailedError("verify_draw.py does not accept the published bundle")

@@ -9,7 +9,7 @@ from demo import people
 from demo.phones import Phone
 from demo.seed import with_check
 from demo.visitor import PRIVACY, STANDING, Visitor
-from demo.walks import Walk, paper, scan, yuan
+from demo.walks import Walk, from_here, paper, scan, yuan
 
 LEGAL, FEATURED, STANDARD = "legal", "企业上市法律服务", "常年法律顾问"
 REGULAR_FEN, FEATURED_FEN = 3_000_000, 8_000_000
@@ -109,7 +109,7 @@ class SuzhouStart(Walk):
         for kind in ("png", "svg"):
             poster = configuration.load().var_dir / f"invitation-{self.number}.{kind}"
             poster.write_bytes(await self.institution.download(f"/invitations/{invited['token']}/poster.{kind}"))
-            self.say(f"下载邀请海报 {poster.name}（{poster.stat().st_size} 字节，含机构名称与二维码）")
+            self.say(f"下载邀请海报 {from_here(poster)}（{poster.stat().st_size} 字节，含机构名称与二维码）")
         mail = await self.town.mail(f"zhang{self.number}@example.com", invited["token"])
         text = await self.lawyer.sms(invited["token"])
         self.say(f"顾问收到邮件《{mail['title']}》和短信：{text.replace(invited['token'], '…')}")

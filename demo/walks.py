@@ -1,9 +1,12 @@
 """What the walks through the manuals have in common: numbered steps, papers to upload, an entry, somebody who approves."""
 
 import secrets
+import shlex
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -12,6 +15,7 @@ from demo import people
 from demo.phones import Phone, Town, WalkFailedError
 from handlers.money import grouped_yuan
 from handlers.working_days import SHANGHAI, is_working_day
+from settings import ROOT
 
 ID_NUMBER = "370103199003078655"
 OPENS, CLOSES = 9, 17  # an office; messages are held in the night, and whoever walks then would wait for the morning
@@ -43,6 +47,17 @@ def paper(title: str) -> bytes:
 
 def yuan(fen: int) -> str:
     return f"{grouped_yuan(fen)}元"
+
+
+def from_here(path: Path) -> str:
+    """As one types it where one is: relative below the current folder, else whole."""
+    whole = path.absolute()
+    return str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole)
+
+
+def verifying(bundle: Path) -> str:
+    """A command line that works as it stands, with the interpreter that we run in: `python` need not be anybody's."""
+    return shlex.join(from_here(each) for each in (Path(sys.executable), ROOT / "verify_draw.py", bundle))
 
 
 def local(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ import settings as configuration
 from demo import people
 from demo.order_table import table, tabs
 from demo.seed import with_check
-from demo.walks import OPENS, PASSWORD, Walk, local, paper, scan, yuan
+from demo.walks import OPENS, PASSWORD, Walk, from_here, local, paper, scan, yuan
 from handlers.orders import AGREEMENT_VERSION
 from handlers.orders.labels import TAB_TITLES
 
@@ -264,7 +264,7 @@ class ZhengzhouWalk(Walk):
         for kind in ("xlsx", "pdf"):
             path = configuration.load().var_dir / f"statement-{self.number}.{kind}"
             path.write_bytes(await self.institution.download(f"/statement/file.{kind}?{period}"))
-            self.say(f"下载对账单 {path.name}，内容摘要 {digest['digest'][:16]}…")
+            self.say(f"下载对账单 {from_here(path)}，内容摘要 {digest['digest'][:16]}…")
 
     async def _messages(self) -> None:
         self.chapter("收到的消息")
