@@ -231,8 +231,9 @@ async def menus(settings: Settings) -> int:
     async with open_gateways(settings, settings.redis_url.get_secret_value() if settings.redis_url else None) as gateways:
         try:
             wrong = await bring_up_to_date(gateways.oa)
-        except PlatformError as error:
-            wrong = [str(error)]
+        except PlatformError as error:  # what the menus are by now is not known
+            print(f"✗ 平台没有完成请求（{error}），菜单未能核对，请稍后重试。")
+            return 1
     for each in wrong:
         print(f"✗ {each}")
     print("✗ 菜单与平台不一致。" if wrong else "✓ 服务号菜单已是最新。")

@@ -113,6 +113,15 @@ async def test_a_database_that_cannot_prove_who_it_is_is_refused_by_every_comman
     assert "rejected SSL upgrade" in said
 
 
+# --- a platform that is away ----------------------------------------------------------------------------------------------------
+
+
+async def test_menus_that_could_not_be_compared_are_not_called_different(tmp_path):
+    code, said = await ran("menus", folder=tmp_path, WECHAT_API_BASE_URL="http://127.0.0.1:1", VAR_DIR=str(tmp_path))
+    assert code == 1
+    assert said == "✗ 平台没有完成请求（unreachable ClientConnectorError），菜单未能核对，请稍后重试。\n"
+
+
 # --- a folder of our own ------------------------------------------------------------------------------------------------------
 
 
