@@ -38,7 +38,8 @@ class JinanWalk(Walk):
     # --- 1 进入平台 ------------------------------------------------------------------------------------------------------
 
     async def _officials(self) -> None:
-        await self.sign_in(*(official.name for official in people.OFFICIALS), people.SELLER)
+        at_work = (people.ADMIN, people.MANAGER, people.SECOND_MANAGER, people.DRAW_OFFICER, people.WITNESS, people.REVIEWER)
+        await self.sign_in(*(official.name for official in at_work), people.SELLER)
         self.seller = self.phones[people.SELLER]
         await self.seller.accept_messages("order_work")
 

@@ -38,7 +38,8 @@ class SuzhouWalk(SuzhouStart):
     demands: dict[str, int] = field(default_factory=dict)
 
     async def walk(self) -> None:
-        await self.sign_in(people.ADMIN.name, *(official.name for official in people.SUZHOU_OFFICIALS))
+        at_work = (people.ADMIN, people.S_ADMIN, people.S_SECOND_ADMIN, people.S_CENTRE, people.S_REVIEWER)
+        await self.sign_in(*(official.name for official in at_work))
         await self.office_hours()
         await self._certify_institution()
         await self._consultants()

@@ -94,8 +94,7 @@ class Walk:
 
     async def sign_in(self, *names: str) -> None:
         for name in names:
-            self.phones[name] = await self.town.phone(name)
-            await self.phones[name].sign_in()
+            self.phones[name] = await self.town.at_work(name)
 
     async def newcomer(self, name: str) -> Phone:
         """Somebody signs in for the first time, agrees, and binds a phone."""

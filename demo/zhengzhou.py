@@ -45,7 +45,9 @@ class ZhengzhouWalk(Walk):
     products: dict[str, int] = field(default_factory=dict)
 
     async def walk(self) -> None:
-        await self.sign_in(people.ADMIN.name, *(official.name for official in people.ZHENGZHOU_OFFICIALS))
+        at_work = (people.ADMIN, people.Z_REVIEWER, people.Z_PARK, people.Z_CENTRE, people.Z_SECOND_CENTRE, people.Z_PAYOUT,
+                   people.Z_SECOND_PAYOUT)
+        await self.sign_in(*(official.name for official in at_work))
         await self.office_hours()
         await self._enter()
         await self._admission()
