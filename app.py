@@ -182,15 +182,19 @@ async def migrate(settings: Settings) -> int:
     return 0
 
 
-async def seed(settings: Settings, size: str = "demo") -> None:
-    """The demonstration; `large` adds 20 parks, 200 institutions, 5,000 products and 200,000 orders."""
+async def seed(settings: Settings, size: str = "demo") -> list[str]:
+    """The demonstration; `large` adds 20 parks, 200 institutions, 5,000 products and 200,000 orders. What came of it, in words."""
     from demo.large import plant_large
+    from demo.seed import count, grown
     from demo.seed import seed as plant
 
     async with database(settings, "seed"), platforms(settings) as ports:
-        await plant(settings, clock_of(settings), ports)
-        if size == "large":
-            await plant_large(settings, clock_of(settings), ports)
+        before, said = await count(), []
+        if not await plant(settings, clock_of(settings), ports):
+            said.append("本平台已有自己的系统管理员，没有写入演示数据。")
+        if size == "large" and not await plant_large(settings, clock_of(settings), ports):
+            said.append("大规模演示数据以前已经写入，没有再写。")
+        return [*said, f"✓ 数据库中现有：{grown(before, await count())}。"]
 
 
 async def first_admin(settings: Settings, phone: str) -> int:
@@ -370,7 +374,7 @@ def run(command: str, settings: Settings, given: argparse.Namespace) -> int:
             return asyncio.run(first_admin(ready, given.phone))
         if command == "migrate":
             return asyncio.run(migrate(ready))
-        asyncio.run(seed(ready, given.size))
+        print(*asyncio.run(seed(ready, given.size)), sep="\n")
     return 0
 
 

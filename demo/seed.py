@@ -94,6 +94,19 @@ async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
     return True
 
 
+COUNTED = {"programmes": "项目", "organisations": "单位", "persons": "人员", "products": "服务产品", "orders": "订单"}
+
+
+async def count() -> dict[str, int]:
+    found = await row("SELECT " + ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in COUNTED))
+    return {table: int(found[table]) for table in COUNTED}
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> str:
+    """For whoever seeded: how many there are, and how many of them are new."""
+    return "、".join(f"{title} {after[table]:,}（新增 {after[table] - before[table]:,}）" for table, title in COUNTED.items())
+
+
 async def _admin(planter: Planter) -> Context:
     person = await planter.person(people.ADMIN.name)
     if await planter.membership(person, Role.ADMIN) is None:

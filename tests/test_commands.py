@@ -113,6 +113,19 @@ async def test_a_database_that_cannot_prove_who_it_is_is_refused_by_every_comman
     assert "rejected SSL upgrade" in said
 
 
+# --- what was done --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_seed_says_what_it_made_and_the_second_that_nothing_is_new(database, database_urls, settings, tmp_path):
+    env = {"DATABASE_URL": database_urls[1], "DATABASE_OWNER_URL": database_urls[0], "VAR_DIR": str(tmp_path),
+           "REDIS_URL": settings.redis_url.get_secret_value()}
+    assert await ran("migrate", folder=tmp_path, **env) == (0, "")
+    for new in (25, 0):
+        code, said = await ran("seed", folder=tmp_path, **env)
+        assert (code, len(said.splitlines())) == (0, 1), said
+        assert said.startswith("✓ 数据库中现有：项目 4（新增 ") and f"人员 25（新增 {new}）" in said
+
+
 # --- a platform that is away ----------------------------------------------------------------------------------------------------
 
 

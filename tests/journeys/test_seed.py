@@ -6,7 +6,7 @@ import pytest
 
 from demo import people
 from demo.planter import Planter
-from demo.seed import plant_jinan, plant_zhengzhou, seed
+from demo.seed import count, grown, plant_jinan, plant_zhengzhou, seed
 from handlers.regions import load_regions
 from models.accounts import Role
 from simulator.state import person_id
@@ -70,6 +70,15 @@ async def test_a_second_seed_changes_nothing(country: World) -> None:
     before = await country.snapshot(*TABLES)
     assert await seed(country.settings, country.clock, country.ports)
     assert await country.snapshot(*TABLES) == before
+
+
+async def test_who_seeds_is_told_what_there_is_now_and_what_is_new(country: World) -> None:
+    empty = await count()
+    await seed(country.settings, country.clock, country.ports)
+    once = await count()
+    assert grown(empty, once) == "项目 4（新增 4）、单位 5（新增 5）、人员 25（新增 25）、服务产品 5（新增 5）、订单 0（新增 0）"
+    await seed(country.settings, country.clock, country.ports)
+    assert grown(once, await count()) == "项目 4（新增 0）、单位 5（新增 0）、人员 25（新增 0）、服务产品 5（新增 0）、订单 0（新增 0）"
 
 
 async def the_buyer(world: World) -> Speaker:
