@@ -233,5 +233,5 @@ class JinanWalk(Walk):
         inbox = await self.enterprise.until("/notices?limit=100", lambda page: any(
             each["kind"] == "system_review_made" for each in page["items"]))
         self.say(f"站内消息 {len(inbox['items'])} 条：" + "、".join(each["title"] for each in reversed(inbox["items"])))
-        shown = await self.enterprise.messages_at_least(4)
+        shown = await self.enterprise.subscribed(4)
         self.say(f"企业手机上的微信订阅消息 {len(shown)} 条：" + "、".join(each["title"] for each in shown))

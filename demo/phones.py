@@ -212,8 +212,12 @@ class Phone:
 
         return texts(await poll(self.messages, lambda shown: bool(texts(shown)), f"SMS to {self.name}"))[-1]
 
-    async def messages_at_least(self, count: int) -> list[Any]:
-        return list(await poll(self.messages, lambda shown: len(shown) >= count, f"messages of {self.name}"))
+    async def subscribed(self, count: int) -> list[Any]:
+        """WeChat's subscribe messages, when there are as many; the number of this phone may have got an SMS too."""
+        async def ask() -> list[Any]:
+            return [each for each in await self.messages() if each["kind"] == "subscribe"]
+
+        return list(await poll(ask, lambda shown: len(shown) >= count, f"subscribe messages of {self.name}"))
 
 
 async def poll(ask: Callable[[], Awaitable[Any]], expected: Callable[[Any], bool], what: str) -> Any:

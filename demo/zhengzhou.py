@@ -272,5 +272,5 @@ class ZhengzhouWalk(Walk):
         self.chapter("收到的消息")
         inbox = await self.institution.get("/notices?limit=100")
         self.say(f"服务机构站内消息 {len(inbox['items'])} 条：" + "、".join(each["title"] for each in reversed(inbox["items"])))
-        shown = await self.institution.messages_at_least(1)
+        shown = await self.institution.subscribed(1)
         self.say(f"服务机构手机上的微信订阅消息 {len(shown)} 条：" + "、".join(each["title"] for each in shown))
