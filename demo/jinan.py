@@ -13,7 +13,7 @@ import verify_draw
 from demo import people
 from demo.phones import Phone, WalkFailedError
 from demo.seed import with_check
-from demo.walks import PASSWORD, Walk, local, scan, verifying, yuan
+from demo.walks import PASSWORD, Walk, local, scan, verifying, word, yuan
 from handlers.orders import AGREEMENT_VERSION
 
 
@@ -79,7 +79,7 @@ class JinanWalk(Walk):
         self.say(f"申请《{self.programme['name']}》资格，审核通过")
         form["employees"] = 60
         updated = await self.enterprise.post(f"{path}/amendment", {"form": form, "files": files})
-        self.say(f"更新职工总数为 60，无需再次审核：{updated['state']}")
+        self.say(f"更新职工总数为 60，无需再次审核：{word('application', updated['state'])}")
 
     # --- 4.1 预约服务券 ---------------------------------------------------------------------------------------------------
 
