@@ -155,6 +155,16 @@ def test_the_title_of_an_intent_is_a_way_to_say_it(group):
     assert {title: understand(group, title).intent for title in titles} == titles
 
 
+def test_an_example_that_is_shown_to_whoever_comes_is_understood_by_everybody():
+    """These are said before it is known as whom somebody speaks."""
+    found = {said for name in ("binding_talk", "files", "events")
+             for shown in re.findall("例如((?:「[^」]+」)+)。", (ROOT / "bot" / f"{name}.py").read_text(encoding="utf-8"))
+             for said in re.findall("「([^」]+)」", shown)}
+    assert len(found) > 1
+    understood = {(group, said): understand(group, said).intent for group in GROUPS for said in found}
+    assert [asked for asked, intent in understood.items() if intent is None] == []
+
+
 # --- sentences --------------------------------------------------------------------------------------------------------------------
 
 
