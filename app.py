@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr, ValidationError
@@ -59,6 +58,22 @@ def clock_of(settings: Settings) -> Clock:
     return OffsetClock(settings.clock_file) if settings.clock_file else SystemClock()
 
 
+@contextmanager
+def connecting(url: str) -> Iterator[None]:
+    """One line where the database has no connection for us: forty of the driver would say no more, each time a family tries again."""
+    from tortoise.exceptions import DBConnectionError
+
+    from models.database import NO_CONNECTION, place_of
+
+    try:
+        yield
+    except NO_CONNECTION as error:
+        reason = error.__cause__ if isinstance(error, DBConnectionError) else error  # Tortoise does not repeat what the server said
+        said = str(reason) or type(reason).__name__
+        structlog.get_logger("database").critical("database_unreachable", at=place_of(url, os.environ), error=said)
+        raise SystemExit(1) from None
+
+
 @asynccontextmanager
 async def database(settings: Settings, name: str) -> AsyncIterator[None]:
     import logs
@@ -72,14 +87,10 @@ async def database(settings: Settings, name: str) -> AsyncIterator[None]:
         settings.database_pool_max, settings.statement_timeout_ms, settings.lock_timeout_ms, settings.idle_in_transaction_timeout_ms
     )
     url = settings.database_url.get_secret_value()
-    await db.connect(url, limits, f"qifuquan-{name}")
     try:
-        try:
+        with connecting(url):
+            await db.connect(url, limits, f"qifuquan-{name}")
             await db.server_is_durable()
-        except OSError as error:  # forty lines of the driver would say no more, each time a family tries again
-            where = urlsplit(url)
-            structlog.get_logger("database").critical("database_unreachable", host=where.hostname, port=where.port, error=str(error))
-            raise SystemExit(1) from None
         yield
     finally:
         await db.disconnect()
@@ -147,15 +158,18 @@ async def jobs_process(settings: Settings) -> None:
 
 async def migrate(settings: Settings) -> int:
     """Bring the schema up to date, as the tables' owner, and load the administrative divisions."""
+    import logs
     from handlers.regions import load_regions
     from models.database import NotTheOwnerError, user_of
     from models.database import migrate as apply
 
     assert settings.database_url is not None
+    logs.configure(settings.mode, inherited.name("migrate"))
     application = settings.database_url.get_secret_value()
     owner = settings.database_owner_url.get_secret_value() if settings.database_owner_url else application
     try:
-        await apply(owner, user_of(application) if owner != application else None)
+        with connecting(owner):
+            await apply(owner, user_of(application) if owner != application else None)
     except NotTheOwnerError:
         named = "DATABASE_OWNER_URL" if settings.database_owner_url else "DATABASE_URL"
         print(
@@ -168,15 +182,19 @@ async def migrate(settings: Settings) -> int:
     return 0
 
 
-async def seed(settings: Settings, size: str = "demo") -> None:
-    """The demonstration; `large` adds 20 parks, 200 institutions, 5,000 products and 200,000 orders."""
+async def seed(settings: Settings, size: str = "demo") -> list[str]:
+    """The demonstration; `large` adds 20 parks, 200 institutions, 5,000 products and 200,000 orders. What came of it, in words."""
     from demo.large import plant_large
+    from demo.seed import count, grown
     from demo.seed import seed as plant
 
     async with database(settings, "seed"), platforms(settings) as ports:
-        await plant(settings, clock_of(settings), ports)
-        if size == "large":
-            await plant_large(settings, clock_of(settings), ports)
+        before, said = await count(), []
+        if not await plant(settings, clock_of(settings), ports):
+            said.append("本平台已有自己的系统管理员，没有写入演示数据。")
+        if size == "large" and not await plant_large(settings, clock_of(settings), ports):
+            said.append("大规模演示数据以前已经写入，没有再写。")
+        return [*said, f"✓ 数据库中现有：{grown(before, await count())}。"]
 
 
 async def first_admin(settings: Settings, phone: str) -> int:
@@ -217,8 +235,9 @@ async def menus(settings: Settings) -> int:
     async with open_gateways(settings, settings.redis_url.get_secret_value() if settings.redis_url else None) as gateways:
         try:
             wrong = await bring_up_to_date(gateways.oa)
-        except PlatformError as error:
-            wrong = [str(error)]
+        except PlatformError as error:  # what the menus are by now is not known
+            print(f"✗ 平台没有完成请求（{error}），菜单未能核对，请稍后重试。")
+            return 1
     for each in wrong:
         print(f"✗ {each}")
     print("✗ 菜单与平台不一致。" if wrong else "✓ 服务号菜单已是最新。")
@@ -306,6 +325,26 @@ def main(arguments: list[str]) -> int:
         print(f"`{command}` is for development: {FOR_DEVELOPMENT[command]}. This is production (MODE).", file=sys.stderr)
         return 2
     inherited.end_with_the_parent(settings.stop_seconds)
+    try:
+        return run(command, settings, given)
+    except OSError as error:
+        if (folder := in_the_way(error, settings.var_dir)) is None:
+            raise
+        print(f"VAR_DIR: {folder}: {error.strerror}. It must be a folder in which we may write. Example: VAR_DIR=/var/lib/qifuquan",
+              file=sys.stderr)
+        return 2
+
+
+def in_the_way(error: OSError, var_dir: Path) -> Path | None:
+    """What of our folder, or on the way to it, the error is about; None: it is about something else."""
+    if not isinstance(error.filename, str | bytes) or not error.filename:
+        return None
+    path, ours = Path(os.fsdecode(error.filename)).absolute(), var_dir.absolute()
+    return path if path.is_relative_to(ours) or ours.is_relative_to(path) else None
+
+
+def run(command: str, settings: Settings, given: argparse.Namespace) -> int:
+    """The command's exit code."""
     if command == "openapi":
         import orjson
 
@@ -335,7 +374,7 @@ def main(arguments: list[str]) -> int:
             return asyncio.run(first_admin(ready, given.phone))
         if command == "migrate":
             return asyncio.run(migrate(ready))
-        asyncio.run(seed(ready, given.size))
+        print(*asyncio.run(seed(ready, given.size)), sep="\n")
     return 0
 
 

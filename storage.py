@@ -72,7 +72,8 @@ def open_storage(settings: Settings) -> ObjectStorage:
     url = settings.storage_url
     if url is None or url.startswith("file://"):
         folder = Path(url.removeprefix("file://")) if url else settings.var_dir / "storage"
-        return ObjectStorage(LocalStore(folder, mkdir=True))
+        folder.mkdir(parents=True, exist_ok=True)  # the store's own error would name neither the folder nor the reason
+        return ObjectStorage(LocalStore(folder))
     # An endpoint is https unless AWS_ENDPOINT_URL says http:// in so many words, as a MinIO in a closed network does.
     options: ClientConfig = {"timeout": STORE_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT, "allow_http": True}
     return ObjectStorage(from_url(url, client_options=options, retry_config={"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}))

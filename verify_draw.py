@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""核对一次摇号：只凭公布的文件，重新算出清单摘要、承诺、种子、次序、中签和候补。
+"""核对摇号：只凭公布的文件，重新算出清单摘要、承诺、种子、次序、中签和候补。
 
-python verify_draw.py bundle.json [--sealed] [--digest 公告摘要] [--ticket 票号 --credit-code 信用代码 --salt 回执盐值]
-Exit 0: every check passed; 1: some check failed; 2: wrong command line. Written from docs/draw.md alone: it needs Python 3.10
+python verify_draw.py bundle.json [bundle.json …] [--sealed] [--digest 公告摘要] [--ticket 票号 --credit-code 信用代码 --salt 回执盐值]
+Exit 0: every check passed; 1: some check of some file failed; 2: wrong command line. Written from docs/draw.md alone: it needs Python 3.10
 and nothing else, so that it shares no mistake with the platform it checks.
 """
 import argparse
@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 HEX, TIME, CODE = "[0-9a-f]{64}", r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\+08:00", "[A-Za-z0-9_.-]{1,32}"
 BALLS = {"ssq": ((6, 33), (1, 16)), "dlt": ((5, 35), (2, 12))}  # 双色球, 大乐透: how many balls, the highest number
@@ -119,37 +119,84 @@ def check_receipt(c: dict[str, Any], r: dict[str, Any] | None, number: str, cred
         say(f"回执   {number}，券种 {code}，本年度还可中签：{'不限' if left == '-' else left + ' 次'}，公布结果：{result}")
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="核对一次摇号：退出码 0 全部通过，1 有不通过")
-    parser.add_argument("bundle", help="公布的 JSON 文件")
-    parser.add_argument("--sealed", action="store_true", help="开奖前使用：只核对封存部分")
-    parser.add_argument("--digest", help="封存当天您记下的公告摘要")
+class CommandLine(argparse.ArgumentParser):
+    """argparse speaks English; who checks a draw need not."""
+
+    COMPLAINTS = (
+        (r"unrecognized arguments: (.*)", "不认识的参数：{}"),
+        (r"the following arguments are required: .*", "请给出公布的 JSON 文件"),
+        (r"argument (\S+): expected one argument", "{} 后面须写上内容"),
+        (r"argument (\S+): ignored explicit argument .*", "{} 后面不写内容"),
+        (r"ambiguous option: (\S+) .*", "{} 不完整，可以有几种意思"),
+    )
+
+    def error(self, message: str) -> NoReturn:
+        found = ((re.fullmatch(pattern, message, re.DOTALL), title) for pattern, title in self.COMPLAINTS)
+        said = next((title.format(*match.groups()) for match, title in found if match), message)
+        self.exit(2, f"命令行有误：{said}\n用法：{self.usage}\n加 --help 查看说明。\n")
+
+    def format_help(self) -> str:
+        return super().format_help().replace("usage: ", "用法：", 1)
+
+
+def command_line() -> CommandLine:
+    parser = CommandLine(
+        description="核对摇号：退出码 0 全部通过，1 有不通过，2 命令行有误", add_help=False,
+        usage="verify_draw.py 文件… [--sealed] [--digest 摘要] [--ticket 票号 --credit-code 信用代码 --salt 盐值]",
+    )
+    known = parser.add_argument_group("参数")
+    known.add_argument("bundles", nargs="+", metavar="文件", help="公布的 JSON 文件，可以有多个，逐一核对")
+    known.add_argument("--sealed", action="store_true", help="开奖前使用：只核对封存部分")
+    known.add_argument("--digest", metavar="摘要", help="封存当天您记下的公告摘要（只核对一个文件时）")
     for option, title in (("--ticket", "票号"), ("--credit-code", "统一社会信用代码"), ("--salt", "回执盐值")):
-        parser.add_argument(option, help=f"核对自己的回执：{title}")
-    given = parser.parse_args(arguments)
-    receipt = (given.ticket, given.credit_code, given.salt)
-    if any(receipt) and not all(receipt):
-        parser.error("--ticket、--credit-code、--salt 须同时给出")
+        known.add_argument(option, metavar=title, help=f"核对自己的回执：{title}（只核对一个文件时）")
+    known.add_argument("--help", "-h", action="help", help="显示本说明")
+    return parser
+
+
+def verify(path: str, sealed: bool, digest: str | None, receipt: tuple[str, str, str] | None) -> bool:
+    """Whether all checks of one file passed; `failures` names those that did not."""
     failures.clear()
     try:
-        with open(given.bundle, encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             bundle = json.load(file, object_pairs_hook=once)
         check("文件字段", bundle.keys() == {"commitment", "reveal"})
-        part, reveal = bundle["commitment"], None if given.sealed else bundle["reveal"]
-        check("开奖部分已公布", given.sealed or reveal, "尚未开奖时请加 --sealed")
+        part, reveal = bundle["commitment"], None if sealed else bundle["reveal"]
+        check("开奖部分已公布", sealed or reveal, "尚未开奖时请加 --sealed")
         check_sealed(part)
-        if given.digest:
-            check("与您记下的公告摘要一致", part["commitment_digest"] == given.digest.lower(), part["commitment_digest"])
+        if digest:
+            check("与您记下的公告摘要一致", part["commitment_digest"] == digest.lower(), part["commitment_digest"])
         if reveal:
             check_draw(part, reveal)
-        if all(receipt):
+        if receipt:
             check_receipt(part, reveal, *receipt)
         say(f"公告摘要 {part['commitment_digest']}（请与封存当天公布的比较）")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         check("文件可读", passed=False, detail=repr(error))
-    done = "结论：封存部分全部通过，开奖部分未核对" if given.sealed else "结论：全部通过"
+    done = "结论：封存部分全部通过，开奖部分未核对" if sealed else "结论：全部通过"
     say(f"结论：{len(failures)} 项不通过（{'、'.join(failures)}）" if failures else done)
-    return 1 if failures else 0
+    return not failures
+
+
+def main(arguments: list[str]) -> int:
+    parser = command_line()
+    given = parser.parse_args(arguments)
+    receipt = (given.ticket, given.credit_code, given.salt)
+    if any(receipt) and not all(receipt):
+        parser.error("--ticket、--credit-code、--salt 须同时给出")
+    one = len(given.bundles) == 1
+    if not one and (given.digest or any(receipt)):
+        parser.error("摘要和回执各属于一次摇号：请只给出那一次的文件")
+    wrong = []
+    for path in given.bundles:
+        if not one:
+            say(f"—— {path} ——")
+        if not verify(path, given.sealed, given.digest, receipt if all(receipt) else None):
+            wrong.append(path)
+    if not one:
+        total = f"共 {len(given.bundles)} 个文件"
+        say(f"{total}，{len(wrong)} 个不通过：{'、'.join(wrong)}" if wrong else f"{total}，全部通过")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -99,4 +99,6 @@ async def _told(binding: Awaitable[BoundTo]) -> Reply:
 def bound_reply(bound: BoundTo) -> Reply:
     """Whose account it is, masked: whoever sent somebody else's code sees it at once."""
     whose = "、".join(each for each in (bound["name"], bound["phone"]) if each) or "您的小程序账号"
-    return Reply(f"绑定成功：{whose}。\n如果不是您本人，请回复「解除绑定」。现在可以直接说您要办理的事项，例如「我的券」。", private=True)
+    return Reply(
+        f"绑定成功：{whose}。\n如果不是您本人，请回复「解除绑定」。现在可以直接说您要办理的事项，例如「待办」「帮助」。", private=True,
+    )

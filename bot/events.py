@@ -18,7 +18,7 @@ from models.notices import Channel
 
 SCENE_OF_SUBSCRIBE = "qrscene_"  # before the scene when the scan also followed us; a SCAN has the scene alone
 CAME = frozenset({"subscribe", "scan"})
-WELCOME_BACK = Reply("欢迎回来。可以直接说您要办理的事项，例如「我的券」「我的订单」。")
+WELCOME_BACK = Reply("欢迎回来。可以直接说您要办理的事项，例如「待办」「帮助」。")
 
 
 class NotYetError(Exception):

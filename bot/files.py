@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 SLOT = SLOTS["handover"]
 OPERATION = "bot.files.take_in"
-ONLY_TEXT = Reply("暂时只能看懂文字。请直接输入您要办理的事项，例如「我的券」「我的订单」。")
+ONLY_TEXT = Reply("暂时只能看懂文字。请直接输入您要办理的事项，例如「待办」「帮助」。")
 FINISHING = frozenset({Role.OWNER, Role.HANDLER})  # who may say 提交完成
 
 

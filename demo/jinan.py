@@ -13,7 +13,7 @@ import verify_draw
 from demo import people
 from demo.phones import Phone, WalkFailedError
 from demo.seed import with_check
-from demo.walks import PASSWORD, Walk, local, scan, yuan
+from demo.walks import PASSWORD, Walk, local, scan, verifying, word, yuan
 from handlers.orders import AGREEMENT_VERSION
 
 
@@ -38,7 +38,8 @@ class JinanWalk(Walk):
     # --- 1 进入平台 ------------------------------------------------------------------------------------------------------
 
     async def _officials(self) -> None:
-        await self.sign_in(*(official.name for official in people.OFFICIALS), people.SELLER)
+        at_work = (people.ADMIN, people.MANAGER, people.SECOND_MANAGER, people.DRAW_OFFICER, people.WITNESS, people.REVIEWER)
+        await self.sign_in(*(official.name for official in at_work), people.SELLER)
         self.seller = self.phones[people.SELLER]
         await self.seller.accept_messages("order_work")
 
@@ -78,7 +79,7 @@ class JinanWalk(Walk):
         self.say(f"申请《{self.programme['name']}》资格，审核通过")
         form["employees"] = 60
         updated = await self.enterprise.post(f"{path}/amendment", {"form": form, "files": files})
-        self.say(f"更新职工总数为 60，无需再次审核：{updated['state']}")
+        self.say(f"更新职工总数为 60，无需再次审核：{word('application', updated['state'])}")
 
     # --- 4.1 预约服务券 ---------------------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class JinanWalk(Walk):
         bundle = await self.enterprise.get(f"/rounds/{round_['id']}/draw/bundle")
         path = configuration.load().var_dir / f"bundle-{round_['number']}.json"
         path.write_text(json.dumps(bundle, ensure_ascii=False), encoding="utf-8")
-        self.say(f"任何人都能验证：python verify_draw.py {path.name}")
+        self.say(f"任何人都能验证：{verifying(path)}")
         proof = ["--ticket", result["ticket_no"], "--credit-code", self.code, "--salt", result["salt"]]
         if verify_draw.main([str(path), *proof]) != 0:
             raise WalkFailedError("verify_draw.py does not accept the published bundle")
@@ -232,5 +233,5 @@ class JinanWalk(Walk):
         inbox = await self.enterprise.until("/notices?limit=100", lambda page: any(
             each["kind"] == "system_review_made" for each in page["items"]))
         self.say(f"站内消息 {len(inbox['items'])} 条：" + "、".join(each["title"] for each in reversed(inbox["items"])))
-        shown = await self.enterprise.messages_at_least(4)
+        shown = await self.enterprise.subscribed(4)
         self.say(f"企业手机上的微信订阅消息 {len(shown)} 条：" + "、".join(each["title"] for each in shown))

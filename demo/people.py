@@ -15,6 +15,8 @@ ZHENGZHOU, ZHONGYUAN = "410100", "410102"  # 郑州市, 中原区
 ZHENGZHOU_OFFICE = "郑州高新区创新协同中心"
 PARK = "高新区科技园"
 ZHENGZHOU_PROGRAMME = "高新区科技创新专业服务券"
+ENTERPRISE = "郑州示例智能仪表有限公司"
+ENTERPRISE_CODE = "91410102MA3EXAMPL4"
 
 
 @dataclass(frozen=True)
@@ -65,4 +67,7 @@ S_CENTRE = Official("中心审核员 徐宁", Role.CENTRE_REVIEWER, SUZHOU_PARK)
 S_REVIEWER = Official("审核员 蒋文", Role.REVIEWER, SUZHOU_PARK)
 SUZHOU_OFFICIALS = (S_ADMIN, S_SECOND_ADMIN, S_MANAGER, S_SECOND_MANAGER, S_CENTRE, S_REVIEWER)
 
-EVERYBODY = (*(official.name for official in (*OFFICIALS, *ZHENGZHOU_OFFICIALS, *SUZHOU_OFFICIALS)), SELLER)
+BUYER = "企业 陈晨"  # of ENTERPRISE
+
+# Who has vouchers comes first: a newcomer begins with the first one that is offered.
+EVERYBODY = (BUYER, SELLER, *(official.name for official in (*OFFICIALS, *ZHENGZHOU_OFFICIALS, *SUZHOU_OFFICIALS)))

@@ -34,6 +34,7 @@ class Town:
     http: aiohttp.ClientSession
     backend: str
     simulator: str
+    signed_in: dict[str, "Phone"] = field(default_factory=dict)
 
     async def control(self, path: str, body: object = None, method: str = "POST") -> Any:
         async with self.http.request(method, f"{self.simulator}/control{path}", json=body if method == "POST" else None) as response:
@@ -75,6 +76,14 @@ class Town:
         registered = await self.control("/phones", {"name": name, "platform": platform})
         return Phone(self, name, platform, registered["id"], registered["mobile"])
 
+    async def at_work(self, name: str) -> "Phone":
+        """Somebody whom several walks need, signed in once: of log-ins a network has thirty a minute."""
+        phone = self.signed_in.get(name)
+        if phone is None or not await phone.is_signed_in():
+            phone = self.signed_in[name] = await self.phone(name)
+            await phone.sign_in()
+        return phone
+
     async def mails(self, address: str) -> list[Any]:
         """What the mailbox of this address has got; nothing for one that nobody has written to."""
         mailboxes = (await self.control("/phones", method="GET"))["phones"]
@@ -106,6 +115,16 @@ class Phone:
         signed_in = await self.post("/sessions", {"platform": self.platform, "code": code})
         self.token = signed_in["token"]
         return signed_in["me"]
+
+    async def is_signed_in(self) -> bool:
+        """A session ends after thirty days without use, which pass quickly here."""
+        try:
+            await self.get("/me")
+        except RefusedError as refused:
+            if refused.problem["code"] != "session_ended":
+                raise
+            return False
+        return True
 
     async def bind_phone(self) -> Any:
         """Once more where the platform has no answer: a clock that was moved ends the platform tokens of all processes at once."""
@@ -174,7 +193,9 @@ class Phone:
             is_json = response.content_type.endswith("json")
             answer: Any = await response.json(content_type=None) if is_json else await response.read()
             if response.status == TOO_MANY:
-                await asyncio.sleep(float(response.headers["Retry-After"]))
+                seconds = float(response.headers["Retry-After"])
+                print(f"     等待限流 {seconds:g} 秒（{method} {path}）", flush=True)
+                await asyncio.sleep(seconds)
                 return await self._call(method, path, content)
             if response.status >= 400:
                 raise RefusedError(f"{method} {path}: {response.status}", answer)
@@ -191,8 +212,12 @@ class Phone:
 
         return texts(await poll(self.messages, lambda shown: bool(texts(shown)), f"SMS to {self.name}"))[-1]
 
-    async def messages_at_least(self, count: int) -> list[Any]:
-        return list(await poll(self.messages, lambda shown: len(shown) >= count, f"messages of {self.name}"))
+    async def subscribed(self, count: int) -> list[Any]:
+        """WeChat's subscribe messages, when there are as many; the number of this phone may have got an SMS too."""
+        async def ask() -> list[Any]:
+            return [each for each in await self.messages() if each["kind"] == "subscribe"]
+
+        return list(await poll(ask, lambda shown: len(shown) >= count, f"subscribe messages of {self.name}"))
 
 
 async def poll(ask: Callable[[], Awaitable[Any]], expected: Callable[[Any], bool], what: str) -> Any:

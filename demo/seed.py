@@ -1,5 +1,5 @@
 """`python -m app seed`: offices with their officials, Jinan's programme with an institution and its products, Zhengzhou's with a
-park, Suzhou's supermarket with its standard list, and a voucher to order there with.
+park and an enterprise that has vouchers, Suzhou's supermarket with its standard list, and a voucher to order there with.
 
 Whoever exists in the simulator by name is known here: the people are written into the tables, everything else is done by
 the use-cases, under the same rules as for anybody. Safe to repeat: what is there stays, what is missing is added, so a database
@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from clock import Clock
 from demo import people
+from demo.buyer import plant_buyer
 from demo.planter import Planter
 from handlers import accounts, approvals, institutions, products, programmes, standard_products
 from handlers.accounts.organisations import credit_code_of
@@ -93,6 +94,19 @@ async def seed(settings: Settings, clock: Clock, ports: Ports) -> bool:
     return True
 
 
+COUNTED = {"programmes": "项目", "organisations": "单位", "persons": "人员", "products": "服务产品", "orders": "订单"}
+
+
+async def count() -> dict[str, int]:
+    found = await row("SELECT " + ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in COUNTED))
+    return {table: int(found[table]) for table in COUNTED}
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> str:
+    """For whoever seeded: how many there are, and how many of them are new."""
+    return "、".join(f"{title} {after[table]:,}（新增 {after[table] - before[table]:,}）" for table, title in COUNTED.items())
+
+
 async def _admin(planter: Planter) -> Context:
     person = await planter.person(people.ADMIN.name)
     if await planter.membership(person, Role.ADMIN) is None:
@@ -112,13 +126,14 @@ async def plant_jinan(planter: Planter) -> None:
 
 
 async def plant_zhengzhou(planter: Planter) -> None:
-    """Institutions and enterprises are not planted: the manual begins with their registration."""
+    """With one enterprise that has vouchers to ask for. The manual's own are not planted: it begins with their registration."""
     admin = await _admin(planter)
     park_id = await planter.park(admin, people.PARK, people.ZHONGYUAN)
     office_id = await planter.office(admin, people.ZHENGZHOU_OFFICE, people.ZHENGZHOU)
     officials = {each.name: await planter.official(admin, each, office_id, park_id) for each in people.ZHENGZHOU_OFFICIALS}
     manager, second = officials[people.Z_MANAGER.name], officials[people.Z_SECOND_MANAGER.name]
-    await _programme(manager, second, people.ZHENGZHOU_PROGRAMME, people.ZHENGZHOU, ZHENGZHOU, ZHENGZHOU_TYPES)
+    programme = await _programme(manager, second, people.ZHENGZHOU_PROGRAMME, people.ZHENGZHOU, ZHENGZHOU, ZHENGZHOU_TYPES)
+    await plant_buyer(planter, admin, officials[people.Z_REVIEWER.name], programme["id"], park_id)
 
 
 async def plant_suzhou(planter: Planter) -> None:

@@ -13,13 +13,15 @@ from demo.phones import Phone, poll
 from demo.seed import with_check
 from demo.suzhou_start import FEATURED, FEATURED_FEN, LEGAL, PROFILE, STANDARD, SuzhouStart, sentence
 from demo.visitor import STANDING, Visitor
-from demo.walks import PASSWORD, local, paper, yuan
+from demo.walks import PASSWORD, local, paper, word, yuan
+from handlers.notice_words import CLOSINGS
 from handlers.orders import AGREEMENT_VERSION
 from handlers.score_formula import POINTS
 from handlers.working_days import due_after
 from models.scores import ScoreKind
 
 OUTSIDE = "310115"  # 上海市浦东新区
+ANSWER = "demand_response"
 OFFER_FEN = 7_500_000
 CONTACT_PHONE = "13900139001"
 # What the published formula gives for a filed transaction; for an order, four of those, an activity and the demands that were answered.
@@ -38,7 +40,8 @@ class SuzhouWalk(SuzhouStart):
     demands: dict[str, int] = field(default_factory=dict)
 
     async def walk(self) -> None:
-        await self.sign_in(people.ADMIN.name, *(official.name for official in people.SUZHOU_OFFICIALS))
+        at_work = (people.ADMIN, people.S_ADMIN, people.S_SECOND_ADMIN, people.S_CENTRE, people.S_REVIEWER)
+        await self.sign_in(*(official.name for official in at_work))
         await self.office_hours()
         await self._certify_institution()
         await self._consultants()
@@ -107,18 +110,19 @@ class SuzhouWalk(SuzhouStart):
         })
         self.demands[key or target] = posted["id"]
         passed = await self.enterprise.until(f"/demands/{posted['id']}", lambda demand: demand["state"] == "open")
-        self.say(f"企业针对{to}提交需求《{posted['title']}》：{posted['state']}，内容审核通过后 {passed['state']}")
+        self.say(f"企业针对{to}提交需求《{posted['title']}》：{word('demand', posted['state'])}，"
+                 f"内容审核通过后{word('demand', passed['state'])}")
 
     async def _answer(self) -> None:
         self.chapter("四 对接服务需求：机构处理")
         received = await self.institution.until("/institution/demands", lambda page: len(page["items"]) == 4)
-        self.say("需求管理：" + "、".join(f"{each['title']}（{each['state']}）" for each in reversed(received["items"])))
+        self.say("需求管理：" + "、".join(f"{each['title']}（{word(ANSWER, each['state'])}）" for each in reversed(received["items"])))
         await self._talk(self.institution, "institution", "signed", "已签订常年法律顾问合同")
         await self._talk(self.institution, "open", "no_contact", "多次致电未接通")
         await self._talk(self.lawyer, "consultant", None, "")
         answered = await self.enterprise.until(
             f"/demands/{self.demands['institution']}", lambda demand: any(each["remark"] for each in demand["answers"]))
-        told = "、".join(f"{each['institution']} {each['state']}（{each['remark']}）" for each in answered["answers"])
+        told = "、".join(f"{each['institution']} {word(ANSWER, each['state'])}（{each['remark']}）" for each in answered["answers"])
         self.say(f"企业看到的答复：{told}")
 
     async def _talk(self, phone: Phone, key: str, outcome: str | None, remark: str) -> None:
@@ -134,7 +138,7 @@ class SuzhouWalk(SuzhouStart):
         state = (await phone.post(f"{path}/contacting"))["state"]
         if outcome is not None:
             state = (await phone.post(f"{path}/outcome", {"outcome": outcome, "remark": remark}))["state"]
-        self.say(f"电话联系后维护对接结果：{state}{'，' + remark if remark else ''}")
+        self.say(f"电话联系后维护对接结果：{word(ANSWER, state)}{'，' + remark if remark else ''}")
 
     async def _contact_too_early(self, phone: Phone, path: str) -> str:
         return str((await phone.refused(f"{path}/contact", method="GET"))["title"])
@@ -157,7 +161,7 @@ class SuzhouWalk(SuzhouStart):
         order = await self.enterprise.post("/orders", wanted | {"programme_id": self.vouchers["id"]})
         self.order = order["id"]
         converted = await self.institution.get(path)
-        self.say(f"凭园区企业服务券下单 {order['number']}，需求对接结果：{converted['state']}")
+        self.say(f"凭园区企业服务券下单 {order['number']}，需求对接结果：{word(ANSWER, converted['state'])}")
         await self._fulfil()
 
     async def _approved_amount(self) -> None:
@@ -200,7 +204,7 @@ class SuzhouWalk(SuzhouStart):
         self.say(f"未核实提示不能通过：{refused['title']}")
         await self._approve_filing(filing["id"], [each["kind"] for each in flags])
         own = await self.institution.get(f"/institution/filings/{filing['id']}")
-        self.say(f"逐项核实后通过：{own['state']}，计入得分：{'是' if own['counts'] else '否'}")
+        self.say(f"逐项核实后：{word('filing', own['state'])}，计入得分：{'是' if own['counts'] else '否'}")
         credits_ = await self.institution.get("/institution/filing-credits")
         self.say(f"加分情况：交易 {credits_['transactions']} 笔 {yuan(credits_['transactions_fen'])}")
         score = f"/consultants/{self.consultant_id}/score"
@@ -215,7 +219,7 @@ class SuzhouWalk(SuzhouStart):
             "summary": STANDARD, "attachment_ids": [await self._evidence(f"交易合同{nth}")],
         })
         submitted = await self.institution.put(f"/institution/filings/{filing['id']}/submission")
-        self.say(f"交易备案→新增：{day} {yuan(filing['transaction']['amount_fen'])}，上传合同，提交：{submitted['state']}")
+        self.say(f"交易备案→新增：{day} {yuan(filing['transaction']['amount_fen'])}，上传合同，提交：{word('filing', submitted['state'])}")
         return submitted
 
     async def _approve_filing(self, filing_id: int, acknowledged: list[str]) -> None:
@@ -289,10 +293,10 @@ class SuzhouWalk(SuzhouStart):
         forwarded = await self.enterprise.post(f"{path}/forwarding", {"institution_ids": [chosen["institution_id"]]})
         self.say(f"企业一键转发给 {chosen['institution']}，已推送 {forwarded['told']} 家")
         withdrawn = await self.enterprise.post(f"{path}/withdrawal")
-        self.say(f"企业撤回该需求：{withdrawn['state']}（{withdrawn['close_reason']}）")
+        self.say(f"企业撤回该需求：{word('demand', withdrawn['state'])}（{CLOSINGS[withdrawn['close_reason']]}）")
         figures = await self.institution.get("/institution/demand-figures")
         self.say(f"需求对接统计：收到 {figures['received']}，查看 {figures['viewed']}，接单 {figures['taken']}；结果："
-                 + "、".join(f"{name} {count}" for name, count in figures["outcomes"].items()))
+                 + "、".join(f"{word(ANSWER, name)} {count}" for name, count in figures["outcomes"].items()))
 
     @staticmethod
     def _morning_after(moment: Any, working_days: int) -> Any:
@@ -315,14 +319,15 @@ class SuzhouWalk(SuzhouStart):
         badge = await self._scan_badge()
         ended = await self.institution.delete(f"/institution/consultants/{self.consultant_id}")
         async with Visitor(badge) as stranger:
-            self.say(f"机构单方面解除关联：{ended['state']}；再扫同一工牌：{stranger.found(STANDING)}")
+            self.say(f"机构单方面解除关联：{word('consultant', ended['state'])}；再扫同一工牌：{stranger.found(STANDING)}")
         demand = await self.institution.get(f"/institution/demands/{self.demands['consultant']}")
-        self.say(f"顾问名下的需求《{demand['title']}》转由机构处理：负责顾问 {demand['consultant'] or '无'}，状态 {demand['state']}")
+        self.say(f"顾问名下的需求《{demand['title']}》转由机构处理：负责顾问 {demand['consultant'] or '无'}，"
+                 f"状态：{word(ANSWER, demand['state'])}")
         await self.institution.until("/notices?limit=100", lambda page: any(
             each["title"] == "顾问的需求转由机构处理" for each in page["items"]))
         path = f"/institution/demands/{self.demands['consultant']}/outcome"
         done = await self.institution.post(path, {"outcome": "declined", "remark": "企业暂缓"})
-        self.say(f"机构收到转办消息，维护对接结果：{done['state']}（{done['remark']}）")
+        self.say(f"机构收到转办消息，维护对接结果：{word(ANSWER, done['state'])}（{done['remark']}）")
         await self._invite_again()
 
     async def _invite_again(self) -> None:
@@ -331,7 +336,7 @@ class SuzhouWalk(SuzhouStart):
         invited = await self._invite()
         shown = await self.lawyer.get(f"/invitations/{invited['token']}")
         accepted = await self.lawyer.post(f"/invitations/{invited['token']}/acceptance")
-        self.say(f"顾问在小程序扫码打开 {shown['institution']['name']} 的邀请并接受：{accepted['state']}")
+        self.say(f"顾问在小程序扫码打开 {shown['institution']['name']} 的邀请并接受：{word('consultant', accepted['state'])}")
         await self.lawyer.put(f"/consultancies/{accepted['id']}/form", PROFILE | {"name": "张敏", "specialities": [LEGAL, "ip"]})
         await self._decide_consultant()
         await self._act_as_consultant()

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import settings as configuration
+from bot.topics.identities import ROLES
 from demo import people
 from demo.phones import Phone
 from demo.seed import with_check
 from demo.visitor import PRIVACY, STANDING, Visitor
-from demo.walks import Walk, paper, scan, yuan
+from demo.walks import Walk, from_here, paper, scan, word, yuan
 
 LEGAL, FEATURED, STANDARD = "legal", "企业上市法律服务", "常年法律顾问"
 REGULAR_FEN, FEATURED_FEN = 3_000_000, 8_000_000
@@ -74,9 +75,9 @@ class SuzhouStart(Walk):
         await owner.put(path, {"form": form, "files": files})
         submitted = await owner.post(f"{path}/submission")
         ticked = "，勾选“同时申请成为企业发展服务促进会会员机构”" if join else ""
-        self.say(f"{name}：角色认证→认证成为超市平台的服务机构{ticked}；提交：{submitted['state']}")
+        self.say(f"{name}：角色认证→认证成为超市平台的服务机构{ticked}；提交：{word('application', submitted['state'])}")
         await self.approve(self.phones[people.S_ADMIN.name], "application", submitted["id"], "资料齐全")
-        self.say(f"{people.S_ADMIN.name} 审核：{(await owner.get(path))['state']}，服务机构功能已开通")
+        self.say(f"{people.S_ADMIN.name} 审核：{word('application', (await owner.get(path))['state'])}，服务机构功能已开通")
         return owner, institution_id
 
     async def _mailbox(self, phone: Phone, address: str) -> None:
@@ -96,7 +97,8 @@ class SuzhouStart(Walk):
             "name": "张敏", "phone": self.lawyer.mobile, "email": f"zhang{self.number}@example.com", "specialities": [LEGAL],
         })
         self.consultant_id = added["id"]
-        self.say(f"顾问管理→添加顾问：{added['display_name']}（{added['name']}，{added['phone']}），状态 {added['state']}")
+        self.say(f"顾问管理→添加顾问：{added['display_name']}（{added['name']}，{added['phone']}），"
+                 f"状态：{word('consultant', added['state'])}")
         invited = await self._invite()
         await self._answer_in_browser(invited["link"])
         await self._decide_consultant()
@@ -109,7 +111,7 @@ class SuzhouStart(Walk):
         for kind in ("png", "svg"):
             poster = configuration.load().var_dir / f"invitation-{self.number}.{kind}"
             poster.write_bytes(await self.institution.download(f"/invitations/{invited['token']}/poster.{kind}"))
-            self.say(f"下载邀请海报 {poster.name}（{poster.stat().st_size} 字节，含机构名称与二维码）")
+            self.say(f"下载邀请海报 {from_here(poster)}（{poster.stat().st_size} 字节，含机构名称与二维码）")
         mail = await self.town.mail(f"zhang{self.number}@example.com", invited["token"])
         text = await self.lawyer.sms(invited["token"])
         self.say(f"顾问收到邮件《{mail['title']}》和短信：{text.replace(invited['token'], '…')}")
@@ -133,7 +135,7 @@ class SuzhouStart(Walk):
     async def _decide_consultant(self) -> None:
         await self.approve(self.phones[people.S_ADMIN.name], "consultant", self.consultant_id, "资质属实")
         shown = await self.institution.get(f"/institution/consultants/{self.consultant_id}")
-        self.say(f"超市管理员审核通过：{shown['display_name']} {shown['title']}，状态 {shown['state']}")
+        self.say(f"超市管理员审核通过：{shown['display_name']} {shown['title']}，状态：{word('consultant', shown['state'])}")
 
     async def _represent(self) -> None:
         """In the mini-program, with the phone that the browser has proved."""
@@ -149,7 +151,7 @@ class SuzhouStart(Walk):
         me = await self.lawyer.get("/me")
         membership = next(each for each in me["memberships"] if each["organisation_id"] == self.institution_id)
         await self.lawyer.put("/sessions/current/membership", {"membership_id": membership["id"]})
-        self.say(f"顾问在小程序以 {membership['role']} 身份代表 {membership['organisation_name']}")
+        self.say(f"顾问在小程序以{ROLES[membership['role']]}身份代表 {membership['organisation_name']}")
 
     async def _scan_badge(self) -> str:
         """Somebody without an account scans what the phone shows. Returns the address in the code."""
@@ -170,7 +172,7 @@ class SuzhouStart(Walk):
         self.say(f"修改常规产品，立即生效：{yuan(changed['price_fen'])}")
         await self.institution.delete(f"/institution/products/{product['id']}/listing")
         again = await self.institution.put(f"/institution/products/{product['id']}/listing")
-        self.say(f"下架后再次上架：{again['state']}")
+        self.say(f"下架后再次上架：{word('product', again['state'])}")
         await self._offer_featured()
 
     async def _offer_regular(self, institution: Phone) -> None:
@@ -181,7 +183,7 @@ class SuzhouStart(Walk):
             "parameters": [{"name": "服务期限", "value": "12"}],
         })
         self.products.setdefault("regular", listed["id"])
-        self.say(f"常规产品上架：从目录选择《{listed['name']}》，{yuan(listed['price_fen'])}，无需审核：{listed['state']}")
+        self.say(f"常规产品上架：从目录选择《{listed['name']}》，{yuan(listed['price_fen'])}，无需审核：{word('product', listed['state'])}")
 
     async def _offer_featured(self) -> None:
         draft = await self.institution.post("/institution/products", {
@@ -191,11 +193,11 @@ class SuzhouStart(Walk):
         path = f"/institution/products/{draft['id']}"
         submitted = await self.institution.put(f"{path}/submission")
         told = "、".join(f"{each['name']} {each['value']}{each['unit']}" for each in submitted["parameters"])
-        self.say(f"新增特色产品《{FEATURED}》，参数：{told}；提交审核：{submitted['state']}")
+        self.say(f"新增特色产品《{FEATURED}》，参数：{told}；提交审核：{word('product', submitted['state'])}")
         await self.approve(self.phones[people.S_CENTRE.name], "product", draft["id"], "参数完整")
         listed = await self.institution.put(f"{path}/listing")
         self.products["featured"] = draft["id"]
-        self.say(f"审核通过后上架：{listed['state']}")
+        self.say(f"审核通过后上架：{word('product', listed['state'])}")
 
     async def _evidence(self, title: str) -> int:
         return await self.institution.upload("filing_evidence", f"{title}.pdf", paper(f"{title} {self.number}"))

@@ -1,19 +1,25 @@
 """What the walks through the manuals have in common: numbered steps, papers to upload, an entry, somebody who approves."""
 
 import secrets
+import shlex
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from demo import people
 from demo.phones import Phone, Town, WalkFailedError
+from demo.states import LABELS
 from handlers.money import grouped_yuan
 from handlers.working_days import SHANGHAI, is_working_day
+from settings import ROOT
 
 ID_NUMBER = "370103199003078655"
+MISSING = {"consent": "同意隐私政策", "phone": "绑定手机", "membership": "登记或加入单位"}
 OPENS, CLOSES = 9, 17  # an office; messages are held in the night, and whoever walks then would wait for the morning
 PASSWORD = "274906"  # noqa: S105 - of an enterprise that does not exist
 
@@ -43,6 +49,22 @@ def paper(title: str) -> bytes:
 
 def yuan(fen: int) -> str:
     return f"{grouped_yuan(fen)}元"
+
+
+def word(machine: str, state: str) -> str:
+    """A state as people call it: docs/states.md."""
+    return LABELS[machine][state]
+
+
+def from_here(path: Path) -> str:
+    """As one types it where one is: relative below the current folder, else whole."""
+    whole = path.absolute()
+    return str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole)
+
+
+def verifying(bundle: Path) -> str:
+    """A command line that works as it stands, with the interpreter that we run in: `python` need not be anybody's."""
+    return shlex.join(from_here(each) for each in (Path(sys.executable), ROOT / "verify_draw.py", bundle))
 
 
 def local(moment: datetime) -> datetime:
@@ -79,14 +101,13 @@ class Walk:
 
     async def sign_in(self, *names: str) -> None:
         for name in names:
-            self.phones[name] = await self.town.phone(name)
-            await self.phones[name].sign_in()
+            self.phones[name] = await self.town.at_work(name)
 
     async def newcomer(self, name: str) -> Phone:
         """Somebody signs in for the first time, agrees, and binds a phone."""
         phone = await self.town.phone(name)
         me = await phone.sign_in()
-        self.say(f"微信登录成功，账号 {me['person_id']}，还缺：{'、'.join(me['missing'])}")
+        self.say(f"微信登录成功，账号 {me['person_id']}，还缺：{'、'.join(MISSING[each] for each in me['missing'])}")
         privacy = await phone.get("/privacy")
         await phone.post("/consents", {"document": privacy["document"], "version": privacy["version"]})
         me = await phone.bind_phone()
@@ -108,7 +129,7 @@ class Walk:
         }
         await phone.put("/certification", {"form": form, "files": {"business_licence": [licence]}})
         submitted = await phone.post("/certification/submission")
-        self.say(f"提交实名认证：{submitted['state']}，排队第 {submitted['queue']['position']} 位")
+        self.say(f"提交实名认证：{word('application', submitted['state'])}，排队第 {submitted['queue']['position']} 位")
         await self.approve(self.phones[people.ADMIN.name], "application", submitted["id"], "材料齐全")
         self.say("系统管理员审核通过，企业已认证")
 

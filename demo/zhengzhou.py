@@ -12,7 +12,7 @@ import settings as configuration
 from demo import people
 from demo.order_table import table, tabs
 from demo.seed import with_check
-from demo.walks import OPENS, PASSWORD, Walk, local, paper, scan, yuan
+from demo.walks import OPENS, PASSWORD, Walk, from_here, local, paper, scan, word, yuan
 from handlers.orders import AGREEMENT_VERSION
 from handlers.orders.labels import TAB_TITLES
 
@@ -45,7 +45,9 @@ class ZhengzhouWalk(Walk):
     products: dict[str, int] = field(default_factory=dict)
 
     async def walk(self) -> None:
-        await self.sign_in(people.ADMIN.name, *(official.name for official in people.ZHENGZHOU_OFFICIALS))
+        at_work = (people.ADMIN, people.Z_REVIEWER, people.Z_PARK, people.Z_CENTRE, people.Z_SECOND_CENTRE, people.Z_PAYOUT,
+                   people.Z_SECOND_PAYOUT)
+        await self.sign_in(*(official.name for official in at_work))
         await self.office_hours()
         await self._enter()
         await self._admission()
@@ -80,7 +82,7 @@ class ZhengzhouWalk(Walk):
             "scopes": [{"category": category, "content": content} for content, (category, _) in SERVICES.items()],
         }
         draft = await self.institution.put(path, {"form": form, "files": {}})
-        self.say(f"填写认证资料并暂存：{draft['state']}；地图位置已选中 {form['latitude']}, {form['longitude']}")
+        self.say(f"填写认证资料：{word('application', draft['state'])}；地图位置已选中 {form['latitude']}, {form['longitude']}")
         for name in ("admission_letter", "product_application"):
             blank = await self.institution.download(f"{path}/papers/{name}")
             self.say(f"下载待盖章材料 {name}.docx（{len(blank)} 字节），打印、盖章、扫描")
@@ -93,7 +95,7 @@ class ZhengzhouWalk(Walk):
         self.say(f"上传附件后提交：审核中，排队第 {submitted['queue']['position']} 位")
         await self.approve(self.phones[people.Z_CENTRE.name], "application", submitted["id"], "资料与营业执照一致")
         admitted = await self.institution.get(path)
-        self.say(f"创新协同中心审核通过：{admitted['state']}")
+        self.say(f"创新协同中心审核：{word('application', admitted['state'])}")
 
     # --- 三 发布产品信息 ----------------------------------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class ZhengzhouWalk(Walk):
             await self.approve(centre, "product", product["id"], "介绍完整")
             listed = await self.institution.put(f"{path}/listing")
             self.products[content] = product["id"]
-            self.say(f"发布 {content}，价格 {yuan(price)}，创新协同中心审核通过并上架：{listed['state']}")
+            self.say(f"发布 {content}，价格 {yuan(price)}，创新协同中心审核通过：{word('product', listed['state'])}")
 
     async def _mend(self, path: str, product: Any) -> Any:
         await self.reject(self.phones[people.Z_CENTRE.name], "product", product["id"], "收费标准不明确")
@@ -240,7 +242,7 @@ class ZhengzhouWalk(Walk):
         answers = [{"line_id": line["id"], "paid": True, "bank_reference": f"回单{self.number}"} for line in lines]
         settled = await maker.post(f"{path}/answers", {"answers": answers})
         claim = await self.institution.get(f"/redemptions/{self.claim['id']}")
-        self.say(f"登记银行回单，批次 {settled['state']}；订单：{claim['label']}")
+        self.say(f"登记银行回单，批次{word('payout_batch', settled['state'])}；订单：{claim['label']}")
         await self._show_orders()
         counts = {tab: len((await self.institution.get(f"/orders?limit=100&tab={tab}"))["items"]) for tab in TAB_TITLES}
         print(f"     {tabs(counts)}", flush=True)
@@ -264,11 +266,11 @@ class ZhengzhouWalk(Walk):
         for kind in ("xlsx", "pdf"):
             path = configuration.load().var_dir / f"statement-{self.number}.{kind}"
             path.write_bytes(await self.institution.download(f"/statement/file.{kind}?{period}"))
-            self.say(f"下载对账单 {path.name}，内容摘要 {digest['digest'][:16]}…")
+            self.say(f"下载对账单 {from_here(path)}，内容摘要 {digest['digest'][:16]}…")
 
     async def _messages(self) -> None:
         self.chapter("收到的消息")
         inbox = await self.institution.get("/notices?limit=100")
         self.say(f"服务机构站内消息 {len(inbox['items'])} 条：" + "、".join(each["title"] for each in reversed(inbox["items"])))
-        shown = await self.institution.messages_at_least(1)
+        shown = await self.institution.subscribed(1)
         self.say(f"服务机构手机上的微信订阅消息 {len(shown)} 条：" + "、".join(each["title"] for each in shown))

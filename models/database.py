@@ -1,11 +1,13 @@
 """Connecting to PostgreSQL, and bringing its schema up to date."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise
+from tortoise.exceptions import DBConnectionError
 from tortoise.migrations.api import migrate as tortoise_migrate
 
 import models
@@ -17,6 +19,11 @@ SELECT has_schema_privilege('public', 'CREATE')
    AND NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tortoise_migrations'
                    AND NOT pg_has_role(tableowner, 'USAGE'))
 """
+# What keeps a process from having a connection at all: nobody there, no such role, password or database, no room, a wrong URL.
+NO_CONNECTION = (
+    OSError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError, asyncpg.ClientConfigurationError, DBConnectionError,
+)
 APPEND_ONLY = ("audit_entries", "ledger_entries", "seals")
 
 
@@ -68,6 +75,16 @@ def user_of(url: str) -> str | None:
     """The role that a URL names."""
     parts = urlsplit(url)
     return unquote(parts.username) if parts.username else dict(parse_qsl(parts.query)).get("user")
+
+
+def place_of(url: str, env: Mapping[str, str]) -> str:
+    """host:port as the driver understands a URL, which the environment completes. For people to read: nothing of who connects."""
+    parts = urlsplit(url)
+    given, named = dict(parse_qsl(parts.query)), parts.netloc.rpartition("@")[2]
+    host = named or given.get("host") or env.get("PGHOST") or "localhost"
+    if "," in host or host.rpartition("]")[2].count(":") or host.startswith("/"):
+        return host
+    return f"{host}:{given.get('port') or env.get('PGPORT') or 5432}"
 
 
 async def disconnect() -> None:

@@ -105,6 +105,7 @@ def create_app(
     app.router.add_get("/", page.show)
     app.router.add_get("/chat", ChatPage(world, people).show)
     app.router.add_post("/clock", page.move_clock)
+    app.router.add_post("/phones/{id}/login-code", page.login_code)
     _end_with(app, traffic, pusher, dingtalk, clock)
     return _with_mail(app, mail, smtp_port)
 

@@ -34,6 +34,13 @@ class Chat:
             refuse(400, "wrong_platform", "这部手机没有这种操作")
         return phone
 
+    def _speaking(self, request: web.Request, *platforms: str) -> Phone:
+        """As in the app: whoever does not follow an account has no field to write in."""
+        phone = self._phone(request, *platforms)
+        if phone.platform == "wechat_oa" and not phone.is_following:
+            refuse(409, "not_following", "还没有关注服务号：请先点「关注服务号」，再发送消息")
+        return phone
+
     async def show(self, request: web.Request) -> web.Response:
         """Everything that is in this chat, oldest first, and its menu."""
         phone = self._phone(request)
@@ -45,7 +52,7 @@ class Chat:
 
     async def say(self, request: web.Request) -> web.Response:
         """{text, group?: [phone ids], ...}; in DingTalk the rest goes into the push as it is."""
-        phone, body = self._phone(request), await read(request)
+        phone, body = self._speaking(request), await read(request)
         text = body.pop("text", None)
         if not isinstance(text, str) or not text.strip() or len(text) > TEXT_CHARACTERS_MAX:
             refuse(400, "text_missing", "请输入要说的话")
@@ -58,7 +65,7 @@ class Chat:
 
     async def send_file(self, request: web.Request) -> web.Response:
         """{content: base64, name?}: WeChat knows pictures only, DingTalk files too."""
-        phone, body = self._phone(request), await read(request)
+        phone, body = self._speaking(request), await read(request)
         content = base64.b64decode(str(body.get("content", "")))
         if phone.platform == "wechat_oa":
             return pushed(await self._wechat.account.send_picture(phone, content))
@@ -68,7 +75,7 @@ class Chat:
 
     async def tap_menu(self, request: web.Request) -> web.Response:
         """{key}"""
-        phone = self._phone(request, "wechat_oa")
+        phone = self._speaking(request, "wechat_oa")
         return pushed(await self._wechat.account.tap_menu(phone, str((await read(request)).get("key", ""))))
 
     async def tap_card(self, request: web.Request) -> web.Response:

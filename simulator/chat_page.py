@@ -22,7 +22,7 @@ button:focus-visible,input:focus-visible,select:focus-visible{outline:2px solid 
 .mine{align-items:flex-end}.mine .bubble{background:#95ec69}.card .bubble{border-left:4px solid #1677ff}.card b{display:block}
 .settled .bubble{opacity:.65}.actions{display:flex;flex-wrap:wrap;gap:8px;margin-top:8px}small{color:#6b7178}
 #hands,#menu{display:flex;flex-wrap:wrap;gap:6px;padding:6px 14px;background:#f7f7f7;border-top:1px solid #dcdee0}
-#hands button,#menu button{font-size:14px;padding:4px 9px}#menu span{font-size:13px;color:#6b7178;width:100%}
+#hands button,#menu button{font-size:14px;padding:4px 9px}#hands span,#menu span{font-size:13px;color:#6b7178;width:100%}
 footer{padding:10px 14px;background:#f7f7f7;border-top:1px solid #dcdee0}
 #status{min-height:1.6em;padding:0 14px;font-size:13px;color:#b42318}
 """.strip()
@@ -37,13 +37,14 @@ async function call(path,body){
   return found;
 }
 async function act(path,body){
-  if(!phone||busy)return;
-  busy=true;status.textContent='';
+  if(!phone||busy)return false;
+  let done=false;busy=true;status.textContent='';
   try{
     const found=await call('chat/'+phone+'/'+path,body||{});
+    done=true;
     if(found.status!==200)status.textContent='系统没有接收这条消息（'+(found.status||'没有应答')+'），请确认服务正在运行';
   }catch(error){status.textContent=error.message}
-  busy=false;await refresh();
+  busy=false;await refresh();return done;
 }
 function add(parent,tag,text,className){
   const made=document.createElement(tag);
@@ -77,7 +78,8 @@ function message(one){
 function hands(found){
   const place=find('hands');place.replaceChildren();
   if(found.platform==='wechat_oa'){
-    if(found.is_following)button(place,'取消关注',()=>act('unfollow'));else button(place,'关注服务号',()=>act('follow'));
+    if(found.is_following)button(place,'取消关注',()=>act('unfollow'));
+    else{add(place,'span','还没有关注服务号，关注后才能对话：');button(place,'关注服务号',()=>act('follow'))}
   }
   button(place,'在小程序中绑定',()=>act('bind'));
   const menu=find('menu');menu.replaceChildren();menu.hidden=!found.menu.length;
@@ -101,10 +103,12 @@ find('who').addEventListener('submit',async event=>{
     phone=found.id;shown='';find('text').disabled=find('send').disabled=false;await refresh();find('text').focus();
   }catch(error){status.textContent=error.message}
 });
-find('say').addEventListener('submit',event=>{
+find('say').addEventListener('submit',async event=>{
   event.preventDefault();
-  const text=find('text').value.trim();
-  if(text){find('text').value='';act('say',{text:text})}
+  const field=find('text'),text=field.value.trim();
+  if(!text)return;
+  field.value='';
+  if(!await act('say',{text:text})&&!field.value)field.value=text;
 });
 })();
 """.strip()

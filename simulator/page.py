@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from simulator.clock import SHANGHAI, Clock
-from simulator.state import Message, Phone, World
+from simulator.state import CODE_SECONDS, Message, Phone, World
 
 SHOWN_PER_PHONE = 20
 MOVES = (("+1 小时", 3_600), ("+1 天", 86_400), ("+7 天", 604_800))
@@ -31,6 +32,7 @@ main{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:
 .phone>h2{margin:0;padding:10px 14px;background:#fff;font-size:15px;display:flex;justify-content:space-between}
 .phone small,.card small,.empty{color:#8f959e}.dingtalk>h2{color:#1677ff}.wechat>h2{color:#07a350}
 .phone>p{margin:0;padding:6px 14px;font-size:12px;color:#646a73;word-break:break-all}
+.phone>form{padding:0 14px 6px}.phone>form button{font-size:12px;padding:1px 10px}
 .list{max-height:560px;overflow:auto;padding:10px}.card{background:#fff;border-radius:10px;padding:10px 14px;margin-bottom:10px}
 .card h3{margin:2px 0 6px;font-size:15px}dl{display:grid;grid-template-columns:auto 1fr;gap:2px 10px;margin:0}
 dt{color:#8f959e}dd{margin:0;word-break:break-word;white-space:pre-wrap}dd.wide{grid-column:1/-1}.recalled{opacity:.5;text-decoration:line-through}
@@ -38,6 +40,21 @@ dt{color:#8f959e}dd{margin:0;word-break:break-word;white-space:pre-wrap}dd.wide{
 SCRIPT = "setTimeout(function(){location.reload()},4000)"
 SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{SCRIPT_HASH}'; form-action 'self'; base-uri 'none'"
+# A page of its own, since this one is loaded anew every few seconds under the hands of whoever copies from it.
+COPY = """
+document.getElementById('copy').addEventListener('click',function(){
+  navigator.clipboard.writeText(document.getElementById('body').textContent).then(()=>{this.textContent='已复制'});
+});
+""".strip()
+COPY_HASH = base64.b64encode(hashlib.sha256(COPY.encode()).digest()).decode()
+CODE_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{COPY_HASH}'; form-action 'none'; base-uri 'none'"
+CODE_STYLE = """
+body{margin:0 auto;max-width:640px;padding:24px;background:#f2f3f5;color:#1f2329}
+body{font:16px/1.7 system-ui,"PingFang SC","Microsoft YaHei",sans-serif}h1{font-size:20px}
+pre{background:#fff;border:1px solid #dee0e3;border-radius:8px;padding:12px;white-space:pre-wrap;word-break:break-all;user-select:all}
+a{color:#1456f0}button{border:1px solid #c9cdd4;background:#fff;border-radius:6px;padding:6px 16px;font:inherit;cursor:pointer}
+""".strip()
+SIGN_IN = ("wechat", "dingtalk")  # an Official Account and a mailbox have no mini-program to sign in with
 LINKS = (("调用记录", "/control/calls"), ("手机列表", "/control/phones"))
 
 
@@ -56,11 +73,30 @@ def card(message: Message) -> str:
 def phone_view(phone: Phone) -> str:
     cards = "".join(card(message) for message in reversed(phone.messages[-SHOWN_PER_PHONE:]))
     consents = sum(phone.consents.values())
+    sign_in = (
+        f'<form method="post" action="/phones/{escape(phone.id)}/login-code"><button>登录凭证</button></form>'
+        if phone.platform in SIGN_IN else ""
+    )
     left = f" · 剩余订阅授权 {consents} 次" if phone.platform == "wechat" else ""
     return (
         f'<section class="phone {phone.platform}"><h2>{escape(phone.name)}<small>{PLATFORMS[phone.platform]}'
-        f"（{len(phone.messages)} 条）</small></h2><p>{escape(phone.id)}{left}</p>"
+        f"（{len(phone.messages)} 条）</small></h2><p>{escape(phone.id)}{left}</p>{sign_in}"
         f'<div class="list">{cards or "<p class=empty>还没有收到消息</p>"}</div></section>'
+    )
+
+
+def login_code(phone: Phone, code: str, docs: str) -> str:
+    """The body of a log-in, to be pasted as it is."""
+    body = json.dumps({"platform": phone.platform, "code": code})
+    at = f'<a href="{escape(docs)}" rel="noreferrer" target="_blank">接口文档</a>' if docs else "接口文档"
+    return (
+        '<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>登录凭证</title><style>{CODE_STYLE}</style></head><body><h1>{escape(phone.name)} 的登录凭证</h1>"
+        f'<pre id="body">{escape(body)}</pre><p><button type="button" id="copy">复制</button></p>'
+        f"<p>只能用一次，{CODE_SECONDS // 60} 分钟内有效。</p><ol><li>在{at}中打开 <code>POST /api/v1/sessions</code>（登录），"
+        "以上面的内容为请求体，点 Execute。</li><li>复制应答中的 <code>token</code>。</li>"
+        "<li>点页面右上方的 Authorize，粘贴令牌并确认；此后的请求都以此人的身份发出。</li></ol>"
+        f'<p><a href="/">返回模拟器</a></p><script>{COPY}</script></body></html>'
     )
 
 
@@ -78,6 +114,13 @@ def whole(clock: Clock, phones: Iterable[Phone], links: Sequence[tuple[str, str]
     )
 
 
+def only_from_here(request: web.Request) -> None:
+    """A form on a strange page could post here too."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise web.HTTPForbidden(text="请从本页面操作")
+
+
 class Page:
     def __init__(self, world: World, links: Sequence[tuple[str, str]]) -> None:
         self._world, self._links = world, links
@@ -88,12 +131,20 @@ class Page:
         text = whole(self._world.clock, self._world.phones.values(), self._links)
         return web.Response(text=text, content_type="text/html", headers=headers)
 
+    async def login_code(self, request: web.Request) -> web.Response:
+        """A fresh code for this phone, as its mini-program would get one."""
+        only_from_here(request)
+        phone = self._world.phones.get(request.match_info["id"])
+        if phone is None or phone.platform not in SIGN_IN:
+            raise web.HTTPNotFound(text="没有这部手机")
+        docs = next((url for _, url in self._links if url.endswith("/docs")), "")
+        text = login_code(phone, self._world.mint(phone, "login"), docs)
+        headers = {"Content-Security-Policy": CODE_POLICY, "Cache-Control": "no-store"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
     async def move_clock(self, request: web.Request) -> web.Response:
         """The buttons of the page; works without a script."""
-        origin = request.headers.get("Origin")
-        # A form on a strange page could post here too.
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="请从本页面操作")
+        only_from_here(request)
         seconds = (await request.post()).get("advance_seconds")
         if seconds not in {str(value) for _, value in MOVES}:
             raise web.HTTPBadRequest(text="请使用页面上的按钮")

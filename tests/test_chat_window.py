@@ -64,6 +64,21 @@ async def test_a_newcomer_follows_binds_and_asks(window):
     await window.page.get_by_role("button", name="关注服务号").wait_for()
 
 
+async def test_who_does_not_follow_yet_is_told_to_and_keeps_what_was_typed(window):
+    await window.phone("王小明", "wechat_oa", unionid=None)
+    await enter(window, "王小明", "wechat_oa")
+    await window.page.get_by_text("还没有关注服务号，关注后才能对话：").wait_for()
+    await say(window, "我还有多少券")
+    await window.page.get_by_role("alert").get_by_text("请先点「关注服务号」，再发送消息").wait_for()
+    assert await window.page.get_by_label("消息内容").input_value() == "我还有多少券"
+    assert window.listener.heard == []
+    await window.page.get_by_role("button", name="关注服务号").click()
+    await reads(window, "您还没有绑定账号")
+    assert await window.page.get_by_text("关注后才能对话").count() == 0
+    await window.page.get_by_role("button", name="发送").click()
+    await reads(window, "我还有多少券")
+
+
 async def test_a_card_of_the_robot_is_tapped(window):
     await enter(window, "审核员 郑晓", "dingtalk")
     await window.page.get_by_role("button", name="在小程序中绑定").click()
@@ -103,12 +118,23 @@ async def test_when_the_project_does_not_answer_the_window_says_so(phone, tmp_pa
     )
     async with TestServer(app) as server:
         await phone.goto(str(server.make_url("/chat")))
+        await phone.get_by_label("平台").select_option("dingtalk")
         await phone.get_by_label("人员").fill("王小明")
         await phone.get_by_role("button", name="进入").click()
         await phone.get_by_label("消息内容").fill("余额")
         await phone.get_by_role("button", name="发送").click()
         await phone.get_by_role("alert").get_by_text("系统没有接收这条消息").wait_for()
         await phone.goto("about:blank")
+
+
+async def test_an_account_that_nobody_follows_hears_nothing(chats):
+    """As in WeChat, where there is no field to write in: what the project gets in its tests is what it gets on a phone."""
+    key = await chats.phone("王小明", "wechat_oa", unionid=None)
+    for act, body in (("say", {"text": "余额"}), ("send-file", {"content": "QUJD"}), ("tap-menu", {"key": "wallet"})):
+        async with chats.simulator.post(f"/control/chat/{key}/{act}", json=body) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (409, "not_following")
+    assert await chats.states() == []
+    assert await chats.messages(key) == []
 
 
 async def test_the_page_is_not_an_open_door(chats):

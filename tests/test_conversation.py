@@ -1,17 +1,18 @@
 """What an enterprise hears when it asks the bot; that strangers hear nothing; that a payment password leaves no trace."""
 
 import logging
+import re
 from datetime import date
 
 import pytest
 
 from bot.binding_talk import HOW_TO
 from bot.talk import Said
-from models.accounts import Role
+from models.accounts import MEMBER_ROLES, Role
 from tests.lottery import announced
 from tests.shop import PASSWORD, open_shop
 from tests.talking import Speaker, everything_said
-from tests.world import World
+from tests.world import Member, World
 
 TABLES = ("orders", "reservations", "lots", "ledger_entries", "reviews", "events", "audit_entries", "dialogues", "idempotency_keys",
           "statement_links", "approvals")
@@ -205,6 +206,35 @@ async def test_what_is_not_understood_is_answered_with_what_can_be_said(world: W
     seller = Speaker(world, shop.seller)
     assert "「接需求」" in await seller.say("今天天气怎么样")
     assert "「核价」" in await seller.say("帮助")
+
+
+EXAMPLE = re.compile("「([^」]+)」")
+
+
+async def everybody_with_a_role(world: World) -> list[Member]:
+    shop = await open_shop(world)
+    firms = [shop.buyer, shop.seller]
+    helpers = [await world.member(firm.organisation_id, role) for firm in firms for role in MEMBER_ROLES - {Role.OWNER}]
+    officials = [await world.official(role) for role in Role if role not in MEMBER_ROLES | {Role.CONSULTANT, Role.SYSTEM}]
+    return [*firms, *helpers, (await world.consultant(shop.seller))[1], *officials]
+
+
+async def test_each_example_of_the_help_is_understood_in_the_role_that_it_is_shown_to(world: World):
+    for member in await everybody_with_a_role(world):
+        speaker = Speaker(world, member)
+        answer = await speaker.say("帮助")
+        shown = EXAMPLE.findall(answer.partition("例如")[2].partition("办理到一半")[0])
+        assert shown, (member.role, answer)
+        for example in shown:
+            said = await speaker.say(example)
+            assert "没有听懂" not in said and "不能办理" not in said and "您是想办理" not in said, (member.role, example, said)
+            await speaker.say("取消")
+
+
+async def test_only_who_pays_is_warned_of_the_payment_password(world: World):
+    shop = await open_shop(world)
+    assert "支付只在小程序中进行" in await Speaker(world, shop.buyer).say("帮助")
+    assert "支付" not in await Speaker(world, await world.official(Role.REVIEWER)).say("帮助")
 
 
 async def test_between_two_intents_it_is_asked_and_a_button_answers(world: World):

@@ -66,7 +66,7 @@ async def enterprise(world: World) -> Speaker:
     speaker = Speaker(world, shop.buyer)
     for text in ("我還有多少券", "能不能约审计券", "预约审计券", "确认", "改成 通用券", "好的", "中签了吗", "审计 哪家能用券", "我的订单",
                  "订单 5521 到哪了", PASSWORD, "确认完成 8137", "让我想想", "确认", "好评 很专业", "5星", "余额账单", "账单 2月",
-                 "申诉", "有什么待办", "今天天气怎么样"):
+                 "申诉", "有什么待办", "今天天气怎么样", "帮助"):
         await speaker.say(text)
     return speaker
 
@@ -80,7 +80,7 @@ async def institution(world: World) -> Speaker:
     await numbered(world, second, 5521)
     speaker = Speaker(world, shop.seller)
     for text in ("有什么待办", "接单", "1", "确认", "拒单 8137 本月排期已满", "取消", "提交完成 5521 审计报告已交付", "确认", "兑付到哪了",
-                 "核价 8137 30000元", "邀请顾问 张三 13853112345", "我的评分为什么降了", "余额"):
+                 "核价 8137 30000元", "邀请顾问 张三 13853112345", "我的评分为什么降了", "余额", "帮助"):
         await speaker.say(text)
     return speaker
 
@@ -89,7 +89,7 @@ async def consultant(world: World) -> Speaker:
     shop = await open_shop(world)
     _, member = await world.consultant(shop.seller)
     speaker = Speaker(world, member)
-    for text in ("我的机构", "出示证件", "新需求", "有什么待办", "退出机构"):
+    for text in ("我的机构", "出示证件", "新需求", "有什么待办", "退出机构", "取消", "帮助"):
         await speaker.say(text)
     return speaker
 
@@ -111,6 +111,7 @@ async def reviewer(world: World) -> Speaker:
     await speaker.say(f"我要回避 #{cases[2]} 与申请单位有利害关系")
     await speaker.say(f"通过 #{cases[2]}")
     await speaker.say("报表")
+    await speaker.say("帮助")
     return speaker
 
 
@@ -121,7 +122,7 @@ async def finance(treasury: Treasury) -> Speaker:  # noqa: F811
     await treasury.approved()
     await world.owner.execute("UPDATE programmes SET name = '2026年中小企业服务券'")
     speaker = Speaker(world, treasury.checker)
-    for text in ("有什么待办", "本月兑付", "预算还剩多少", "导出批次", "转人工"):
+    for text in ("有什么待办", "本月兑付", "预算还剩多少", "导出批次", "转人工", "帮助"):
         await speaker.say(text)
     return speaker
 

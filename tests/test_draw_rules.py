@@ -349,6 +349,49 @@ def test_half_a_receipt_is_a_wrong_command_line(tmp_path):
     assert stopped.value.code == 2
 
 
+def test_several_bundles_are_checked_each_and_one_that_fails_is_named(tmp_path, capsys):
+    """What the shell makes of bundle-*.json."""
+    good, again, bad = (tmp_path / f"bundle-{number}.json" for number in (1, 2, 3))
+    good.write_text(example("bundle"), encoding="utf-8")
+    again.write_text(json.dumps(small_bundle()), encoding="utf-8")
+    assert verify_draw.main([str(good), str(again)]) == 0
+    said = capsys.readouterr().out
+    assert (said.count("结论：全部通过"), said.splitlines()[-1]) == (2, "共 2 个文件，全部通过")
+    bad.write_text(example("bundle").replace('"attempt": 1', '"attempt": 0'), encoding="utf-8")
+    # A file that fails is not forgiven by one that passes after it.
+    assert verify_draw.main([str(bad), str(good)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == f"共 2 个文件，1 个不通过：{bad}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "请给出公布的 JSON 文件"),
+        (["bundle.json", "--tickets", "1"], "不认识的参数：--tickets 1"),
+        (["bundle.json", "--ticket"], "--ticket 后面须写上内容"),
+        (["bundle.json", "--sealed=1"], "--sealed 后面不写内容"),
+        (["bundle.json", "--s"], "--s 不完整，可以有几种意思"),
+        (["bundle.json", "--ticket", "R202611-00000001"], "--ticket、--credit-code、--salt 须同时给出"),
+        (["1.json", "2.json", "--digest", "0" * 64], "摘要和回执各属于一次摇号：请只给出那一次的文件"),
+    ],
+)
+def test_a_wrong_command_line_is_explained_in_chinese(arguments, complaint, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        verify_draw.main(arguments)
+    assert stopped.value.code == 2
+    first, usage, more = capsys.readouterr().err.splitlines()
+    assert (first, more) == (f"命令行有误：{complaint}", "加 --help 查看说明。")
+    assert usage.startswith("用法：verify_draw.py 文件…")
+
+
+def test_the_help_of_the_verifier_is_chinese(capsys):
+    with pytest.raises(SystemExit):
+        verify_draw.main(["--help"])
+    said = capsys.readouterr().out
+    assert "可以有多个，逐一核对" in said
+    assert not {"usage", "options", "positional", "show"} & set(re.findall("[a-z]+", said))
+
+
 # --- fairness ---------------------------------------------------------------------------------------------------------------
 
 

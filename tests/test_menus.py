@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.menus import BY_TAG, EVERYBODY, bring_up_to_date, buttons, differences, lint, lint_all
+from bot.menus import BY_TAG, EVERYBODY, bring_up_to_date, buttons, differences, lint, lint_all, shown, tags_of
 from handlers.speakers import choose_membership
 from models.accounts import OrganisationKind, Role
 
@@ -98,6 +98,19 @@ async def test_the_command_says_what_is_wrong(chats, capsys):
     import app
 
     assert await app.menus(chats.settings) == 0
+    capsys.readouterr()
+    # The platform says yes to what would change a tag's menu, and keeps it: an answer is no proof, what is shown is one.
+    tag = (await tags_of(chats.gateways.oa))["审核人员"]
+    menu_id, _ = (await shown(chats.gateways.oa))["by_tag"][tag]
+    await chats.gateways.oa.menu.del_conditional(menu_id)
+    await chats.befall("*/menu/addconditional", times=None, errcode=0, menuid="1")
+    assert await app.menus(chats.settings) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "✗ 菜单与平台不一致。"
+
+
+async def test_a_platform_that_refuses_is_not_a_menu_that_differs(chats, capsys):
+    import app
+
     await chats.befall("*/menu/*", times=None, errcode=48001)
     assert await app.menus(chats.settings) == 1
-    assert "✗ 菜单与平台不一致。" in capsys.readouterr().out
+    assert capsys.readouterr().out == "✗ 平台没有完成请求（48001 system error rid: injected），菜单未能核对，请稍后重试。\n"

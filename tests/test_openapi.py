@@ -1,5 +1,7 @@
 """The document says what the routes do: valid OpenAPI 3.1, every refusal listed, and a page to try it that needs no internet."""
 
+import asyncio
+import gzip
 from enum import StrEnum
 from typing import Annotated, NotRequired, TypedDict
 
@@ -11,6 +13,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import Kind, Refusal
+from miniapp_api import documents
 from miniapp_api.application import create_app
 from miniapp_api.openapi import document
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
@@ -221,6 +224,35 @@ async def test_the_document_and_its_page_are_served_from_here(phone):
     for asset in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
         assert f"/docs/{asset}" in text
         assert (await phone.get(f"/docs/{asset}")).status == 200
+
+
+@pytest.mark.parametrize(("accepted", "packed"), [
+    ("gzip, deflate, br, zstd", True), ("br;q=1.0, GZIP ; q=0.5", True), ("*", True), ("gzip;q=0, *", False), ("gzip;q=0.0", False),
+    ("identity", False), ("br", False), ("x-gzip", False), ("", False),
+])
+async def test_the_document_is_compressed_for_whoever_takes_that(phone, accepted, packed):
+    answer = await phone.get("/openapi.json", headers={"Accept-Encoding": accepted}, auto_decompress=False)
+    content, whole = await answer.read(), (ROOT / "docs" / "openapi.json").read_bytes()
+    assert (answer.content_type, answer.headers["Vary"], answer.headers["Cache-Control"]) == (
+        "application/json", "Accept-Encoding", "no-cache",
+    )
+    assert answer.headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(content) if packed else content) == whole
+    assert not packed or len(content) < len(whole) / 10
+
+
+async def test_the_document_is_compressed_once_and_asked_for_again_only_when_it_has_changed(phone, monkeypatch):
+    documents._pack.cache_clear()
+    compress, times = gzip.compress, []
+    monkeypatch.setattr(gzip, "compress", lambda *args, **more: times.append(1) or compress(*args, **more))
+    wants = {"Accept-Encoding": "gzip"}
+    answers = await asyncio.gather(*(phone.get("/openapi.json", headers=wants) for _ in range(4)))
+    tag = answers[0].headers["ETag"]
+    again = await phone.get("/openapi.json", headers=wants | {"If-None-Match": tag})
+    assert ({each.headers["ETag"] for each in answers}, len(times)) == ({tag}, 1)
+    assert (again.status, again.headers["ETag"], await again.read()) == (304, tag, b"")
+    assert (await phone.get("/openapi.json", headers=wants | {"If-None-Match": '"old"'})).status == 200
+    assert (await phone.head("/openapi.json", headers=wants)).headers["Content-Encoding"] == "gzip"
 
 
 async def test_the_page_can_read_openapi_31(phone):

@@ -138,6 +138,33 @@ def test_everybody_belongs_to_one_group():
     assert group_of(Actor(person_id=1)) == "nobody"
 
 
+# --- what 帮助 shows ------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_group_has_examples_and_each_is_understood_there():
+    assert set(phrases("examples")) == set(GROUPS)
+    for group, said in ((group, said) for group, examples in phrases("examples").items() for said in examples):
+        match = understand(group, said)
+        assert match.intent is not None and match.intent.is_for(group), (group, said)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_title_of_an_intent_is_a_way_to_say_it(group):
+    """帮助 lists the titles, and people type what they read."""
+    titles = {intent.title: intent for intent in intents().values() if intent.is_for(group)}
+    assert {title: understand(group, title).intent for title in titles} == titles
+
+
+def test_an_example_that_is_shown_to_whoever_comes_is_understood_by_everybody():
+    """These are said before it is known as whom somebody speaks."""
+    found = {said for name in ("binding_talk", "files", "events")
+             for shown in re.findall("例如((?:「[^」]+」)+)。", (ROOT / "bot" / f"{name}.py").read_text(encoding="utf-8"))
+             for said in re.findall("「([^」]+)」", shown)}
+    assert len(found) > 1
+    understood = {(group, said): understand(group, said).intent for group in GROUPS for said in found}
+    assert [asked for asked, intent in understood.items() if intent is None] == []
+
+
 # --- sentences --------------------------------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import struct
 from contextlib import asynccontextmanager
+from html import unescape
 from io import BytesIO
 
 import aiohttp
@@ -1247,6 +1249,33 @@ async def test_the_buttons_work_only_from_the_page_itself(sim):
     wrong = await sim.client.post("/clock", data={"advance_seconds": "5"})
     assert (strange.status, wrong.status) == (403, 400)
     assert (await sim.get("/control/clock"))["offset_seconds"] == 0.0
+
+
+BODY = re.compile(r'<pre id="body">(.*?)</pre>')
+
+
+async def test_the_page_hands_out_a_fresh_log_in_code_for_each_phone(sim):
+    phone = await sim.phone("<b>王</b>")
+    assert f'action="/phones/{phone}/login-code"' in await (await sim.client.get("/")).text()
+    answers = [await sim.client.post(f"/phones/{phone}/login-code") for _ in range(2)]
+    assert "<b>王" not in await answers[0].text()
+    assert "script-src 'sha256-" in answers[0].headers["Content-Security-Policy"]
+    first, second = [json.loads(unescape(BODY.findall(await answer.text())[0])) for answer in answers]
+    assert first["code"] != second["code"]
+    for body in (first, second):
+        assert body.keys() == {"platform", "code"}
+        assert (await sim.login(body["code"]))["openid"] == phone
+
+
+async def test_a_log_in_code_is_handed_out_to_its_own_page_only(sim):
+    phone, follower = await sim.phone("王"), await sim.phone("王", "wechat_oa")
+    strange = await sim.client.post(f"/phones/{phone}/login-code", headers={"Origin": "http://elsewhere.example"})
+    nobody = await sim.client.post("/phones/nobody/login-code")
+    # The follower of an account has no mini-program to sign in with.
+    account = await sim.client.post(f"/phones/{follower}/login-code")
+    fetched = await sim.client.get(f"/phones/{phone}/login-code")
+    assert (strange.status, nobody.status, account.status, fetched.status) == (403, 404, 404, 405)
+    assert f"/phones/{follower}/" not in await (await sim.client.get("/")).text()
 
 
 async def test_the_simulator_serves_on_loopback_only(tmp_path):

@@ -1,7 +1,7 @@
 """What everybody may ask: 帮助, 人工客服, 公示公告, 切换身份, 待办."""
 
 from bot.answering import Talk, answers, day, say
-from bot.conversation_help import examples
+from bot.conversation_help import examples, sentences
 from bot.talk import Reply
 from handlers import help_requests, rounds, todo
 from handlers.paging import Page
@@ -18,7 +18,9 @@ ROUND_STATES = {"announced": "即将开放", "open": "预约中", "closed": "预
 
 @answers("help")
 async def show_help(talk: Talk) -> list[Reply]:
-    return talk.tell("general.help", examples=examples(talk.ctx))
+    return talk.tell(
+        "general.help", examples=examples(talk.ctx), sentences=sentences(talk.ctx), pays=talk.group == "enterprise",
+    )
 
 
 @answers("human")

@@ -12,12 +12,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from clock import OffsetClock
+from demo.states import LABELS
+from demo.walks import MISSING
 from handlers.working_days import SHANGHAI
 from settings import ROOT
 
 WALK_SECONDS = 360  # with the start of the family, which makes a database cluster, on a busy machine in minutes
 STOP_SECONDS = 30
 # What a developer's shell may have set would lead the family to servers and platforms that are not its own.
+# Parts of file names and addresses are none.
+CODES = "|".join({*MISSING, *(state for states in LABELS.values() for state in states)})
+CODE = re.compile(rf"(?<![\w./@-])(?:{CODES})(?![\w./@-])", re.ASCII)
 FOREIGN = re.compile("DATABASE_|REDIS_|STORAGE_|CLOCK_FILE|WECHAT_|DINGTALK_|SMTP_|SMS_|MODE$|HOST$|PUBLIC_URL$")
 
 
@@ -29,9 +34,10 @@ class Family:
     log: Path
 
     def walk(self, manual: str) -> str:
-        """What `python -m demo.journey` prints; it ends with 0."""
+        """What `python -m demo.journey` prints: for people, so no state by its code. It ends with 0."""
         done = self._run("demo.journey", manual)
         assert done.returncode == 0, f"{done.stdout}\n{self.log.read_text(errors='replace')[-8000:]}"
+        assert CODE.findall(done.stdout) == []
         return done.stdout
 
     def check_books(self) -> str:
