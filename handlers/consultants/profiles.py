@@ -17,7 +17,7 @@ from handlers.attachments import AttachmentView, TooManyFiles
 from handlers.consultants.managing import lock_mine
 from handlers.consultants.refusals import ConsultantStateWrong
 from handlers.consultants.telling import tell_decision, tell_institution
-from handlers.consultants.views import SHOWN, ConsultancyView, consultancy_view, masked_name, specialities_of
+from handlers.consultants.views import FILLABLE, SHOWN, ConsultancyView, consultancy_view, masked_name, specialities_of
 from handlers.context import Context
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
@@ -33,7 +33,6 @@ from models.consultants import CONSULTANT_GRAPH, ConsultantState
 REVIEW_WORKING_DAYS = 5
 INTRODUCTION_MAX, SPECIALITIES_MAX = 500, 8
 PHOTO_SLOT, PHOTOS_MAX = "consultant_photo", 5
-FILLABLE = frozenset({ConsultantState.FILLING, ConsultantState.RETURNED})
 
 PHOTOS = "SELECT count(*) AS photos FROM attachments WHERE uploaded_by_id = $1 AND slot = $2 AND state <> 'deleted'"
 OWN_PHOTO = "SELECT id FROM attachments WHERE id = $1 AND organisation_id = $2 AND uploaded_by_id = $3 AND slot = $4 AND state = 'stored'"

@@ -13,6 +13,7 @@ from handlers.orders.policy import learn, rules_known, rules_of_order, settles_p
 from handlers.paging import Page, PageView, page_of
 from handlers.programmes import Rules
 from handlers.refusals import Kind, Refusal
+from handlers.steps import ACTORS
 from handlers.transactions import Transaction, row, rows
 from models.accounts import OrganisationKind, Role
 from models.categories import CATEGORIES
@@ -85,7 +86,6 @@ class TerminationView(TypedDict):
 
 # verb -> (side, None for either; roles; states). The use-cases ask the same table, so what a phone offers is what the server takes.
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
-ACTORS = frozenset({Role.OWNER, Role.HANDLER})
 BUYER, SELLER = OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION
 IN_SERVICE = frozenset({OrderState.ACCEPTED, OrderState.DELIVERED})
 ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[OrderState]]] = {
