@@ -17,6 +17,7 @@ from handlers.orders import (
     OrderNotDeliverable,
     OrderNotFound,
     OrderNotPayable,
+    OrderPageView,
     OrderView,
     PreviewView,
 )
@@ -158,7 +159,7 @@ async def list_orders(ctx: Context, query: OrdersQuery) -> PageView[OrderView]:
 
 
 @api.get("/orders/{order_id}", title="订单详情", who=Who.MEMBER, refusals=(OrderNotFound,))
-async def get_order(ctx: Context, order_id: int) -> OrderView:
+async def get_order(ctx: Context, order_id: int) -> OrderPageView:
     return await orders.get_order(ctx, order_id)
 
 

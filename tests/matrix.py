@@ -385,6 +385,7 @@ STEPS: dict[str, dict[str, str]] = {
     "ConsultancyView": {"submit": "submit_consultancy", "end": "leave_institution"},
     "NamingFilingView": {"object": "object_to_filing"},
 }
+STEPS["OrderPageView"] = STEPS["OrderView"]
 
 
 def view_of(operation: Operation) -> str | None:

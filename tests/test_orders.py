@@ -35,6 +35,38 @@ async def test_an_order_is_placed_at_the_list_price_with_its_deduction_and_24_di
     assert order["message"] == "请尽快联系"
 
 
+async def test_the_page_of_an_order_says_what_pays_it_and_the_wallet_which_of_it_there_is(shop):
+    """E29, 选择可用服务券: the lots of the order's programme and of a type that it takes."""
+    elsewhere = await shop.world.programme()
+    kinds = (shop.programme.audit, shop.programme.general)
+    await shop.world.owner.execute(
+        "UPDATE deductions SET max_fen = 50000 WHERE product_id = $1 AND voucher_type_id = $2", shop.product_id, kinds[1])
+    fitting, other = await shop.lot(), await shop.world.lot(shop.buyer, elsewhere)
+    placed = (await shop.place())[1]
+    # What the order takes was settled when it was placed.
+    await shop.world.owner.execute("UPDATE deductions SET max_fen = 1 WHERE product_id = $1", shop.product_id)
+    await shop.world.owner.execute("UPDATE products SET max_voucher_fen = 1 WHERE id = $1", shop.product_id)
+    _, order = await shop.world.get(f"/orders/{placed['id']}", by=shop.buyer)
+    assert (placed["programme_id"], order["programme_id"]) == (shop.programme.id, shop.programme.id)
+    assert order["programme"] == await shop.world.value("SELECT name FROM programmes WHERE id = $1", shop.programme.id)
+    assert order["vouchers"] == [
+        {"voucher_type_id": kinds[0], "voucher_type": "审计服务专用券", "max_fen": 200_000},
+        {"voucher_type_id": kinds[1], "voucher_type": "服务通用券", "max_fen": 50_000},
+    ]
+    _, wallet = await shop.world.get("/wallet/lots", by=shop.buyer)
+    assert {lot["id"]: lot["programme_id"] for lot in wallet["items"]} == {fitting: shop.programme.id, other: elsewhere.id}
+    _, page = await shop.world.get("/orders", by=shop.buyer)
+    assert page["items"] == [{name: value for name, value in order.items() if name not in ("programme", "vouchers")}]
+
+
+async def test_no_type_takes_more_of_an_order_than_the_order_takes_of_vouchers(shop):
+    """A price that was settled below what the product takes of a type."""
+    order_id = await shop.order()
+    await shop.world.owner.execute("UPDATE orders SET max_voucher_fen = 70000 WHERE id = $1", order_id)
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert [each["max_fen"] for each in order["vouchers"]] == [70_000, 70_000]
+
+
 async def test_an_order_keeps_its_price_when_the_product_changes(shop):
     order_id = await shop.order()
     await shop.world.owner.execute("UPDATE products SET price_fen = 900000, name = '改名' WHERE id = $1", shop.product_id)
