@@ -23,6 +23,7 @@ from handlers.orders import (
 )
 from handlers.paging import PageView
 from handlers.refusals import ChangedMeanwhile, NotFound
+from handlers.texts import TEXT
 from handlers.wallet import LotNotUsable, NotEnoughVouchers, Spend
 from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.payment_passwords import VERIFY_REFUSALS, Password
@@ -32,7 +33,7 @@ from models.orders import OrderState
 api = Api("orders", "订单")
 Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 LOTS_REFUSALS = (
     OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
 )
@@ -50,7 +51,7 @@ class PlaceOrderBody(Body):
     product_id: Id
     programme_id: Id
     agreement_version: Annotated[str, StringConstraints(max_length=16)]
-    message: Annotated[str, StringConstraints(max_length=500)] = ""
+    message: Annotated[str, StringConstraints(max_length=500), TEXT] = ""
     demand_id: Annotated[Id | None, Field(description="机构针对哪一项需求推荐了该产品")] = None
 
 

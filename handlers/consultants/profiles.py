@@ -23,6 +23,7 @@ from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import blind_index, open_sealed, seal
 from handlers.refusals import NotFound
+from handlers.texts import LINE, TEXT
 from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import due_after
 from models.accounts import Role
@@ -53,9 +54,9 @@ class ProfileForm(Form):
     """顾问认证信息. Everything but the name becomes public."""
 
     name: PersonName = Field(title="姓名")
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)] = Field(title="职称或职务")
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), LINE] = Field(title="职称或职务")
     specialities: Annotated[list[str], AfterValidator(_known)] = Field(title="擅长的服务类型", min_length=1, max_length=SPECIALITIES_MAX)
-    introduction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=INTRODUCTION_MAX)] = Field(
+    introduction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=INTRODUCTION_MAX), TEXT] = Field(
         title="个人简介"
     )
 
