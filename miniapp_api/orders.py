@@ -35,7 +35,8 @@ Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 LOTS_REFUSALS = (
-    OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
+    OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, orders.SpendsDiffer, LotNotUsable,
+    NotEnoughVouchers,
 )
 
 
@@ -138,7 +139,7 @@ class EligibilityQuery(Parameters):
     programme_id: Annotated[int, Field(ge=1, lt=2**63)]
 
 
-@api.get("/products/{product_id}/eligibility", title="能否用券购买该产品，为什么", who=Who.ENTERPRISE, refusals=(OrderNotFound,))
+@api.get("/products/{product_id}/eligibility", title="能否用券购买该产品，为什么", who=Who.ENTERPRISE)
 async def explain_order(ctx: Context, product_id: int, query: EligibilityQuery) -> TreeView:
     return await orders.explain_order(ctx, product_id, query.programme_id)
 

@@ -119,6 +119,12 @@ async def test_a_broken_rule_refuses_the_order_and_explains_itself_with_the_same
     assert [rule for rule in tree["rules"] if rule["verdict"] != "pass"] == body["data"]["rules"]
 
 
+async def test_of_a_product_or_a_programme_that_is_not_there_nothing_is_explained(shop):
+    for product, programme in ((99_999, shop.programme.id), (shop.product_id, 99_999)):
+        status, body = await shop.world.get(f"/products/{product}/eligibility?programme_id={programme}", by=shop.buyer)
+        assert (status, body["code"], body["title"]) == (404, "not_found", "没有找到")
+
+
 async def test_vouchers_that_are_out_are_used_to_their_last_day_also_when_the_programme_has_ended(shop):
     await shop.password()
     await shop.lot(400_000)
@@ -338,7 +344,9 @@ async def test_the_enterprise_may_pick_lots_and_amounts_itself(shop):
 @pytest.mark.parametrize(("fen", "spends", "code"), [
     (200_001, [], "deduction_too_high"),
     (150_000, [], "not_enough_vouchers"),
-    (60_000, [(0, 50_000)], "deduction_too_high"),
+    (60_000, [(0, 50_000)], "spends_differ"),
+    (50_000, [(0, 60_000)], "spends_differ"),
+    (200_001, [(0, 50_000)], "deduction_too_high"),
     (110_000, [(0, 110_000)], "lot_not_usable"),
     (60_000, [(0, 30_000), (0, 30_000)], "lot_not_usable"),
     (10_000, [(1, 10_000)], "lot_not_usable"),
@@ -354,6 +362,19 @@ async def test_an_amount_that_cannot_be_is_refused_and_nothing_moves(shop, fen, 
     status, body = await shop.pay(order_id, fen, spends=picks)
     assert body["code"] == code, body
     assert status in (409, 422)
+    assert await shop.unchanged() == before
+
+
+async def test_picks_that_do_not_come_to_the_amount_say_so_before_the_payment_and_in_it(shop):
+    await shop.password()
+    lot = await shop.lot(100_000)
+    order_id = await shop.order()
+    before = await shop.unchanged()
+    preview = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=1000&spends={lot}:500", by=shop.buyer)
+    payment = await shop.pay(order_id, 1_000, spends=[{"lot_id": lot, "fen": 500}])
+    for status, body in (preview, payment):
+        assert (status, body["code"], body["title"]) == (422, "spends_differ", "所选各券金额之和与用券额度不符")
+        assert body["data"] == {"asked_fen": 1_000, "picked_fen": 500}
     assert await shop.unchanged() == before
 
 

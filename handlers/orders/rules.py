@@ -10,7 +10,7 @@ from typing import Any
 from handlers import programmes
 from handlers.context import Context
 from handlers.eligibility import Rule, Tree, TreeView, tree_view
-from handlers.orders.views import OrderNotFound, RelatedParties
+from handlers.orders.views import RelatedParties
 from handlers.qualifications import FORM_VERSION, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row
@@ -162,8 +162,8 @@ def direction_text(direction: Mapping[str, str]) -> str:
 
 
 async def explain_order(ctx: Context, product_id: int, programme_id: int) -> TreeView:
-    """为什么不能用: the tree of rules for a product, with expected, actual and how to fix. Raises OrderNotFound."""
+    """为什么不能用: the tree of rules for a product, with expected, actual and how to fix. Raises NotFound."""
     facts = await row(*facts_of(ctx, product_id, programme_id))
     if facts is None:
-        raise OrderNotFound
+        raise NotFound
     return tree_view(order_tree(facts))
