@@ -27,8 +27,8 @@ JOIN memberships m ON m.id = s.membership_id AND m.state = 'active'
 WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
 """
 WALLET = f"""
-SELECT l.id, l.voucher_type_id, t.name AS voucher_type, t.is_universal, 'usable' AS state, l.face_fen, l.available_fen, l.held_fen,
-       l.spent_fen, l.valid_from, l.valid_until
+SELECT l.id, l.programme_id, l.voucher_type_id, t.name AS voucher_type, t.is_universal, 'usable' AS state, l.face_fen, l.available_fen,
+       l.held_fen, l.spent_fen, l.valid_from, l.valid_until
 FROM ({ME}) me JOIN lots l ON l.organisation_id = me.organisation_id AND l.available_fen > 0 AND l.expires_at > $2
 JOIN voucher_types t ON t.id = l.voucher_type_id ORDER BY l.expires_at, l.id LIMIT 20
 """

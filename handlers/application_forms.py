@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from handlers.accounts.organisations import credit_code_of
 from handlers.outside import MOBILE_PATTERN, is_email
+from handlers.texts import LINE, TEXT
 
 WAN_FEN = 1_000_000  # 1 万元 = 10,000 yuan = 1,000,000 fen
 AMOUNT_MAX_FEN = 10**15  # ten trillion yuan, and still exact in a phone's double
@@ -67,8 +68,8 @@ def _once(values: list[Any]) -> list[Any]:
     return values
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINE]
+LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 # No asterisk: a masked name that a phone sends back must not replace the name.
 PERSON_NAME = r"^[\u3400-\u9fff\U00020000-\U0003ffffA-Za-z·. ]{2,50}$"
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PERSON_NAME)]

@@ -12,6 +12,8 @@ from handlers.attachments import view as attachment_view
 from handlers.context import Context
 from handlers.file_types import FileSlot
 from handlers.personal import blind_index, open_sealed
+from handlers.steps import Steps
+from handlers.steps import may as may_in
 from handlers.transactions import row, rows
 from models.approvals import ApplicationKind, ApplicationState, ApprovalKind
 
@@ -88,13 +90,11 @@ class FactsView(TypedDict):
     new_files: list[int]
 
 
-ACTIONS: Mapping[ApplicationState, list[str]] = {
-    ApplicationState.DRAFT: ["save", "submit", "withdraw"],
-    ApplicationState.SUBMITTED: ["withdraw"],
-    ApplicationState.RETURNED: ["save", "submit", "withdraw"],
-    ApplicationState.APPROVED: ["amend"],
-    ApplicationState.REJECTED: ["save"],
-    ApplicationState.WITHDRAWN: ["save"],
+EDITABLE = frozenset({ApplicationState.DRAFT, ApplicationState.RETURNED})
+OVER = frozenset({ApplicationState.REJECTED, ApplicationState.WITHDRAWN})  # saving begins another one
+STEPS: Steps = {
+    "save": EDITABLE | OVER, "submit": EDITABLE, "withdraw": EDITABLE | {ApplicationState.SUBMITTED},
+    "amend": frozenset({ApplicationState.APPROVED}),
 }
 FILES = """
 SELECT f.* FROM application_files l JOIN attachments f ON f.id = l.attachment_id WHERE l.application_id = $1 ORDER BY f.slot, f.id
@@ -129,6 +129,11 @@ def personal_of(ctx: Context, application: Any, rules: KindRules) -> dict[str, s
     return {name: open_sealed(ctx.settings, blob) for name, blob in sealed.items() if blob is not None}
 
 
+def may(ctx: Context, application: Any, verb: str) -> bool:
+    """Guard and offer in one. What was decided before is an amendment now, and keeps its standing: it is not withdrawn."""
+    return may_in(ctx, STEPS, verb, application.state) and not (verb == "withdraw" and application.decided_at is not None)
+
+
 def masked(personal: Mapping[str, str]) -> dict[str, str]:
     return {name: MASKS[name](value) for name, value in personal.items()}
 
@@ -139,7 +144,6 @@ async def application_view(ctx: Context, application: Any) -> ApplicationView:
     last = await row(LAST_APPROVAL, application.id)
     items = last.data.get("items", []) if last is not None and state is ApplicationState.RETURNED else []
     personal = personal_of(ctx, application, rules)
-    actions = [action for action in ACTIONS[state] if action != "withdraw" or application.decided_at is None]
     return {
         "id": application.id, "kind": rules.kind, "title": rules.title, "programme_id": application.programme_id, "state": state,
         "form_version": application.form_version, "current_form_version": rules.form_version,
@@ -147,7 +151,7 @@ async def application_view(ctx: Context, application: Any) -> ApplicationView:
         "personal": masked(personal), "files": [attachment_view(one) for one in await rows(FILES, application.id)],
         "submitted_at": application.submitted_at, "decided_at": application.decided_at, "reason": application.reason, "items": items,
         "queue": await queue_place(ctx.now, "application", application.id) if state is ApplicationState.SUBMITTED else None,
-        "allowed_actions": actions, "updated_at": application.updated_at,
+        "allowed_actions": [verb for verb in STEPS if may(ctx, application, verb)], "updated_at": application.updated_at,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from handlers.accounts.consents import require_consent
 from handlers.application_forms import ProblemView, draft_problems_of, filled, problems_of, title_of
 from handlers.application_kinds import KINDS, Case, KindRules, Requalify
-from handlers.application_views import ApplicationView, FormView, application_view, form_view, personal_of
+from handlers.application_views import ApplicationView, FormView, application_view, form_view, may, personal_of
 from handlers.approvals import DECIDERS, Decision, DecisionIncomplete, open_approval, withdraw_approval
 from handlers.context import Context
 from handlers.moves import move
@@ -16,9 +16,6 @@ from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row, transaction
 from handlers.working_days import due_after
 from models.approvals import APPLICATION_GRAPH, ApplicationKind, ApplicationState, ApprovalKind
-
-EDITABLE = frozenset({ApplicationState.DRAFT, ApplicationState.RETURNED})
-WITHDRAWABLE = EDITABLE | {ApplicationState.SUBMITTED}
 
 
 class FormIncomplete(Refusal):
@@ -108,7 +105,7 @@ async def save_draft(
     _refuse_if(draft_problems_of(rules.form, form))
     async with transaction(ctx) as tx:
         application = await _alive_or_new(ctx, tx, rules, programme_id)
-        if application.state not in EDITABLE:
+        if not may(ctx, application, "save"):
             raise ApplicationNotEditable(state=application.state)
         application = await _write(ctx, tx, rules, application, form, files)
         tx.record("application.saved", "application", application.id)
@@ -120,7 +117,7 @@ async def submit(ctx: Context, kind: ApplicationKind, programme_id: int | None =
     rules = KINDS[kind]
     async with transaction(ctx) as tx:
         application = await _lock_alive(ctx, tx, kind, programme_id)
-        if application.state not in EDITABLE:
+        if not may(ctx, application, "submit"):
             raise ApplicationNotEditable(state=application.state)
         await _refuse_unless_right(ctx, tx, rules, application)
         submitted = await put_before_reviewers(ctx, tx, rules, application)
@@ -134,7 +131,7 @@ async def withdraw(ctx: Context, kind: ApplicationKind, programme_id: int | None
     rules = KINDS[kind]
     async with transaction(ctx) as tx:
         application = await _lock_alive(ctx, tx, kind, programme_id)
-        if application.state not in WITHDRAWABLE or application.decided_at is not None:
+        if not may(ctx, application, "withdraw"):
             raise ApplicationNotWithdrawable(state=application.state)
         withdrawn = await take_back(tx, application)
         if rules.on_withdrawn is not None:
@@ -153,7 +150,7 @@ async def amend(
     _refuse_if(draft_problems_of(rules.form, form))
     async with transaction(ctx) as tx:
         before = await _lock_alive(ctx, tx, kind, programme_id)
-        if before.state != ApplicationState.APPROVED:
+        if not may(ctx, before, "amend"):
             raise ApplicationNotApproved(state=before.state)
         after = await _write(ctx, tx, rules, before, form, files)
         await _refuse_unless_right(ctx, tx, rules, after)

@@ -21,6 +21,7 @@ from handlers.paging import Page, PageView, page_of
 from handlers.programmes import rules_of
 from handlers.qualifications import PROGRAMME, nothing_more, only_certified
 from handlers.refusals import Kind, NotFound, Refusal
+from handlers.texts import LINE
 from handlers.transactions import Transaction, row, rows
 from models.accounts import Role
 from models.approvals import ApplicationKind
@@ -78,7 +79,7 @@ def _once(directions: list["DirectionForm"]) -> list["DirectionForm"]:
 
 class DirectionForm(Form):
     category: Annotated[str, AfterValidator(_known_category)] = Field(title="服务大类")
-    content: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=64)] = Field(title="服务小类")
+    content: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=64), LINE] = Field(title="服务小类")
 
 
 def _asked(title: str) -> dict[str, Any]:

@@ -21,6 +21,17 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # a fact is missing: nobody gets through on it, and nobody is accused by it
 
 
+class FixPage(StrEnum):
+    """Where something is mended: pages of the mini-program, by the names that its other links have (bot/links.py)."""
+
+    APPLICATIONS = "pages/applications/index"  # certification, approved amounts
+    QUALIFICATIONS = "pages/qualifications/index"
+    PROGRAMMES = "pages/programmes/index"
+    PRODUCTS = "pages/products/index"
+    ROUNDS = "pages/rounds/index"
+    RESERVATIONS = "pages/reservations/index"
+
+
 class Rule(NamedTuple):
     """`passed` None is unknown. `fix` says in Chinese what to do, `link` is the page where it is done.
 
@@ -34,7 +45,7 @@ class Rule(NamedTuple):
     expected: Known = None
     actual: Known = None
     fix: str | None = None
-    link: str | None = None
+    link: FixPage | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -82,7 +93,7 @@ def rule_view(rule: Rule) -> RuleView:
     return {
         "code": rule.code, "title": rule.title, "verdict": rule.verdict, "expected": _written_out(rule.expected),
         "actual": _written_out(rule.actual),
-        "fix": None if rule.passed else rule.fix, "link": None if rule.passed else rule.link,
+        "fix": None if rule.passed else rule.fix, "link": None if rule.passed or rule.link is None else rule.link.value,
     }
 
 

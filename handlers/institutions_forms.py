@@ -11,6 +11,7 @@ from handlers.application_forms import County, CreditCode, Form, MobilePhone, Pe
 from handlers.file_types import SLOTS, FileSlot
 from handlers.outside import is_mobile
 from handlers.personal import normalise
+from handlers.texts import LINE, ONE_LINE, TEXT
 from models.categories import CATEGORIES
 
 ACCOUNT = re.compile(r"[0-9]{8,30}")
@@ -50,11 +51,11 @@ def _scopes_once(scopes: "list[ScopeLine]") -> "list[ScopeLine]":
 
 
 Category = Annotated[str, AfterValidator(_category)]
-Told = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-Introduction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000)]
+Told = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), TEXT]
+Introduction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000), TEXT]
 Landline = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,30}$"), AfterValidator(_landline)]
 BankBranch = Annotated[str, StringConstraints(pattern=r"^[\u4e00-\u9fff()（）]{2,30}银行[\u4e00-\u9fff()（）A-Za-z0-9]{1,40}支行$")]
-Content = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Content = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=64, pattern=ONE_LINE), LINE]
 
 
 class _Part(BaseModel):

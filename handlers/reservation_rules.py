@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from handlers.context import Context
 from handlers.draw_rules import entry_digest, ticket_number
-from handlers.eligibility import Rule, Tree
+from handlers.eligibility import FixPage, Rule, Tree
 from handlers.qualifications import NotCertified, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.rounds import YEAR, is_open
@@ -140,7 +140,7 @@ async def first_facts(ctx: Context, round_id: int) -> Any:
 def window_rule(ctx: Context, facts: Any) -> Rule:
     return Rule(
         "window", "在预约时间内", is_open(facts, ctx.now), RoundNotOpen, expected=(facts.opens_at, facts.closes_at), actual=ctx.now,
-        fix="请在预约时间内预约", link="pages/rounds/index",
+        fix="请在预约时间内预约", link=FixPage.ROUNDS,
     )
 
 
@@ -151,14 +151,14 @@ def round_tree(ctx: Context, facts: Any, *ticket_rules: Rule) -> Tree:
     return Tree("reservation", "预约服务券", (
         window_rule(ctx, facts),
         Rule("certified", "企业已实名认证", certified, NotCertified, expected=True, actual=certified, fix="请先完成企业实名认证",
-             link="pages/enterprise/certification"),
+             link=FixPage.APPLICATIONS),
         Rule("not_suspended", "企业状态正常", facts.suspended_at is None, EnterpriseSuspended, expected=True,
              actual=facts.suspended_at is None, fix=_whom_to_ask(ctx)),
         Rule("qualified", "已取得服务券资格", qualified, QualificationMissing, expected=True, actual=qualified,
-             fix="请先申请服务券资格", link="pages/qualification/show"),
+             fix="请先申请服务券资格", link=FixPage.QUALIFICATIONS),
         # Unknown, not broken, while there is no qualification at all: the rule before says what to do.
         Rule("qualification_complete", "资格信息完整", complete if qualified else None, QualificationOutdated, expected=True,
-             actual=complete, fix="请补充服务券资格信息（无需再次审核）", link="pages/qualification/show"),
+             actual=complete, fix="请补充服务券资格信息（无需再次审核）", link=FixPage.QUALIFICATIONS),
         *ticket_rules,
     ))
 
@@ -171,7 +171,7 @@ def one_ticket_rule(facts: Any) -> Rule:
     """F02: one ticket per enterprise and round."""
     free = facts.reservation_state in {None, ReservationState.WITHDRAWN}
     return Rule("one_ticket", "本批次尚未预约", free, AlreadyReserved, expected=True, actual=free, fix="可在预约时间内更改所选券种",
-                link="pages/reservations/index")
+                link=FixPage.RESERVATIONS)
 
 
 def type_tree(choice: dict[str, Any]) -> Tree:

@@ -9,8 +9,8 @@ from typing import Any
 from handlers import applications
 from handlers.application_forms import ProblemView, title_of
 from handlers.application_kinds import Case, KindRules, Requalify, register
-from handlers.application_views import ApplicationView
-from handlers.applications import EDITABLE, put_before_reviewers, take_back
+from handlers.application_views import EDITABLE, ApplicationView
+from handlers.applications import put_before_reviewers, take_back
 from handlers.context import Context
 from handlers.enterprises import place_problems
 from handlers.institutions import InstitutionSuspended

@@ -6,6 +6,7 @@ from handlers import accounts, closures, regions, zones
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound, NotYourRole, SecondPersonNeeded
+from handlers.texts import LINE, ONE_LINE
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Query, Who
 from models.accounts import OrganisationKind, Platform, Role
@@ -13,8 +14,8 @@ from models.accounts import OrganisationKind, Platform, Role
 api = Api("accounts", "账号与身份")
 
 Code = Annotated[str, Field(min_length=1, max_length=512, description="平台给出的一次性凭证")]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200, pattern=ONE_LINE), LINE]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=ONE_LINE), LINE]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,20}$")]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 OfficialRole = Literal[

@@ -9,6 +9,7 @@ from handlers.appeals import FILES_MAX, REFUSALS, STATEMENT_MAX, Against, Appeal
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound
+from handlers.texts import TEXT
 from miniapp_api.routing import Api, Body, Query, Who
 
 api = Api("appeals", "申诉")
@@ -18,7 +19,7 @@ Id = Annotated[int, Field(ge=1, lt=2**63)]
 class SupplementBody(Body):
     """`attachment_ids`: own files of the slot `appeal`."""
 
-    statement: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=STATEMENT_MAX)]
+    statement: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=STATEMENT_MAX), TEXT]
     attachment_ids: Annotated[list[Id], Field(max_length=FILES_MAX, default_factory=list)]
 
 

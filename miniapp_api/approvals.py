@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-# The kinds of application register themselves.
 from handlers import approvals, enterprises, qualifications, recusals, supermarkets  # noqa: F401
 from handlers.approvals import (
     REASON_MAX,
@@ -22,11 +21,14 @@ from handlers.orders import OrderFrozen
 from handlers.paging import PageView
 from handlers.redemptions import NotPrepared, OrderNotClaimable
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
+
+# The kinds of application register themselves.
+from handlers.texts import TEXT
 from miniapp_api.routing import Api, Body, Query, Who
 from models.approvals import ApprovalKind, ApprovalState
 
 api = Api("approvals", "审核")
-Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX, description="原因，申请人可见")]
+Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX, description="原因，申请人可见"), TEXT]
 REFUSALS = (
     OwnCase, OriginalReviewer, AlreadyDecided, ReasonNeeded, DecisionNotOffered, DecisionIncomplete, OrderFrozen, ChangedMeanwhile,
     NotPrepared, SecondPersonNeeded, OrderNotClaimable, Recused,
@@ -39,12 +41,12 @@ class ApprovalsQuery(Query):
 
 
 class ApprovalBody(Body):
-    remark: Annotated[str | None, Field(max_length=REASON_MAX, description="审核意见")] = None
+    remark: Annotated[Annotated[str, Field(max_length=REASON_MAX), TEXT] | None, Field(description="审核意见")] = None
 
 
 class ItemBody(Body):
     field: Annotated[str, Field(min_length=1, max_length=80, description="表单字段，或 files.附件项")]
-    problem: Annotated[str, Field(min_length=1, max_length=200)]
+    problem: Annotated[str, Field(min_length=1, max_length=200), TEXT]
 
 
 class ReturnBody(Body):

@@ -15,6 +15,7 @@ from handlers.orders.rules import ProgrammeNotOpen
 from handlers.paging import PageView
 from handlers.qualifications import NotCertified, OutsideProgramme
 from handlers.refusals import ChangedMeanwhile
+from handlers.texts import LINE, TEXT
 from miniapp_api.application_bodies import ApplicationBody
 from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.routing import Api, Body, Query, Who
@@ -26,7 +27,7 @@ GUARD_REFUSALS = (NotCertified, OutsideProgramme, AmountsNotApproved)
 
 class DirectionBody(Body):
     category: Annotated[str, StringConstraints(min_length=1, max_length=32)]
-    content: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    content: Annotated[str, StringConstraints(min_length=1, max_length=64), LINE]
 
 
 class GrantBody(Body):
@@ -35,7 +36,7 @@ class GrantBody(Body):
     amount_fen: Annotated[int, Field(ge=1, le=10**15)]
     directions: Annotated[list[DirectionBody], Field(min_length=1, max_length=10)]
     valid_until: Annotated[date, Field(strict=False)]
-    remark: Annotated[str | None, Field(max_length=500, description="审核意见")] = None
+    remark: Annotated[Annotated[str, StringConstraints(max_length=500), TEXT] | None, Field(description="审核意见")] = None
 
 
 @api.get("/approved-amounts/form", title="服务券额度申请表单", who=Who.ENTERPRISE)

@@ -27,6 +27,7 @@ from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.outside import MOBILE_PATTERN, is_email
 from handlers.paging import PageView
 from handlers.refusals import NotFound, StorageAway
+from handlers.texts import LINE, ONE_LINE, TEXT
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
 from models.consultants import ConsultantState
 
@@ -38,9 +39,8 @@ def _email(address: str) -> str:
     return address
 
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PERSON_NAME)]
-DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=20, pattern=ONE_LINE)]
+DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=20, pattern=ONE_LINE), LINE]
 Mobile = Annotated[str, StringConstraints(pattern=f"^{MOBILE_PATTERN}$")]
 Email = Annotated[str, AfterValidator(_email), StringConstraints(max_length=254)]
 Speciality = Annotated[str, StringConstraints(max_length=32)]
@@ -66,10 +66,10 @@ class ConsultantBody(Body):
 class ProfileBody(Body):
     """除姓名外均公开。姓名不填则保持上次提交的。"""
 
-    name: Annotated[str, Field(max_length=50)] = ""
-    title: Annotated[str, Field(max_length=100, description="职称或职务")]
+    name: Annotated[str, Field(max_length=50), LINE] = ""
+    title: Annotated[str, Field(max_length=100, description="职称或职务"), LINE]
     specialities: Specialities
-    introduction: Annotated[str, Field(max_length=consultants.INTRODUCTION_MAX)]
+    introduction: Annotated[str, Field(max_length=consultants.INTRODUCTION_MAX), TEXT]
     photo_id: Annotated[Id | None, Field(description="上传的照片；不填则保持原照片")] = None
 
 

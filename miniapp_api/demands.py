@@ -22,6 +22,7 @@ from handlers.paging import PageView
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regions import RegionUnknown
+from handlers.texts import LINE, TEXT
 from handlers.zones import OutsideZone
 from miniapp_api.institutions import Mobile, Name
 from miniapp_api.regions import RegionCode
@@ -31,7 +32,7 @@ from models.demands import DemandState, DemandTarget, ResponseState
 api = Api("demands", "需求对接")
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Fen = Annotated[int, Field(ge=1, le=10**12)]
-Remark = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Remark = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 TEXT_BYTES = 32 * 1024  # two thousand characters and what JSON makes of them
 CONTENT_REFUSALS = (*demands.CONTENT_REFUSALS, RegionUnknown, ConsentNeeded, NotFound)
 MINE = (NotFound, DemandTaken, DemandClosed)
@@ -53,8 +54,8 @@ class DemandContactBody(Body):
 class DemandContentBody(Body):
     """`attachment_ids`: own files of the slot `demand`. `wanted_by`: 期望完成日期."""
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=50)]
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=50), LINE]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), TEXT]
     category: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     region_code: RegionCode
     budget_fen: Fen | None = None

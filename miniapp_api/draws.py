@@ -30,6 +30,7 @@ from handlers.draws import (
 from handlers.paging import PageView
 from handlers.refusals import NotFound, SecondPersonNeeded
 from handlers.rounds import RoundStateWrong, RoundWithoutDraw
+from handlers.texts import LINE, TEXT
 from miniapp_api.routing import Api, Body, Download, Query, Who
 
 api = Api("draws", "可验证摇号")
@@ -42,8 +43,8 @@ class SecretBody(Body):
 
 
 class PublicValueBody(Body):
-    source: Annotated[str, Field(min_length=1, max_length=100)]
-    value: Annotated[str, Field(min_length=1, max_length=200)]
+    source: Annotated[str, Field(min_length=1, max_length=100), LINE]
+    value: Annotated[str, Field(min_length=1, max_length=200), LINE]
 
 
 class PublicValuesBody(Body):
@@ -53,14 +54,14 @@ class PublicValuesBody(Body):
 class ObjectionBody(Body):
     """`attachment_ids`：用途为 appeal 的本企业文件；不填票号即对整个摇号提出异议。"""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX), TEXT]
     ticket_no: Annotated[str, StringConstraints(pattern="^R[0-9]{1,12}-[0-9]{8}$")] | None = None
     attachment_ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(max_length=FILES_MAX, default_factory=list)]
 
 
 class DisqualificationBody(Body):
     ticket_no: Annotated[str, StringConstraints(pattern="^R[0-9]{1,12}-[0-9]{8}$")]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_MAX), TEXT]
 
 
 @api.put("/rounds/{round_id}/draw-secret", title="提交摇号随机数承诺", who=Who.DRAW_OFFICIALS,

@@ -13,6 +13,7 @@ from handlers.institutions import InstitutionNotCertified, InstitutionSuspended
 from handlers.paging import PageView
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
+from handlers.texts import LINE, ONE_LINE, TEXT
 from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.approvals import ApprovalBody, Reason
 from miniapp_api.routing import Api, Body, Query, Who
@@ -20,17 +21,16 @@ from models.filings import ActivityPart, FilingKind, FilingState, FlagKind
 
 api = Api("filings", "备案")
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 Id = Annotated[int, Field(ge=1, lt=2**63)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=ONE_LINE)]
-LongLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200, pattern=ONE_LINE)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=ONE_LINE), LINE]
+LongLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200, pattern=ONE_LINE), LINE]
 
 
 class FiledBody(Body):
     # JSON has no date: strictness would refuse the text that it comes as.
     happened_on: Annotated[date, Field(strict=False)]
     consultant_id: Annotated[Id | None, Field(description="由哪位服务顾问提供；顾问本人备案时无需填写")] = None
-    summary: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")] = ""
+    summary: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$"), TEXT] = ""
     attachment_ids: Annotated[
         tuple[Id, ...], Field(max_length=EVIDENCE_MAX, description="证明材料（附件项 filing_evidence），提交时至少一项")
     ] = ()
@@ -91,7 +91,7 @@ class RevocationBody(Body):
 class ObjectionBody(Body):
     reason: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500, pattern=r"^[^\x00]*$"),
-        Field(description="异议理由，供审核人员核实"),
+        Field(description="异议理由，供审核人员核实"), TEXT,
     ]
 
 

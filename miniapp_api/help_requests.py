@@ -9,13 +9,14 @@ from handlers.context import Context
 from handlers.help_requests import ANSWER_CHARACTERS_MAX, HelpAnswered, HelpAnswerView, HelpRequestView, OwnHelpRequest
 from handlers.paging import PageView
 from handlers.refusals import NotFound
+from handlers.texts import TEXT
 from miniapp_api.routing import Api, Body, Query, Who
 
 api = Api("help_requests", "人工咨询")
 
 
 class HelpAnswerBody(Body):
-    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ANSWER_CHARACTERS_MAX)]
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ANSWER_CHARACTERS_MAX), TEXT]
 
 
 @api.get("/help-requests", title="待答复的人工咨询", who=Who.ADMIN)

@@ -16,6 +16,7 @@ from handlers.paging import PageView
 from handlers.product_search import ProductCardView
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regions import OutsideJurisdiction
+from handlers.texts import LINE, ONE_LINE, TEXT
 from miniapp_api.application_bodies import ApplicationBody
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Download, Query, Who
@@ -24,13 +25,12 @@ api = Api("institutions", "服务机构")
 KIND = institutions_admission.ADMISSION.kind
 ADMISSION_BYTES = 64 * 1024  # texts of 5,000 characters and a table of fifty lines
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
-Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE)]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE), LINE]
 # Shown as a link, so it may not be a javascript: address.
 Website = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^(https?://[^\s\x00-\x1f<>\"']+)?$")]
 Landline = Annotated[str, StringConstraints(strip_whitespace=True, max_length=32, pattern=r"^(\+?[0-9][0-9 -]{4,30})?$")]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^([^@\s<>\"']+@[^@\s<>\"']+\.[A-Za-z]{2,24})?$")]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=ONE_LINE)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=ONE_LINE), LINE]
 Mobile = Annotated[str, StringConstraints(pattern=f"^{MOBILE_PATTERN}$")]
 
 
@@ -40,7 +40,7 @@ class InstitutionsQuery(Query):
 
 
 class ProfileBody(Body):
-    introduction: Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000)] = ""
+    introduction: Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), TEXT] = ""
     address: Address = ""
     website: Website = ""
     landline: Annotated[Landline, Field(description="对外公布的座机")] = ""
@@ -53,7 +53,7 @@ class ContactBody(Body):
 
 
 class SuspensionBody(Body):
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
     # JSON has no date: strictness would refuse the text that it comes as.
     until: Annotated[date, Field(strict=False, description="暂停的最后一天")]
 

@@ -17,11 +17,13 @@ from handlers.orders import (
     OrderNotDeliverable,
     OrderNotFound,
     OrderNotPayable,
+    OrderPageView,
     OrderView,
     PreviewView,
 )
 from handlers.paging import PageView
 from handlers.refusals import ChangedMeanwhile, NotFound
+from handlers.texts import TEXT
 from handlers.wallet import LotNotUsable, NotEnoughVouchers, Spend
 from miniapp_api.approvals import REFUSALS as DECIDE_REFUSALS
 from miniapp_api.payment_passwords import VERIFY_REFUSALS, Password
@@ -31,9 +33,10 @@ from models.orders import OrderState
 api = Api("orders", "订单")
 Fen = Annotated[int, Field(ge=1, le=10**12)]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 LOTS_REFUSALS = (
-    OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
+    OrderNotFound, orders.RelatedParties, OrderNotPayable, orders.ProductUseCapReached, DeductionTooHigh, orders.SpendsDiffer, LotNotUsable,
+    NotEnoughVouchers,
 )
 
 
@@ -49,7 +52,7 @@ class PlaceOrderBody(Body):
     product_id: Id
     programme_id: Id
     agreement_version: Annotated[str, StringConstraints(max_length=16)]
-    message: Annotated[str, StringConstraints(max_length=500)] = ""
+    message: Annotated[str, StringConstraints(max_length=500), TEXT] = ""
     demand_id: Annotated[Id | None, Field(description="机构针对哪一项需求推荐了该产品")] = None
 
 
@@ -136,7 +139,7 @@ class EligibilityQuery(Parameters):
     programme_id: Annotated[int, Field(ge=1, lt=2**63)]
 
 
-@api.get("/products/{product_id}/eligibility", title="能否用券购买该产品，为什么", who=Who.ENTERPRISE, refusals=(OrderNotFound,))
+@api.get("/products/{product_id}/eligibility", title="能否用券购买该产品，为什么", who=Who.ENTERPRISE)
 async def explain_order(ctx: Context, product_id: int, query: EligibilityQuery) -> TreeView:
     return await orders.explain_order(ctx, product_id, query.programme_id)
 
@@ -158,7 +161,7 @@ async def list_orders(ctx: Context, query: OrdersQuery) -> PageView[OrderView]:
 
 
 @api.get("/orders/{order_id}", title="订单详情", who=Who.MEMBER, refusals=(OrderNotFound,))
-async def get_order(ctx: Context, order_id: int) -> OrderView:
+async def get_order(ctx: Context, order_id: int) -> OrderPageView:
     return await orders.get_order(ctx, order_id)
 
 

@@ -12,6 +12,7 @@ from handlers.products_views import ProductRowView, ProductView
 from handlers.refusals import ChangedMeanwhile
 from handlers.regions import OutsideJurisdiction
 from handlers.regular_products import StandardWithdrawn
+from handlers.texts import LINE, ONE_LINE, TEXT
 from miniapp_api.regions import RegionCode
 from miniapp_api.routing import Api, Body, Query, Who
 from models.categories import CATEGORIES
@@ -22,13 +23,12 @@ api = Api("products", "服务产品")
 PRICE_MAX_FEN = 10_000_000_000  # 一亿元
 FORM_BYTES = 768 * 1024  # eight sections of 20,000 characters with their markup, in UTF-8
 Fen = Annotated[int, Field(ge=1, le=PRICE_MAX_FEN)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Content = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60, pattern=ONE_LINE), LINE]
+Content = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=ONE_LINE), LINE]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000, pattern=r"^[^\x00]*$"), TEXT]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 NOT_OPEN = (InstitutionNotCertified, InstitutionSuspended)
 WRONG_DRAFT = (CategoryUnknown, ParametersWrong, DeductionNotAllowed, PictureUnknown)
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class ProductsQuery(Query):
@@ -74,9 +74,9 @@ class DeductionBody(Body):
 
 
 class ParameterBody(Body):
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
-    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE)]
-    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=10, pattern=ONE_LINE)] = ""
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE), LINE]
+    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE), LINE]
+    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=10, pattern=ONE_LINE), LINE] = ""
 
     def given(self) -> products_content.ParameterView:
         return {"name": self.name, "value": self.value, "unit": self.unit}

@@ -21,24 +21,25 @@ from handlers.programmes import (
 )
 from handlers.refusals import ChangedMeanwhile, SecondPersonNeeded
 from handlers.regions import OutsideJurisdiction
+from handlers.texts import LINE, ONE_LINE
 from miniapp_api.routing import Api, Body, Query, Who
 
 api = Api("programmes", "项目与政策")
 # One line without control characters: names stand in notices, and those of rounds in hashed text.
-Line = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+Line = StringConstraints(strip_whitespace=True, min_length=1, pattern=ONE_LINE)
 
 
-Category = Annotated[str, Line, Field(max_length=64)]
+Category = Annotated[str, Line, Field(max_length=64), LINE]
 
 
 class ProgrammeBody(Body):
-    name: Annotated[str, Line, Field(max_length=100)]
+    name: Annotated[str, Line, Field(max_length=100), LINE]
     region_code: Annotated[str, StringConstraints(pattern="^[1-9][0-9]{5}$")]
 
 
 class VoucherTypeBody(Body):
     code: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_.-]{1,16}$")]
-    name: Annotated[str, Line, Field(max_length=50)]
+    name: Annotated[str, Line, Field(max_length=50), LINE]
     categories: Annotated[list[Category], Field(max_length=50, description="为空即服务通用券")]
     face_fen: Annotated[int, Field(gt=0, le=10**12)]
     annual_win_cap: Annotated[int, Field(ge=1, le=1000)] | None = None

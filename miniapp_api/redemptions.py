@@ -36,13 +36,14 @@ from handlers.redemptions import (
     RedemptionView,
 )
 from handlers.refusals import NotFound, SecondPersonNeeded
+from handlers.texts import LINE, TEXT
 from miniapp_api.routing import Api, Body, Download, Query, Who
 from models.redemptions import RedemptionState
 
 api = Api("redemptions", "兑付")
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Fen = Annotated[int, Field(ge=1, le=10**12)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINE]
 PAPERS = (ActualAmountTooHigh, InvoiceUsed, InvoiceNotIssuedYet, NotFound)
 
 
@@ -64,7 +65,7 @@ class InvoiceBody(Body):
 
 class PapersBody(Body):
     actual_fen: Annotated[Fen, Field(description="实际发生金额，分")]
-    summary: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    summary: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
     invoice: InvoiceBody
     evidence: Annotated[list[Id], Field(min_length=1, max_length=EVIDENCE_MAX, description="服务过程性材料的附件 id")]
 
@@ -73,7 +74,7 @@ class PapersBody(Body):
 
 
 class RemarkBody(Body):
-    remark: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    remark: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 
 
 class BatchBody(Body):
@@ -88,8 +89,8 @@ class BatchesQuery(Query):
 class AnswerBody(Body):
     line_id: Id
     paid: bool
-    bank_reference: Annotated[str, StringConstraints(max_length=64)] = ""
-    reason: Annotated[str, StringConstraints(max_length=200)] = ""
+    bank_reference: Annotated[str, StringConstraints(max_length=64), LINE] = ""
+    reason: Annotated[str, StringConstraints(max_length=200), LINE] = ""
 
 
 class AnswersBody(Body):

@@ -5,12 +5,13 @@ from pydantic import Field, StringConstraints
 from handlers import regions
 from handlers.context import Context
 from handlers.paging import PageView
+from handlers.texts import LINE, ONE_LINE
 from miniapp_api.routing import Api, Body, Parameters, Query, Who
 
 api = Api("regions", "行政区划与园区")
 
 RegionCode = Annotated[str, StringConstraints(pattern="^[1-9][0-9]{5}$")]
-OneLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+OneLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100, pattern=ONE_LINE), LINE]
 
 
 class RegionsQuery(Parameters):

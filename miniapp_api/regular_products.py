@@ -10,6 +10,7 @@ from handlers.products_content import ParametersWrong
 from handlers.products_views import ProductView
 from handlers.refusals import ChangedMeanwhile, NotFound
 from handlers.regular_products import NotOfThisSupermarket, RegularProductExists, StandardWithdrawn
+from handlers.texts import TEXT
 from miniapp_api.products import NOT_OPEN, Fen, Id, ParameterBody
 from miniapp_api.routing import Api, Body, Who
 
@@ -19,7 +20,8 @@ api = Api("regular_products", "常规产品")
 class OfferBody(Body):
     price_fen: Annotated[Fen | None, Field(description="价格，分；空为面议")] = None
     remark: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$"), Field(description="本机构的补充说明，纯文字")
+        str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$"), Field(description="本机构的补充说明，纯文字"),
+        TEXT,
     ] = ""
     parameters: Annotated[tuple[ParameterBody, ...], Field(max_length=30)] = ()
 

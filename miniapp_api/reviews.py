@@ -12,11 +12,12 @@ from handlers.reviews import OrderNotReviewable
 from handlers.reviews_lists import EnterpriseReviewView, ReceivedReviewView, ReviewView, WaitingReviewView
 from handlers.reviews_mutual import EnterpriseNotReviewable
 from handlers.reviews_replies import ReviewNotRepliable
+from handlers.texts import TEXT
 from miniapp_api.routing import Api, Body, Query, Who
 from models.reviews import Grade
 
 api = Api("reviews", "评价")
-Text = Annotated[str, StringConstraints(max_length=500)]
+Text = Annotated[str, StringConstraints(max_length=500), TEXT]
 
 
 class ReviewBody(Body):
@@ -32,7 +33,7 @@ class EnterpriseReviewBody(Body):
 
 
 class ReplyBody(Body):
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 
 
 class ReviewsQuery(Query):

@@ -9,6 +9,7 @@ from handlers.approvals import OwnCase
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import NotFound, SecondPersonNeeded
+from handlers.texts import TEXT
 from miniapp_api.routing import Api, Body, Query, Who
 from models.risks import Verdict
 
@@ -26,7 +27,7 @@ class FreezesQuery(Query):
 class FreezeBody(Body):
     """`reason` is for officers only: the parties are told that the order is being checked, and nothing else."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), TEXT]
 
 
 @api.get("/risk-rules", title="风险信号及权重", who=Who.ANYONE)

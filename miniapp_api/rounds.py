@@ -20,6 +20,7 @@ from handlers.rounds import (
     RoundStateWrong,
     RoundView,
 )
+from handlers.texts import LINE, TEXT
 from handlers.wins import RoundContested, RoundWaitsForOther, VouchersOver
 from miniapp_api.programmes import Line
 from miniapp_api.routing import Api, Body, Query, Who
@@ -36,7 +37,7 @@ class QuotaBody(Body):
 
 
 class SourceBody(Body):
-    name: Annotated[str, Line, Field(max_length=100, description="公开数的名称，如：中国福利彩票双色球 第2026135期 开奖号码")]
+    name: Annotated[str, Line, Field(max_length=100, description="公开数的名称，如：中国福利彩票双色球 第2026135期 开奖号码"), LINE]
     at: Moment
     format: ValueFormat
 
@@ -45,7 +46,7 @@ class RoundBody(Body):
     """先到先得的批次（项目政策 allocation 为 first_come）没有摇号、公示、公开数和候补。"""
 
     number: Annotated[str, StringConstraints(pattern="^[0-9]{1,12}$")]
-    name: Annotated[str, Line, Field(max_length=100)]
+    name: Annotated[str, Line, Field(max_length=100), LINE]
     opens_at: Moment
     closes_at: Moment
     draw_at: Moment | None = None
@@ -54,7 +55,7 @@ class RoundBody(Body):
     valid_until: Annotated[date, Field(ge=date(2020, 1, 1), lt=date(2100, 1, 1))]
     quotas: Annotated[list[QuotaBody], Field(min_length=1, max_length=50)]
     randomness: Annotated[tuple[SourceBody, ...], Field(max_length=5)] = ()
-    notes: Annotated[str, Field(max_length=5000)] = ""
+    notes: Annotated[str, Field(max_length=5000), TEXT] = ""
 
     def plan(self) -> Plan:
         return Plan(
@@ -71,7 +72,7 @@ class RoundsQuery(Query):
 
 
 class VoidBody(Body):
-    reason: Annotated[str, Line, Field(max_length=200)]
+    reason: Annotated[str, Line, Field(max_length=200), LINE]
 
 
 @api.get("/rounds", title="批次列表", who=Who.SIGNED_IN)

@@ -22,6 +22,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
+from handlers.titles import titles_of
+
 REF = "#/components/schemas/{model}"
 Key = tuple[str, str]  # an operation's name, and which of its schemas: body, query, answer
 
@@ -38,6 +40,10 @@ class Schemas(GenerateJsonSchema):
                 described.setdefault("maximum", 2**63 - 1)
         return described | {"format": "int64"}
 
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        titles = titles_of(schema["cls"])
+        return super().enum_schema(schema) | ({"x-enum-titles": titles} if titles else {})
+
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
@@ -53,6 +59,8 @@ def describe(wanted: list[tuple[Key, JsonSchemaMode, Any]]) -> tuple[dict[Key, A
     components = definitions.get("$defs", {})
     for component in components.values():
         component.pop("title", None)
+        if titles := component.get("x-enum-titles"):  # for people, too, in place of what the class says to programmers
+            component["description"] = "；".join(f"{value} {titles[value]}" for value in component["enum"])
         if not in_chinese(component.get("description", "")):
             component.pop("description", None)
     return {key: schema for (key, _), schema in found.items()}, components

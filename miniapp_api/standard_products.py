@@ -9,12 +9,13 @@ from handlers.context import Context
 from handlers.paging import PageView
 from handlers.products_content import CategoryUnknown, ParametersWrong
 from handlers.standard_products import StandardExists, StandardProductView
-from miniapp_api.products import ONE_LINE, Name, Text
+from handlers.texts import LINE, ONE_LINE
+from miniapp_api.products import Name, Text
 from miniapp_api.routing import Api, Body, Query, Who
 
 api = Api("standard_products", "常规产品目录")
 STANDARD_BYTES = 128 * 1024
-ParameterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
+ParameterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE), LINE]
 
 
 class StandardProductsQuery(Query):
@@ -23,7 +24,7 @@ class StandardProductsQuery(Query):
 
 class AskedBody(Body):
     name: ParameterName
-    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=10, pattern=ONE_LINE)] = ""
+    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=10, pattern=ONE_LINE), LINE] = ""
     required: bool = False
     choices: Annotated[tuple[ParameterName, ...], Field(max_length=20, description="可选的取值；空为任意文字")] = ()
 

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import EnumMeta
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from aiohttp import FormData
 
@@ -368,6 +368,41 @@ PATHS: list[tuple[str, tuple[str, ...]]] = [
     (r"/regions/\{code\}$", ()),
     (r"/statements?/file\.\{kind\}$", ()),
 ]
+# view -> verb of its `allowed_actions` -> the operation that does it; of an application it is beside the page itself.
+STEPS: dict[str, dict[str, str]] = {
+    "OrderView": {
+        "pay": "pay_order", "cancel": "cancel_order", "take_back": "take_back_order", "confirm": "confirm_completion",
+        "send_back": "send_back", "dispute": "dispute_order", "review": "review_order", "settle_price": "settle_price",
+        "accept": "accept_order", "decline": "decline_order", "deliver": "deliver_order", "review_enterprise": "review_enterprise",
+        "terminate": "propose_termination", "agree_termination": "agree_termination", "refuse_termination": "refuse_termination",
+        "withdraw_termination": "withdraw_termination", "claim": "claim_redemption",
+    },
+    "ApplicationView": {"save": "PUT", "submit": "POST /submission", "withdraw": "POST /withdrawal", "amend": "POST /amendment"},
+    "DemandView": {"edit": "edit_demand", "withdraw": "withdraw_demand", "close": "close_demand", "forward": "forward_demand"},
+    "ConsultantView": {
+        "invite": "invite_consultant", "change": "change_consultant", "revoke": "revoke_invitation", "end": "unlink_consultant",
+    },
+    "ConsultancyView": {"submit": "submit_consultancy", "end": "leave_institution"},
+    "NamingFilingView": {"object": "object_to_filing"},
+}
+STEPS["OrderPageView"] = STEPS["OrderView"]
+
+
+def view_of(operation: Operation) -> str | None:
+    """Of a page, or of each thing in a list, that says what may be done."""
+    answer = operation.answer
+    view: Any = get_args(answer)[0] if get_origin(answer) else answer
+    return view.__name__ if "allowed_actions" in getattr(view, "__annotations__", {}) else None
+
+
+def step(page: Operation, view: str, verb: str) -> Operation:
+    name = STEPS[view][verb]
+    if view != "ApplicationView":
+        return next(each for each in OPERATIONS if each.name == name)
+    method, _, below = name.partition(" ")
+    return next(each for each in OPERATIONS if (each.method, each.path) == (method, page.path + below))
+
+
 # What is answered where there is nothing, when it is not 404.
 NOTHING = {
     # The case before looking: whoever may not do it at all.

@@ -4,15 +4,26 @@ Generated from the routes. A new route is tried without a line here; one whose p
 `tests.matrix.PATHS`, or the first test fails.
 """
 
+import json
 import re
 from typing import Any
 
+import pytest
+
+from handlers import application_views, steps
+from handlers.consultants import views as consultant_views
+from handlers.demands import views as demand_views
+from handlers.filings import objecting
+from handlers.orders import views as order_views
+from handlers.steps import ACTORS
 from miniapp_api.routing import Operation, Permission
+from models.accounts import Role
 from tests.matrix import (
     NOT_YET,
     NOTHING,
     OPERATIONS,
     PATHS,
+    STEPS,
     Answer,
     Caller,
     Scene,
@@ -22,7 +33,9 @@ from tests.matrix import (
     names_things,
     permitted,
     scene,
+    step,
     things_in,
+    view_of,
 )
 from tests.world import World
 
@@ -71,6 +84,60 @@ async def test_every_operation_lets_in_whom_it_declares_and_nobody_else(world):
     wrong = await intrusions(world, people, [each for each in OPERATIONS if each.name not in LAST])
     wrong += await intrusions(world, people, [next(each for each in OPERATIONS if each.name == name) for name in LAST])
     assert not wrong, "\n".join(wrong)
+
+
+# --- what is offered ----------------------------------------------------------------------------------------------------
+
+
+async def false_offers(world: World, found: Scene) -> tuple[list[str], set[str]]:
+    """Verbs of `allowed_actions` that the route would refuse to this reader; and the verbs that were offered to anybody."""
+    people, things = found
+    wrong, offered = [], set()
+    for page in (each for each in OPERATIONS if each.method == "GET" and view_of(each)):
+        view = view_of(page) or ""
+        ids: list[dict[str, Any]] = [things.ids[name] for name in things_in(page) or ()] if page.parameters else [{}]
+        if "wanted" in {each.name for each in page.parameters}:
+            ids = [each | {"wanted": "supermarket-certification"} for each in ids]
+        for caller in (each for each in people.values() if permitted(page, each) is None):
+            for answer in [await ask(world, page, caller, each) for each in ids]:
+                body = json.loads(answer.body) if answer.status == 200 else {"items": []}
+                verbs = {verb for one in ([body] if "allowed_actions" in body else body["items"]) for verb in one["allowed_actions"]}
+                offered |= {f"{view}.{verb}" for verb in verbs}
+                wrong += [f"{page.name} offers {caller.name} to {verb}" for verb in sorted(verbs)
+                          if permitted(step(page, view, verb), caller) is not None]
+    return wrong, offered
+
+
+async def test_nobody_is_offered_what_is_refused_to_their_role(world):
+    found = await scene(world)
+    await world.owner.execute(
+        "UPDATE applications SET state = 'approved', decided_at = submitted_at WHERE state = 'submitted' AND kind = 'certification'"
+    )
+    wrong, offered = await false_offers(world, found)
+    assert not wrong, "\n".join(wrong)
+    # Of every view something was offered to somebody, or the test has looked at nothing.
+    assert {name.partition(".")[0] for name in offered} == set(STEPS)
+    assert "ApplicationView.amend" in offered
+
+
+@pytest.mark.parametrize(("view", "table"), [
+    ("ApplicationView", application_views.STEPS), ("DemandView", demand_views.STEPS), ("ConsultantView", consultant_views.STEPS),
+    ("NamingFilingView", objecting.STEPS),
+])
+def test_the_routes_let_in_for_each_step_whom_it_is_offered_to(view, table):
+    pages = [each for each in OPERATIONS if each.method == "GET" and view_of(each) == view and each.answer.__name__ == view]
+    assert pages
+    assert set(table) == set(STEPS[view])
+    assert [f"{page.name}: {verb}" for page in pages for verb in table if step(page, view, verb).who.roles != ACTORS] == []
+
+
+def test_the_routes_let_in_for_each_step_of_an_order_whom_it_is_offered_to():
+    page = next(each for each in OPERATIONS if each.name == "get_order")
+    assert set(order_views.ACTIONS) == set(STEPS["OrderView"])
+    for verb, (side, roles, _) in order_views.ACTIONS.items():
+        who = step(page, "OrderView", verb).who
+        assert (verb, who.roles) == (verb, roles)
+        assert side is None or who.kinds == {side}
 
 
 # --- what others cannot find out ----------------------------------------------------------------------------------------
@@ -141,6 +208,14 @@ async def test_a_hole_in_a_scope_is_found(world, monkeypatch):
     monkeypatch.setattr(views, "LOCK_OWN", f"{views.OWN} FOR UPDATE OF o")
     told = await leaks(world, found, [each for each in OPERATIONS if each.name == "accept_order"])
     assert told == [f"accept_order by rival_{role} tells of the order" for role in ("owner", "handler")]
+
+
+async def test_an_offer_to_who_may_only_look_is_found(world, monkeypatch):
+    found = await scene(world)
+    monkeypatch.setattr(steps, "ACTORS", frozenset(Role))
+    wrong, _ = await false_offers(world, found)
+    assert {"get_demand offers buyer_viewer to close", "get_certification offers buyer_finance to withdraw",
+            "list_consultants offers seller_viewer to invite", "get_naming_filing offers buyer_viewer to object"} <= set(wrong)
 
 
 def test_an_answer_that_tells_more_than_nothing_is_told_apart():

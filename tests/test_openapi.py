@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from enum import StrEnum
 from typing import Annotated, NotRequired, TypedDict
 
@@ -13,10 +14,14 @@ from pydantic import Field, SecretStr, StringConstraints
 from handlers.context import Context
 from handlers.paging import PageView
 from handlers.refusals import Kind, Refusal
+from handlers.titles import TITLES
 from miniapp_api import documents
+from miniapp_api.apis import APIS
 from miniapp_api.application import create_app
 from miniapp_api.openapi import document
 from miniapp_api.routing import Api, Body, Download, Query, Upload, Who
+from miniapp_api.schemas import in_chinese
+from models.accounts import Role
 from settings import ROOT
 from tests.fakes import ports
 
@@ -277,3 +282,25 @@ async def _takes_something_else(ctx: Context, colour: str) -> None: ...
 
 
 async def _takes_no_context(x_id: int) -> None: ...
+
+
+# --- what the codes are called ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_code_that_reaches_the_document_has_its_chinese():
+    enums = {name: schema for name, schema in document(APIS)["components"]["schemas"].items() if "enum" in schema}
+    assert len(enums) > 45
+    for name, schema in enums.items():
+        titles = schema.get("x-enum-titles", {})
+        assert set(titles) == set(schema["enum"]), name
+        assert all(in_chinese(title) for title in titles.values()), name
+        assert schema["description"] == "；".join(f"{value} {titles[value]}" for value in schema["enum"])
+    assert enums["ProductState"]["x-enum-titles"] == {
+        "draft": "草稿", "in_review": "审核中", "approved": "审核通过", "rejected": "审核拒绝", "listed": "已上架", "deleted": "已删除",
+    }
+
+
+def test_a_role_is_called_what_the_glossary_calls_it():
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    called = dict(re.findall(r"^\| ([a-z_]+) \| ([^|]+) \|", page, re.MULTILINE))
+    assert {role: title for role, title in TITLES[Role].items() if called[role] != title} == {"consultant": "服务顾问"}

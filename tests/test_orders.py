@@ -35,6 +35,38 @@ async def test_an_order_is_placed_at_the_list_price_with_its_deduction_and_24_di
     assert order["message"] == "请尽快联系"
 
 
+async def test_the_page_of_an_order_says_what_pays_it_and_the_wallet_which_of_it_there_is(shop):
+    """E29, 选择可用服务券: the lots of the order's programme and of a type that it takes."""
+    elsewhere = await shop.world.programme()
+    kinds = (shop.programme.audit, shop.programme.general)
+    await shop.world.owner.execute(
+        "UPDATE deductions SET max_fen = 50000 WHERE product_id = $1 AND voucher_type_id = $2", shop.product_id, kinds[1])
+    fitting, other = await shop.lot(), await shop.world.lot(shop.buyer, elsewhere)
+    placed = (await shop.place())[1]
+    # What the order takes was settled when it was placed.
+    await shop.world.owner.execute("UPDATE deductions SET max_fen = 1 WHERE product_id = $1", shop.product_id)
+    await shop.world.owner.execute("UPDATE products SET max_voucher_fen = 1 WHERE id = $1", shop.product_id)
+    _, order = await shop.world.get(f"/orders/{placed['id']}", by=shop.buyer)
+    assert (placed["programme_id"], order["programme_id"]) == (shop.programme.id, shop.programme.id)
+    assert order["programme"] == await shop.world.value("SELECT name FROM programmes WHERE id = $1", shop.programme.id)
+    assert order["vouchers"] == [
+        {"voucher_type_id": kinds[0], "voucher_type": "审计服务专用券", "max_fen": 200_000},
+        {"voucher_type_id": kinds[1], "voucher_type": "服务通用券", "max_fen": 50_000},
+    ]
+    _, wallet = await shop.world.get("/wallet/lots", by=shop.buyer)
+    assert {lot["id"]: lot["programme_id"] for lot in wallet["items"]} == {fitting: shop.programme.id, other: elsewhere.id}
+    _, page = await shop.world.get("/orders", by=shop.buyer)
+    assert page["items"] == [{name: value for name, value in order.items() if name not in ("programme", "vouchers")}]
+
+
+async def test_no_type_takes_more_of_an_order_than_the_order_takes_of_vouchers(shop):
+    """A price that was settled below what the product takes of a type."""
+    order_id = await shop.order()
+    await shop.world.owner.execute("UPDATE orders SET max_voucher_fen = 70000 WHERE id = $1", order_id)
+    _, order = await shop.world.get(f"/orders/{order_id}", by=shop.buyer)
+    assert [each["max_fen"] for each in order["vouchers"]] == [70_000, 70_000]
+
+
 async def test_an_order_keeps_its_price_when_the_product_changes(shop):
     order_id = await shop.order()
     await shop.world.owner.execute("UPDATE products SET price_fen = 900000, name = '改名' WHERE id = $1", shop.product_id)
@@ -85,6 +117,12 @@ async def test_a_broken_rule_refuses_the_order_and_explains_itself_with_the_same
     _, tree = await shop.world.get(f"/products/{shop.product_id}/eligibility?programme_id={shop.programme.id}", by=shop.buyer)
     assert tree["verdict"] == "fail"
     assert [rule for rule in tree["rules"] if rule["verdict"] != "pass"] == body["data"]["rules"]
+
+
+async def test_of_a_product_or_a_programme_that_is_not_there_nothing_is_explained(shop):
+    for product, programme in ((99_999, shop.programme.id), (shop.product_id, 99_999)):
+        status, body = await shop.world.get(f"/products/{product}/eligibility?programme_id={programme}", by=shop.buyer)
+        assert (status, body["code"], body["title"]) == (404, "not_found", "没有找到")
 
 
 async def test_vouchers_that_are_out_are_used_to_their_last_day_also_when_the_programme_has_ended(shop):
@@ -306,7 +344,9 @@ async def test_the_enterprise_may_pick_lots_and_amounts_itself(shop):
 @pytest.mark.parametrize(("fen", "spends", "code"), [
     (200_001, [], "deduction_too_high"),
     (150_000, [], "not_enough_vouchers"),
-    (60_000, [(0, 50_000)], "deduction_too_high"),
+    (60_000, [(0, 50_000)], "spends_differ"),
+    (50_000, [(0, 60_000)], "spends_differ"),
+    (200_001, [(0, 50_000)], "deduction_too_high"),
     (110_000, [(0, 110_000)], "lot_not_usable"),
     (60_000, [(0, 30_000), (0, 30_000)], "lot_not_usable"),
     (10_000, [(1, 10_000)], "lot_not_usable"),
@@ -322,6 +362,19 @@ async def test_an_amount_that_cannot_be_is_refused_and_nothing_moves(shop, fen, 
     status, body = await shop.pay(order_id, fen, spends=picks)
     assert body["code"] == code, body
     assert status in (409, 422)
+    assert await shop.unchanged() == before
+
+
+async def test_picks_that_do_not_come_to_the_amount_say_so_before_the_payment_and_in_it(shop):
+    await shop.password()
+    lot = await shop.lot(100_000)
+    order_id = await shop.order()
+    before = await shop.unchanged()
+    preview = await shop.world.get(f"/orders/{order_id}/payment-preview?voucher_fen=1000&spends={lot}:500", by=shop.buyer)
+    payment = await shop.pay(order_id, 1_000, spends=[{"lot_id": lot, "fen": 500}])
+    for status, body in (preview, payment):
+        assert (status, body["code"], body["title"]) == (422, "spends_differ", "所选各券金额之和与用券额度不符")
+        assert body["data"] == {"asked_fen": 1_000, "picked_fen": 500}
     assert await shop.unchanged() == before
 
 

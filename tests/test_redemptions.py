@@ -292,6 +292,10 @@ async def test_the_checklist_shows_differences_first(treasury):
     failed = [check["code"] for check in case["facts"]["checklist"] if not check["passed"]]
     assert failed == ["invoice_buyer", "invoice_amount"]
     assert [check["passed"] for check in case["facts"]["checklist"]][:3] == [False, False, True]
+    [amount] = [check for check in case["facts"]["checklist"] if check["code"] == "invoice_amount"]
+    assert (amount["expected"], amount["actual"]) == ("4000.00 元", "1000.00 元")
+    # No amount is left in fen, which nobody reads.
+    assert [check for check in case["facts"]["checklist"] if check["expected"].isdecimal() or check["actual"].isdecimal()] == []
 
 
 async def test_the_same_file_in_two_claims_is_a_difference(treasury):

@@ -9,6 +9,7 @@ from bot.wording import spelled, squeezed
 from handlers import orders, reviews
 from handlers.orders import OrderView
 from handlers.paging import Page
+from handlers.texts import is_text
 from models.reviews import Grade
 
 SHOWN, LOOKED_AT, TEXT_MAX = 5, 100, 500
@@ -148,6 +149,8 @@ async def review(talk: Talk) -> list[Reply]:
     if grade is None:
         return talk.ask("grade", say("orders.which_grade", number=tail(order["number"]), service=order["product_name"]), *GRADES)
     talk.known["grade"] = next(word for word, one in GRADES.items() if one is grade)
+    if talk.known["content"] and not is_text(talk.known["content"]):
+        talk.known["content"] = ""  # nothing that anybody could read in its order: a review without words
     if len(talk.known["content"]) > TEXT_MAX:
         return _too_long(talk, "content")
     stars = STARS.get(squeezed(spelled(str(talk.known.get("stars", "")))).removesuffix("星") + "星")
@@ -184,7 +187,8 @@ async def _with_reason(talk: Talk, verb: str, question: str) -> tuple[OrderView,
 def _words(talk: Talk, step: str, question: str, page: str = "") -> str | list[Reply]:
     """The free text of a step, of at most TEXT_MAX characters; else the question for it."""
     said = words_said(talk, step)
-    if not said:
+    if not is_text(said):
+        talk.known.pop(step, None)
         return talk.ask(step, question, page=page)
     return _too_long(talk, step) if len(said) > TEXT_MAX else said
 

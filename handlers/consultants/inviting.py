@@ -12,18 +12,18 @@ from handlers.accounts.consents import privacy
 from handlers.consultants.managing import end_live_invitation, lock_own, shown_in
 from handlers.consultants.refusals import ConsultantStateWrong, InvitationExpired, InvitationUsed
 from handlers.consultants.telling import send_invitation, tell_institution
-from handlers.consultants.views import ConsultantView, SpecialityView, specialities_of
+from handlers.consultants.views import STEPS, ConsultantView, SpecialityView, specialities_of
 from handlers.context import Context
 from handlers.institutions import require_open_shop
 from handlers.moves import move
 from handlers.refusals import NotFound
+from handlers.steps import may
 from handlers.transactions import Transaction, row, rows, transaction
 from models.categories import CATEGORIES
 from models.consultants import CONSULTANT_GRAPH, INVITATION_GRAPH, ConsultantState, InvitationState
 
 TOKEN_BYTES = 18  # 144 bits, 24 characters: with "i." before it, it still fits into a mini-program code
 VALID = timedelta(days=7)
-INVITABLE = frozenset({ConsultantState.ADDED, ConsultantState.INVITED, ConsultantState.REJECTED, ConsultantState.ENDED})
 # What the form makes public, and what not, in the words of the page.
 BECOMES_PUBLIC = ("公开称呼", "职称或职务", "擅长的服务类型", "个人简介", "照片（如上传）", "所代表的服务机构")
 STAYS_PRIVATE = ("姓名（打码显示）", "手机号", "邮箱")
@@ -107,7 +107,7 @@ async def invite(ctx: Context, consultant_id: int) -> InvitedView:
     async with transaction(ctx) as tx:
         await require_open_shop(tx, ctx.organisation_id)
         consultant = await lock_own(tx, consultant_id)
-        if consultant.state not in INVITABLE:
+        if not may(ctx, STEPS, "invite", consultant.state):
             raise ConsultantStateWrong(state=consultant.state)
         await end_live_invitation(tx, consultant.id, InvitationState.REVOKED)
         if consultant.state != ConsultantState.INVITED:
@@ -127,7 +127,7 @@ async def revoke(ctx: Context, consultant_id: int) -> ConsultantView:
     """撤销邀请: the link is as unknown as one that never was. Raises NotFound, ConsultantStateWrong."""
     async with transaction(ctx) as tx:
         consultant = await lock_own(tx, consultant_id)
-        if not await end_live_invitation(tx, consultant.id, InvitationState.REVOKED):
+        if not may(ctx, STEPS, "revoke", consultant.state) or not await end_live_invitation(tx, consultant.id, InvitationState.REVOKED):
             raise ConsultantStateWrong(state=consultant.state)
         await move(tx, CONSULTANT_GRAPH, consultant, ConsultantState.ADDED, updated_at=ctx.now, note={"reason": "revoked"})
         return tx.reply(await shown_in(tx, consultant.id))

@@ -9,6 +9,7 @@ from handlers.consultants.refusals import ConsultantExists, ConsultantStateWrong
 from handlers.consultants.telling import tell_institution, tell_person
 from handlers.consultants.views import (
     SHOWN,
+    STEPS,
     ConsultancyView,
     ConsultantView,
     PublicConsultantView,
@@ -23,12 +24,11 @@ from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import blind_index, normalise, seal
 from handlers.refusals import NotFound
+from handlers.steps import may
 from handlers.transactions import Transaction, row, rows, transaction
 from models.accounts import MEMBERSHIP_GRAPH, MembershipState
 from models.categories import CATEGORIES
 from models.consultants import CONSULTANT_GRAPH, INVITATION_GRAPH, ConsultantState, InvitationState
-
-CHANGEABLE = frozenset({ConsultantState.ADDED, ConsultantState.REJECTED, ConsultantState.ENDED})
 
 INSERT = """
 INSERT INTO consultants (institution_id, display_name, name, phone, phone_index, email, specialities, state, version, created_at,
@@ -75,7 +75,7 @@ async def change_consultant(
     with refusing_twice("consultants_phone_once", ConsultantExists):
         async with transaction(ctx) as tx:
             consultant = await lock_own(tx, consultant_id)
-            if consultant.state not in CHANGEABLE:
+            if not may(ctx, STEPS, "change", consultant.state):
                 raise ConsultantStateWrong(state=consultant.state)
             await tx.run(CHANGE, consultant.id, *facts, ctx.now)
             tx.record("consultant.changed", "consultant", consultant.id)

@@ -17,12 +17,13 @@ from handlers.attachments import AttachmentView, TooManyFiles
 from handlers.consultants.managing import lock_mine
 from handlers.consultants.refusals import ConsultantStateWrong
 from handlers.consultants.telling import tell_decision, tell_institution
-from handlers.consultants.views import SHOWN, ConsultancyView, consultancy_view, masked_name, specialities_of
+from handlers.consultants.views import FILLABLE, SHOWN, ConsultancyView, consultancy_view, masked_name, specialities_of
 from handlers.context import Context
 from handlers.moves import move
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import blind_index, open_sealed, seal
 from handlers.refusals import NotFound
+from handlers.texts import LINE, TEXT
 from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import due_after
 from models.accounts import Role
@@ -33,7 +34,6 @@ from models.consultants import CONSULTANT_GRAPH, ConsultantState
 REVIEW_WORKING_DAYS = 5
 INTRODUCTION_MAX, SPECIALITIES_MAX = 500, 8
 PHOTO_SLOT, PHOTOS_MAX = "consultant_photo", 5
-FILLABLE = frozenset({ConsultantState.FILLING, ConsultantState.RETURNED})
 
 PHOTOS = "SELECT count(*) AS photos FROM attachments WHERE uploaded_by_id = $1 AND slot = $2 AND state <> 'deleted'"
 OWN_PHOTO = "SELECT id FROM attachments WHERE id = $1 AND organisation_id = $2 AND uploaded_by_id = $3 AND slot = $4 AND state = 'stored'"
@@ -54,9 +54,9 @@ class ProfileForm(Form):
     """顾问认证信息. Everything but the name becomes public."""
 
     name: PersonName = Field(title="姓名")
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)] = Field(title="职称或职务")
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), LINE] = Field(title="职称或职务")
     specialities: Annotated[list[str], AfterValidator(_known)] = Field(title="擅长的服务类型", min_length=1, max_length=SPECIALITIES_MAX)
-    introduction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=INTRODUCTION_MAX)] = Field(
+    introduction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=INTRODUCTION_MAX), TEXT] = Field(
         title="个人简介"
     )
 

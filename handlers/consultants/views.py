@@ -6,24 +6,18 @@ from typing import Any, TypedDict
 from handlers.application_forms import ProblemView
 from handlers.context import Context
 from handlers.personal import mask_email, mask_name, mask_phone, open_sealed
+from handlers.steps import Steps, offered
 from models.categories import CATEGORIES
 from models.consultants import ConsultantState, InvitationState
 
-ACTIONS: dict[ConsultantState, list[str]] = {
-    ConsultantState.ADDED: ["invite", "change", "end"],
-    ConsultantState.INVITED: ["invite", "revoke", "end"],
-    ConsultantState.FILLING: ["end"],
-    ConsultantState.IN_REVIEW: ["end"],
-    ConsultantState.RETURNED: ["end"],
-    ConsultantState.REJECTED: ["invite", "change", "end"],
-    ConsultantState.ACTIVE: ["end"],
-    ConsultantState.ENDED: ["invite", "change"],
+CHANGEABLE = frozenset({ConsultantState.ADDED, ConsultantState.REJECTED, ConsultantState.ENDED})
+FILLABLE = frozenset({ConsultantState.FILLING, ConsultantState.RETURNED})
+STEPS: Steps = {  # of the institution
+    "invite": CHANGEABLE | {ConsultantState.INVITED}, "change": CHANGEABLE, "revoke": frozenset({ConsultantState.INVITED}),
+    "end": frozenset(ConsultantState) - {ConsultantState.ENDED},
 }
-OWN_ACTIONS: dict[ConsultantState, list[str]] = {
-    ConsultantState.FILLING: ["submit", "end"],
-    ConsultantState.IN_REVIEW: ["end"],
-    ConsultantState.RETURNED: ["submit", "end"],
-    ConsultantState.ACTIVE: ["end"],
+OWN_STEPS: Steps = {  # of the person, whatever role they have anywhere
+    "submit": FILLABLE, "end": FILLABLE | {ConsultantState.IN_REVIEW, ConsultantState.ACTIVE},
 }
 # The newest invitation and the newest review, with the person who accepted.
 SHOWN = """
@@ -119,7 +113,7 @@ def consultant_view(ctx: Context, found: Any) -> ConsultantView:
         "photo_id": found.photo_id, "state": state, "accepted_by": masked_name(ctx, found.person_name) if accepted else None,
         "accepted_phone": _phone(ctx, found.person_phone) if accepted else None, "invitation": _invitation(ctx, found),
         **_decided(found, state), "submitted_at": found.submitted_at, "ended_at": found.ended_at,  # type: ignore[typeddict-item]
-        "created_at": found.created_at, "allowed_actions": ACTIONS[state],
+        "created_at": found.created_at, "allowed_actions": offered(ctx, STEPS, state),
     }
 
 
@@ -131,7 +125,7 @@ def consultancy_view(ctx: Context, found: Any) -> ConsultancyView:
         "display_name": found.display_name, "name": masked_name(ctx, found.name), "specialities": specialities_of(found.specialities),
         "title": found.title, "introduction": found.introduction, "photo_id": found.photo_id, "state": state,
         **_decided(found, state), "submitted_at": found.submitted_at, "ended_at": found.ended_at,  # type: ignore[typeddict-item]
-        "allowed_actions": OWN_ACTIONS.get(state, []),
+        "allowed_actions": [verb for verb, states in OWN_STEPS.items() if state in states],
     }
 
 

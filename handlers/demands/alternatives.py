@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handlers.context import Context
-from handlers.demands.posting import ask_institution, refuse_unless_open
+from handlers.demands.posting import ask_institution, refuse_unless
 from handlers.demands.rules import (
     ALTERNATIVES_WORKING_DAYS,
     CERTIFIED,
@@ -102,7 +102,7 @@ async def forward_demand(ctx: Context, demand_id: int, institution_ids: Sequence
     """
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        refuse_unless_open(demand)
+        refuse_unless(ctx, demand, "forward")
         for institution_id in sorted(set(institution_ids)):
             await _forward(ctx, tx, demand, institution_id)
         await tx.run(

@@ -26,7 +26,7 @@ from handlers.demands.rules import (
     require_within_reach,
     tell_institutions,
 )
-from handlers.demands.views import DemandView, demand_view
+from handlers.demands.views import STEPS, DemandView, demand_view
 from handlers.moves import move
 from handlers.outside import MOBILE_PATTERN
 from handlers.personal import normalise, seal
@@ -34,6 +34,7 @@ from handlers.products_content import CategoryUnknown
 from handlers.qualifications import NotCertified
 from handlers.refusals import ChangedMeanwhile, Kind, NotFound, Refusal
 from handlers.regions import require_region
+from handlers.steps import may
 from handlers.transactions import Transaction, transaction
 from handlers.working_days import SHANGHAI, due_after
 from models.categories import CATEGORIES
@@ -199,7 +200,7 @@ async def edit_demand(ctx: Context, demand_id: int, version: int, content: Conte
     refuse_content(ctx, content)
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        refuse_unless_untaken(demand)
+        refuse_unless(ctx, demand, "edit")
         if demand.version != version:
             raise ChangedMeanwhile
         if contact:
@@ -224,7 +225,7 @@ async def withdraw_demand(ctx: Context, demand_id: int) -> DemandView:
     """撤回需求 while nobody has taken it up. Raises NotFound, DemandTaken, DemandClosed."""
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        refuse_unless_untaken(demand)
+        refuse_unless(ctx, demand, "withdraw")
         await close(tx, demand, CloseReason.WITHDRAWN)
         return tx.reply(await demand_view(ctx, tx, demand_id))
 
@@ -236,10 +237,7 @@ async def close_demand(ctx: Context, demand_id: int, institution_id: int | None)
     """
     async with transaction(ctx) as tx:
         demand = await lock_posted(ctx, tx, demand_id)
-        if demand.state in (DemandState.HELD, DemandState.OPEN):
-            raise DemandNotTaken
-        if demand.state == DemandState.CLOSED:
-            raise DemandClosed(reason=demand.close_reason)
+        refuse_unless(ctx, demand, "close")
         if institution_id is not None and not await tx.value(
             "SELECT true FROM demand_responses WHERE demand_id = $1 AND institution_id = $2 AND taken_at IS NOT NULL",
             demand_id, institution_id,
@@ -250,19 +248,15 @@ async def close_demand(ctx: Context, demand_id: int, institution_id: int | None)
         return tx.reply(await demand_view(ctx, tx, demand_id))
 
 
-def refuse_unless_open(demand: Any) -> None:
-    """Raises DemandTaken, DemandClosed, DemandHeld."""
-    refuse_unless_untaken(demand)
-    if demand.state == DemandState.HELD:
-        raise DemandHeld
-
-
-def refuse_unless_untaken(demand: Any) -> None:
-    """Raises DemandTaken, DemandClosed."""
-    if demand.state == DemandState.TAKEN:
-        raise DemandTaken
+def refuse_unless(ctx: Context, demand: Any, verb: str) -> None:
+    """By the table that its page offers by. Raises DemandClosed; DemandNotTaken to close it; DemandTaken, DemandHeld for the others."""
+    if may(ctx, STEPS, verb, demand.state):
+        return
     if demand.state == DemandState.CLOSED:
         raise DemandClosed(reason=demand.close_reason)
+    if verb == "close":
+        raise DemandNotTaken
+    raise DemandTaken if demand.state == DemandState.TAKEN else DemandHeld
 
 
 async def close(tx: Transaction, demand: Any, reason: CloseReason, **changes: object) -> None:

@@ -9,6 +9,7 @@ from handlers.demands.rules import UNCHECKED, consultants_membership, mask_compa
 from handlers.paging import Page, PageView, page_of
 from handlers.personal import mask_name, mask_phone, open_sealed
 from handlers.refusals import NotFound
+from handlers.steps import Steps, offered
 from handlers.transactions import Transaction, row, rows
 from models.categories import CATEGORIES
 from models.content_checks import CheckState
@@ -186,8 +187,9 @@ WHERE r.institution_id = $1
 INBOX = f"{RECEIVED} AND ($3::text IS NULL OR r.state = $3) AND r.id < $4 ORDER BY r.id DESC LIMIT $5"
 ONE_RECEIVED = f"{RECEIVED} AND r.demand_id = $3"
 NEWEST = 2**63 - 1
-ACTIONS = {
-    DemandState.HELD: ["edit", "withdraw"], DemandState.OPEN: ["edit", "withdraw"], DemandState.TAKEN: ["close"], DemandState.CLOSED: [],
+UNTAKEN = frozenset({DemandState.HELD, DemandState.OPEN})
+STEPS: Steps = {
+    "edit": UNTAKEN, "withdraw": UNTAKEN, "close": frozenset({DemandState.TAKEN}), "forward": frozenset({DemandState.OPEN}),
 }
 
 
@@ -230,8 +232,7 @@ def _card(demand: Any) -> DemandCardView:
 
 
 def _demand(ctx: Context, demand: Any, answers: list[Any], alternatives: list[Any]) -> DemandView:
-    actions = ACTIONS[DemandState(demand.state)]
-    can_forward = demand.state == DemandState.OPEN and any(each.forwarded_at is None for each in alternatives)
+    has_others = any(each.forwarded_at is None for each in alternatives)
     return {
         **_card(demand), "text": demand.text, "budget_fen": demand.budget_fen, "wanted_by": demand.wanted_by,
         "contact_name": demand.contact_name and mask_name(open_sealed(ctx.settings, demand.contact_name)),
@@ -243,7 +244,7 @@ def _demand(ctx: Context, demand: Any, answers: list[Any], alternatives: list[An
         "closed_at": demand.closed_at, "answers": [_answer(answer) for answer in answers],
         "alternatives": [{"institution_id": each.institution_id, "institution": each.name, "region_code": each.region_code,
                           "forwarded_at": each.forwarded_at} for each in alternatives],
-        "allowed_actions": actions + (["forward"] if can_forward else []),
+        "allowed_actions": [verb for verb in offered(ctx, STEPS, demand.state) if verb != "forward" or has_others],
     }
 
 

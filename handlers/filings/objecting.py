@@ -18,6 +18,7 @@ from handlers.paging import Page, PageView, page_of
 from handlers.qualifications import NotCertified
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.risks import PARTY
+from handlers.steps import Steps, may
 from handlers.transactions import Transaction, row, rows, transaction
 from handlers.working_days import due_after
 from models.accounts import Role
@@ -26,7 +27,7 @@ from models.filings import FilingState, ObjectionState
 
 REVIEW_WORKING_DAYS = 5  # of what counts already
 FINDING = "经核实，企业异议成立"
-OBJECTABLE = frozenset({FilingState.IN_REVIEW, FilingState.APPROVED})
+STEPS: Steps = {"object": frozenset({FilingState.IN_REVIEW, FilingState.APPROVED})}
 
 
 class ObjectionTooLate(Refusal):
@@ -116,7 +117,7 @@ async def object_to_filing(ctx: Context, filing_id: int, reason: str) -> NamingF
         filing = await lock_naming(tx, filing_id)
         if not await tx.value(objections.CERTIFIED, ctx.organisation_id):
             raise NotCertified
-        if filing.state not in OBJECTABLE:
+        if not may(ctx, STEPS, "object", filing.state):
             raise FilingStateWrong(state=filing.state)
         if ctx.now > filing.object_by:
             raise ObjectionTooLate(object_by=filing.object_by.isoformat())
@@ -220,7 +221,7 @@ def _naming(ctx: Context, filing: Any) -> NamingFilingView:
             "decided_at": filing.objection_decided_at, "answer": filing.answer,
         }
     may_object = (
-        objection is None and filing.is_certified and filing.state in OBJECTABLE and filing.object_by is not None
+        objection is None and filing.is_certified and may(ctx, STEPS, "object", filing.state) and filing.object_by is not None
         and ctx.now <= filing.object_by
     )
     return {

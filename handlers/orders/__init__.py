@@ -30,6 +30,7 @@ from handlers.orders.payment import (
     OrderNotPayable,
     PaymentPasswordNeeded,
     PreviewView,
+    SpendsDiffer,
     cancel_order,
     close_unpaid,
     pay_order,
@@ -51,15 +52,16 @@ from handlers.orders.terminations import (
     refuse_termination,
     withdraw_termination,
 )
-from handlers.orders.views import OrderNotFound, OrderView, RelatedParties, get_order, list_orders
+from handlers.orders.views import OrderNotFound, OrderPageView, OrderView, RelatedParties, get_order, list_orders
 
 __all__ = [
     "AGREEMENT_VERSION", "CONTRACT_REFUSALS", "REFUSALS", "AgreementNeeded", "ContractView", "DeductionTooHigh", "GivenContract",
     "HandoverSaysTooLittle", "HandoverView", "OrderClaimed", "OrderFrozen", "OrderNotAcceptable", "OrderNotCancellable",
     "OrderNotConfirmable",
     "OrderNotDeliverable", "OrderNotDisputable", "OrderNotFound", "OrderNotPayable", "OrderNotPriceable", "OrderNotTerminable",
-    "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached", "RelatedParties",
-    "RulingAmountWrong", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order", "agree_termination",
+    "OrderPageView", "OrderView", "PaymentPasswordNeeded", "PreviewView", "PriceAboveList", "PriceAboveOffer", "ProductUseCapReached",
+    "RelatedParties",
+    "RulingAmountWrong", "SpendsDiffer", "Tab", "TerminationAmountWrong", "TerminationChanged", "accept_order", "agree_termination",
     "cancel_order", "close_unpaid", "confirm_completion", "decline_order", "deliver_order", "dispute_order",
     "expire_terminations", "explain_order", "get_order", "list_contracts", "list_handovers", "list_orders", "pay_order",
     "pay_verified", "place_order", "preview_payment", "propose_termination", "refuse_termination", "remind_unaccepted",

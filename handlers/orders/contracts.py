@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from handlers import wallet
 from handlers.context import Context
-from handlers.orders.views import get_order
+from handlers.orders.views import read_own_order
 from handlers.paging import Page, PageView, page_of
 from handlers.programmes import Rules
 from handlers.refusals import Kind, NotFound, Refusal
@@ -96,7 +96,7 @@ async def take_contract(
 
 async def list_contracts(ctx: Context, order_id: int, page: Page) -> PageView[ContractView]:
     """What came with each payment of an own order, newest first. Raises OrderNotFound."""
-    await get_order(ctx, order_id)
+    await read_own_order(ctx, order_id)
     after = page.key()
     found = await rows(
         "SELECT * FROM contracts WHERE order_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from handlers.context import Context
-from handlers.orders.views import get_order
+from handlers.orders.views import read_own_order
 from handlers.paging import Page, PageView, page_of
 from handlers.transactions import rows
 
@@ -20,7 +20,7 @@ class HandoverView(TypedDict):
 
 async def list_handovers(ctx: Context, order_id: int, page: Page) -> PageView[HandoverView]:
     """Oldest first. Raises OrderNotFound."""
-    await get_order(ctx, order_id)
+    await read_own_order(ctx, order_id)
     after = page.key()
     found = await rows(
         "SELECT * FROM handovers WHERE order_id = $1 AND id > $2 ORDER BY id LIMIT $3",

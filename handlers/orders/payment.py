@@ -48,6 +48,12 @@ class DeductionTooHigh(Refusal):
     kind, code, title = Kind.INVALID, "deduction_too_high", "用券额度超过该产品的抵扣上限"
 
 
+class SpendsDiffer(Refusal):
+    """`data.asked_fen`, and what the picks come to: `data.picked_fen`."""
+
+    kind, code, title = Kind.INVALID, "spends_differ", "所选各券金额之和与用券额度不符"
+
+
 class PaymentPasswordNeeded(Refusal):
     kind, code, title = Kind.INVALID, "payment_password_needed", "请输入支付密码"
 
@@ -68,8 +74,8 @@ async def pay_order(
     """Pay `fen` with vouchers: the lots that were picked, else earliest expiry first. The rest is settled offline (E30).
 
     The password goes first and on its own: a wrong guess must be counted although nothing is paid.
-    Raises OrderNotFound, RelatedParties, OrderNotPayable, ProductUseCapReached, DeductionTooHigh, LotNotUsable, NotEnoughVouchers,
-    PaymentPasswordNeeded, what `verify` raises and what `take_contract` raises.
+    Raises OrderNotFound, RelatedParties, OrderNotPayable, ProductUseCapReached, DeductionTooHigh, SpendsDiffer, LotNotUsable,
+    NotEnoughVouchers, PaymentPasswordNeeded, what `verify` raises and what `take_contract` raises.
     """
     if password is not None:
         await payment_passwords.verify(ctx, password)
@@ -126,9 +132,12 @@ async def _pay_at_once(
 
 def choose(order: Any, lots: list[Any], fen: int, picks: Sequence[wallet.Spend], ctx: Context) -> list[wallet.Spend]:
     """Which lots pay: one function for the payment and for its dry run. Raises as `pay_order`."""
-    if fen > order.max_voucher_fen or sum(pick.fen for pick in picks) not in (0, fen):
-        raise DeductionTooHigh(asked_fen=max(fen, sum(pick.fen for pick in picks)), limit_fen=order.max_voucher_fen)
+    if fen > order.max_voucher_fen:
+        raise DeductionTooHigh(asked_fen=fen, limit_fen=order.max_voucher_fen)
     if picks:
+        picked = sum(pick.fen for pick in picks)
+        if picked != fen:
+            raise SpendsDiffer(asked_fen=fen, picked_fen=picked)
         return wallet.check_picks(lots, order.deductions, picks, ctx.now)
     return wallet.choose_lots(lots, order.deductions, fen, ctx.now)
 

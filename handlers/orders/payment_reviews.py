@@ -9,6 +9,7 @@ from handlers.approvals import Decision, DecisionNotOffered
 from handlers.attachments import view as attachment_view
 from handlers.context import Context
 from handlers.eligibility import Rule, RuleView, rule_view
+from handlers.money import in_yuan
 from handlers.moves import move
 from handlers.orders.contracts import ContractBeforeAward, ContractTotalDiffers, contract_view
 from handlers.orders.policy import learn, rules_of_order
@@ -162,7 +163,8 @@ def _checklist(order: Any, submitted: Mapping[str, Any], contract: Any, vouchers
     granted = [direction for voucher in vouchers for direction in voucher["directions"]]
     checks = [
         Rule("price_chain", "产品价格 ≥ 订单金额 ≥ 用券支付金额", list(chain) == sorted(chain, reverse=True), ContractTotalDiffers,
-             expected=chain[0], actual=chain[1]),
+             expected="由高到低，或相等",
+             actual="，".join(f"{what} {in_yuan(fen)}" for what, fen in zip(("产品价格", "订单金额", "用券支付金额"), chain, strict=True))),
     ]
     if granted:
         checks.append(Rule("direction", "产品与获批的用券方向一致", all(own in voucher["directions"] for voucher in vouchers),
@@ -171,8 +173,8 @@ def _checklist(order: Any, submitted: Mapping[str, Any], contract: Any, vouchers
     if contract is not None:
         awarded = contract.awarded_on
         checks += [
-            Rule("contract_total", "合同总价与订单金额一致", contract.total_fen == chain[1], ContractTotalDiffers, expected=chain[1],
-                 actual=contract.total_fen),
+            Rule("contract_total", "合同总价与订单金额一致", contract.total_fen == chain[1], ContractTotalDiffers,
+                 expected=in_yuan(chain[1]), actual=in_yuan(contract.total_fen)),
             Rule("contract_after_award", "合同签订日期不早于获券日期", awarded is None or contract.signed_on >= awarded,
                  ContractBeforeAward, expected=awarded and awarded.isoformat(), actual=contract.signed_on.isoformat()),
             Rule("contract_terms", "合同载明服务内容、收费标准及金额、未能足额兑付部分的处理方案，双方签字、盖章并注明日期（请核对原件）",

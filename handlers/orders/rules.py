@@ -9,8 +9,8 @@ from typing import Any
 
 from handlers import programmes
 from handlers.context import Context
-from handlers.eligibility import Rule, Tree, TreeView, tree_view
-from handlers.orders.views import OrderNotFound, RelatedParties
+from handlers.eligibility import FixPage, Rule, Tree, TreeView, tree_view
+from handlers.orders.views import RelatedParties
 from handlers.qualifications import FORM_VERSION, is_complete
 from handlers.refusals import Kind, NotFound, Refusal
 from handlers.transactions import Transaction, row
@@ -117,19 +117,21 @@ def order_tree(facts: Any) -> Tree:
         # What a programme has given out can be used to its last day, whenever the programme ends (docs/decisions/0246).
         Rule("programme_open", "服务券项目已开放，或已结束但仍有未到期的服务券",
              (facts.programme_state == "published" or facts.has_vouchers_left) and rules is not None, ProgrammeNotOpen,
-             expected="published", actual=facts.programme_state),
+             expected="published", actual=facts.programme_state, fix="请等待项目开放，或选择其他服务券项目",
+             link=FixPage.PROGRAMMES),
         Rule("enterprise_certified", "企业已实名认证", facts.certified_at is not None and facts.suspended_at is None,
-             EnterpriseNotCertified, fix="请先完成企业实名认证", link="pages/certification"),
+             EnterpriseNotCertified, fix="请先完成企业实名认证", link=FixPage.APPLICATIONS),
         _standing(facts, rules),
         Rule("product_listed", "产品已上架且有标价", facts.product_state == "listed" and facts.price_fen is not None, ProductNotOrderable,
-             expected="listed", actual=facts.product_state, fix="请选择其他产品", link="pages/products"),
+             expected="listed", actual=facts.product_state, fix="请选择其他产品", link=FixPage.PRODUCTS),
         Rule("takes_vouchers", "产品可使用本项目服务券", bool(facts.deductions), ProductNotOrderable,
-             fix="请筛选“仅显示服务券产品”", link="pages/products"),
+             fix="请筛选“仅显示服务券产品”", link=FixPage.PRODUCTS),
         *_direction(facts, rules),
         Rule("institution_active", "服务机构正常营业",
              facts.institution_certified_at is not None and facts.institution_suspended_at is None, InstitutionNotActive,
-             fix="请选择其他服务机构", link="pages/products"),
-        Rule("unrelated", "买卖双方无关联", not related, RelatedParties),
+             fix="请选择其他服务机构", link=FixPage.PRODUCTS),
+        Rule("unrelated", "买卖双方无关联", not related, RelatedParties, fix="关联单位之间不能用券交易，请选择其他服务机构",
+             link=FixPage.PRODUCTS),
         Rule("uses_left", "本年度使用次数未达上限", cap is None or facts.uses_this_year < cap, ProductUseCapReached,
              expected=cap, actual=facts.uses_this_year, fix="次年1月1日起可再次申请"),
     ))
@@ -139,9 +141,9 @@ def _standing(facts: Any, rules: programmes.Rules | None) -> Rule:
     """What entitles to vouchers at all: a granted amount where the policy grants amounts, the qualification elsewhere."""
     if rules and rules.allocation == "approved_amount":
         return Rule("amount_approved", "已有获批且在有效期内的服务券额度", bool(facts.directions), AmountNotApproved,
-                    fix="请申请服务券金额及使用方向", link="pages/approved-amounts")
+                    fix="请申请服务券金额及使用方向", link=FixPage.APPLICATIONS)
     return Rule("qualified", "已取得服务券资格且信息完整", facts.qualification_state == "approved" and is_complete(facts), NotQualified,
-                expected=FORM_VERSION, actual=facts.form_version, fix="请申请服务券资格或完善资格信息", link="pages/qualification")
+                expected=FORM_VERSION, actual=facts.form_version, fix="请申请服务券资格或完善资格信息", link=FixPage.QUALIFICATIONS)
 
 
 def _direction(facts: Any, rules: programmes.Rules | None) -> tuple[Rule, ...]:
@@ -152,7 +154,7 @@ def _direction(facts: Any, rules: programmes.Rules | None) -> tuple[Rule, ...]:
     return (Rule(
         "direction_matches", "产品与获批的用券方向一致", own in approved, DirectionDiffers,
         expected="、".join(sorted(map(direction_text, approved))) or None, actual=direction_text(own),
-        fix="请选择获批服务项目内的产品", link="pages/products",
+        fix="请选择获批服务项目内的产品", link=FixPage.PRODUCTS,
     ),)
 
 
@@ -162,8 +164,8 @@ def direction_text(direction: Mapping[str, str]) -> str:
 
 
 async def explain_order(ctx: Context, product_id: int, programme_id: int) -> TreeView:
-    """为什么不能用: the tree of rules for a product, with expected, actual and how to fix. Raises OrderNotFound."""
+    """为什么不能用: the tree of rules for a product, with expected, actual and how to fix. Raises NotFound."""
     facts = await row(*facts_of(ctx, product_id, programme_id))
     if facts is None:
-        raise OrderNotFound
+        raise NotFound
     return tree_view(order_tree(facts))

@@ -13,6 +13,7 @@ from handlers.orders.policy import learn, rules_known, rules_of_order, settles_p
 from handlers.paging import Page, PageView, page_of
 from handlers.programmes import Claim, Rules
 from handlers.refusals import Kind, Refusal
+from handlers.steps import ACTORS
 from handlers.transactions import Transaction, row, rows
 from models.accounts import OrganisationKind, Role
 from models.categories import CATEGORIES
@@ -36,6 +37,7 @@ class OrderView(TypedDict):
 
     id: int
     number: str
+    programme_id: int
     state: str
     label: str
     tab: Tab
@@ -74,6 +76,21 @@ class OrderView(TypedDict):
     allowed_actions: list[str]
 
 
+class AcceptedVoucherView(TypedDict):
+    """适用服务券: `max_fen` is the most of this type that the order takes."""
+
+    voucher_type_id: int
+    voucher_type: str
+    max_fen: int
+
+
+class OrderPageView(OrderView):
+    """One order with what its pay page chooses from (E29); the lots themselves are the wallet's of the same programme and types."""
+
+    programme: str
+    vouchers: list[AcceptedVoucherView]
+
+
 class TerminationView(TypedDict):
     """协商终止 that waits for an answer. `side`: who proposed it; `returned_fen`: what would go back to the enterprise."""
 
@@ -85,7 +102,6 @@ class TerminationView(TypedDict):
 
 # verb -> (side, None for either; roles; states). The use-cases ask the same table, so what a phone offers is what the server takes.
 PAYERS = frozenset({Role.OWNER, Role.FINANCE})
-ACTORS = frozenset({Role.OWNER, Role.HANDLER})
 BUYER, SELLER = OrganisationKind.ENTERPRISE, OrganisationKind.INSTITUTION
 IN_SERVICE = frozenset({OrderState.PAID, OrderState.ACCEPTED, OrderState.DELIVERED})
 ACTIONS: dict[str, tuple[OrganisationKind | None, frozenset[Role], frozenset[OrderState]]] = {
@@ -243,7 +259,7 @@ def _thinkable(role: Role | None, state: str) -> tuple[str, ...]:
 
 def view(ctx: Context, order: Any) -> OrderView:
     return {
-        "id": order.id, "number": order.number, "state": order.state,
+        "id": order.id, "number": order.number, "programme_id": order.programme_id, "state": order.state,
         "label": label(order, rules_known(order.policy_id), order.redemption_state),
         "tab": tab_of(order.state, order.redemption_state), "remark": remark(order), "close_reason": order.close_reason,
         "enterprise": order.enterprise_name, "institution": order.institution_name, "institution_id": order.institution_id,
@@ -322,10 +338,25 @@ async def require_outsider(ctx: Context, tx: Transaction, order: Any) -> None:
         raise OwnCase
 
 
-async def get_order(ctx: Context, order_id: int) -> OrderView:
+# The order keeps what was accepted when it was placed; here are only the names.
+NAMES = """
+SELECT g.name AS programme, t.id AS voucher_type_id, t.name AS voucher_type
+FROM programmes g LEFT JOIN voucher_types t ON t.id = ANY($2::bigint[]) WHERE g.id = $1 ORDER BY t.id
+"""
+
+
+async def get_order(ctx: Context, order_id: int) -> OrderPageView:
     order = await read_own_order(ctx, order_id)
     waits = order.state == OrderState.PAY_REVIEW or order.disputed_at is not None
-    return view(ctx, order) | {"queue": await queue_place(ctx.now, "order", order_id) if waits else None}
+    named = await rows(NAMES, order.programme_id, [int(key) for key in order.deductions])
+    vouchers: list[AcceptedVoucherView] = [
+        {"voucher_type_id": one.voucher_type_id, "voucher_type": one.voucher_type,
+         "max_fen": min(order.deductions[str(one.voucher_type_id)], order.max_voucher_fen)} for one in named if one.voucher_type_id
+    ]
+    return {
+        **view(ctx, order), "queue": await queue_place(ctx.now, "order", order_id) if waits else None,
+        "programme": named[0].programme, "vouchers": vouchers,
+    }
 
 
 LIST_OWN = _of_own("$1", "$3")

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from handlers import approvals
 from handlers.approvals import Decision, OwnCase
 from handlers.context import Context
+from handlers.money import in_yuan
 from handlers.moves import move
 from handlers.redemptions.claims import OrderNotClaimable, release_invoice
 from handlers.redemptions.views import SELECT, RedemptionNotFound, RedemptionView, view, view_in
@@ -62,15 +63,17 @@ async def checklist(redemption_id: int) -> list[CheckView]:
                _same(facts.enterprise_name, facts.buyer_name)),
         _check("invoice_seller", "发票销售方为服务机构", facts.institution_name, facts.seller_name,
                _same(facts.institution_name, facts.seller_name)),
-        _check("invoice_amount", "发票金额不低于实际发生金额", facts.actual_fen, facts.invoice_fen, facts.invoice_fen >= facts.actual_fen),
-        _check("actual_amount", "实际发生金额与订单金额一致", facts.order_fen, facts.actual_fen, facts.actual_fen == facts.order_fen),
+        _check("invoice_amount", "发票金额不低于实际发生金额", in_yuan(facts.actual_fen), in_yuan(facts.invoice_fen),
+               facts.invoice_fen >= facts.actual_fen),
+        _check("actual_amount", "实际发生金额与订单金额一致", in_yuan(facts.order_fen), in_yuan(facts.actual_fen),
+               facts.actual_fen == facts.order_fen),
         _check("invoice_after_payment", "发票不早于支付日期", shanghai_date(facts.paid_at), facts.issued_on,
                facts.issued_on >= shanghai_date(facts.paid_at)),
         _check("evidence", "已提交服务过程性材料", "≥ 1 份", f"{facts.evidence} 份", facts.evidence > 0),
         _check("files_once", "材料未在其他兑付申请中使用", "0 个", f"{facts.files_used_elsewhere} 个", facts.files_used_elsewhere == 0),
     ]
     if facts.contract_fen is not None:
-        checks.append(_check("contract_amount", "合同总价与订单金额一致", facts.order_fen, facts.contract_fen,
+        checks.append(_check("contract_amount", "合同总价与订单金额一致", in_yuan(facts.order_fen), in_yuan(facts.contract_fen),
                              facts.contract_fen == facts.order_fen))
     if facts.awarded_on is not None:
         checks.append(_check("contract_after_award", "合同签订不早于获券日期", facts.awarded_on, facts.signed_on,

@@ -37,6 +37,7 @@ class LotView(TypedDict):
     """
 
     id: int
+    programme_id: int
     voucher_type_id: int
     voucher_type: str
     is_universal: bool
@@ -71,8 +72,8 @@ class BillView(TypedDict):
 
 
 LOT_COLUMNS = """
-l.id, l.voucher_type_id, t.name AS voucher_type, t.is_universal, l.face_fen, l.available_fen, l.held_fen, l.spent_fen, l.expired_fen,
-l.valid_from, l.valid_until, l.expires_at, l.give_back_until, l.given_back_at
+l.id, l.programme_id, l.voucher_type_id, t.name AS voucher_type, t.is_universal, l.face_fen, l.available_fen, l.held_fen, l.spent_fen,
+l.expired_fen, l.valid_from, l.valid_until, l.expires_at, l.give_back_until, l.given_back_at
 """
 # An amount on hold belongs to a payment under review: it comes back, or is used. A lot whose amount has moved on to a grace lot is
 # shown as that one.
@@ -115,9 +116,9 @@ def moment_of(text: str) -> datetime:
 def view_lot(lot: Any, state: LotState) -> LotView:
     # By index: an attribute of a row costs ten times as much, and a wallet reads hundreds of them.
     return {
-        "id": lot["id"], "voucher_type_id": lot["voucher_type_id"], "voucher_type": lot["voucher_type"],
-        "is_universal": lot["is_universal"], "directions": lot["directions"] or [], "state": state,
-        "face_fen": lot["face_fen"], "available_fen": lot["available_fen"],
+        "id": lot["id"], "programme_id": lot["programme_id"], "voucher_type_id": lot["voucher_type_id"],
+        "voucher_type": lot["voucher_type"], "is_universal": lot["is_universal"], "directions": lot["directions"] or [],
+        "state": state, "face_fen": lot["face_fen"], "available_fen": lot["available_fen"],
         "held_fen": lot["held_fen"], "spent_fen": lot["spent_fen"], "valid_from": lot["valid_from"], "valid_until": lot["valid_until"],
         "give_back_until": lot["give_back_until"],
     }
