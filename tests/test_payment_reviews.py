@@ -165,8 +165,8 @@ async def test_the_park_approves_and_the_vouchers_are_the_institutions_and_both_
     assert (status, body["state"]) == (200, "approved"), body
     order = await shop.show(order_id)
     assert (order["state"], order["label"], order["voucher_fen"], order["due_at"]) == ("paid", "已支付", 500, None)
-    assert order["allowed_actions"] == ["deliver", "claim"]
-    assert (await shop.show(order_id, by=shop.buyer))["allowed_actions"] == []
+    assert order["allowed_actions"] == ["deliver", "terminate", "claim"]
+    assert (await shop.show(order_id, by=shop.buyer))["allowed_actions"] == ["terminate"]
     entries = await shop.world.owner.fetch("SELECT kind, fen, institution_id FROM ledger_entries WHERE order_id = $1 ORDER BY id", order_id)
     assert [tuple(entry) for entry in entries] == [("hold", 500, None), ("commit", 500, shop.seller.organisation_id)]
     told = await shop.world.owner.fetch("SELECT organisation_id FROM events WHERE kind = 'payment_approved' ORDER BY id")

@@ -210,7 +210,7 @@ async def send_back(walk: Walk, order: Any, _n: int) -> str:
     return "send back into a dispute" if sent["in_dispute"] else "send back to work"
 
 
-@move("orders", lambda walk, order: is_in("accepted")(walk, order) and is_due(walk, order) and unclaimed(order), weight=2, verb="dispute")
+@move("orders", lambda walk, order: is_in("accepted")(walk, order) and is_due(walk, order) and unclaimed(order), weight=8, verb="dispute")
 async def dispute(walk: Walk, order: Any, _n: int) -> None:
     await orders.dispute_order(walk.buyer, order["id"], "逾期未交付")
 
@@ -223,7 +223,11 @@ async def rule_on_a_dispute(walk: Walk, case: Any, n: int) -> str:
     return f"ruling of {'nothing' if not fen else 'all' if fen == paid else 'a part'}"
 
 
-@move("orders", lambda walk, order: is_in("accepted", "delivered")(walk, order) and unclaimed(order) and order["termination_side"] is None,
+def is_in_service(walk: Walk, order: Any) -> bool:
+    return bool(is_in("accepted", "delivered" if walk.rules.provider_accept else "paid")(walk, order))
+
+
+@move("orders", lambda walk, order: is_in_service(walk, order) and unclaimed(order) and order["termination_side"] is None,
       weight=3, verb="terminate")
 async def propose_termination(walk: Walk, order: Any, n: int) -> None:
     fen = (order["voucher_fen"], max(order["voucher_fen"] // 2, 1), 1)[n // 2 % 3]
@@ -293,8 +297,14 @@ async def papers_of(walk: Walk, order_fen: int, n: int) -> Papers:
     return Papers(max(actual, 1), "服务已完成", invoice, [await walk.file("evidence", walk.shop.seller)])
 
 
-@move("orders", lambda walk, order: walk.rules.claim is not None and unclaimed(order) and is_free(order) and order["state"] in (
-    ("completed",) if walk.rules.claim.requires == "completed" else ("paid", "accepted", "delivered", "completed")),
+def is_earned(walk: Walk, order: Any) -> bool:
+    if order["state"] == "closed":
+        return order["paid_at"] is not None and order["returned_fen"] < order["voucher_fen"]
+    early = walk.rules.claim is not None and walk.rules.claim.requires == "paid"
+    return order["state"] in (("paid", "accepted", "delivered", "completed") if early else ("completed",))
+
+
+@move("orders", lambda walk, order: walk.rules.claim is not None and unclaimed(order) and is_free(order) and is_earned(walk, order),
       weight=5, forward=True, verb="claim")
 async def claim(walk: Walk, order: Any, n: int) -> None:
     await redemptions.claim_redemption(walk.seller, order["id"], await papers_of(walk, order["order_fen"], n))
@@ -341,7 +351,7 @@ async def confirm_batch(walk: Walk, batch: Any, n: int) -> None:
     await redemptions.confirm_batch(walk.official(Role.PAYOUT_OFFICER, n, batch["made_by_id"]), batch["id"])
 
 
-@move("batches", lambda _walk, batch: batch["state"] == "draft")
+@move("batches", lambda _walk, batch: batch["state"] == "draft", weight=3)
 async def cancel_batch(walk: Walk, batch: Any, n: int) -> None:
     await redemptions.cancel_batch(walk.official(Role.PAYOUT_OFFICER, n), batch["id"])
 

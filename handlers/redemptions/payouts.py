@@ -262,7 +262,6 @@ async def answer_lines(ctx: Context, batch_id: int, answers: Sequence[Answer]) -
 
     Raises NotFound, BatchStateWrong, AnswersWrong, AnswersIncomplete.
     """
-    _refuse_unclear(answers)
     for state in (RedemptionState.REDEEMED, RedemptionState.PRE_REDEEMED):
         REDEMPTION_GRAPH.event(RedemptionState.IN_BATCH, state)
     for state_of_line in (LineState.PAID, LineState.BOUNCED):
@@ -271,6 +270,7 @@ async def answer_lines(ctx: Context, batch_id: int, answers: Sequence[Answer]) -
         batch = await lock_batch(ctx, tx, batch_id)
         if batch.state != BatchState.CONFIRMED:
             raise BatchStateWrong(state=batch.state)
+        _refuse_unclear(answers)
         answered = await tx.rows(
             ANSWER, batch.id, [each.line_id for each in answers], [each.paid for each in answers],
             [each.bank_reference for each in answers], [each.reason for each in answers], ctx.now, ctx.person_id, ctx.organisation_id,
