@@ -148,10 +148,12 @@ async def web_process(settings: Settings) -> None:
 async def jobs_process(settings: Settings) -> None:
     from bot.assembly import works
     from bot.conversation import converse
+    from family.garbage import let_garbage_rest
     from jobs.main import run_jobs
 
     async with database(settings, "jobs"), outside(settings) as (gateways, ports):
         clock = clock_of(settings)
+        let_garbage_rest()
         inherited.serves()
         await run_jobs(settings, clock, ports, beside=works(settings, clock, ports, gateways, converse))
 

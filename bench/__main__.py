@@ -27,6 +27,7 @@ from bench.report import CALLBACKS, CROWD, PAGES_OF_TWO, SLOW, UNDERSTANDING, Si
 from bench.sizes import SIZES, Size
 from embedded.daemon import free_port
 from embedded.lease import EmbeddedServers
+from family.garbage import let_garbage_rest
 from models.database import migrate
 from settings import ROOT, Mode, Settings
 
@@ -191,6 +192,7 @@ async def measure_batches(bench: Bench, settings: Settings, owner_url: str, endp
             asyncpg.create_pool(settings.database_url.get_secret_value(), min_size=4, max_size=8) as pool,
         ):
             batches = Batches(settings, bench.size, owner, pool, ports, endpoint)
+            let_garbage_rest()  # as the process of the jobs does; both sides run in this one
             found = await bench.batches(batches, works)
             return [*found, await bench.beside(batches)] if BESIDE in works else found
     finally:

@@ -67,7 +67,8 @@ LEFT JOIN LATERAL (
 ORDER BY taken.notice_id
 """
 # $8 is the state that all of them are in. The number of attempts is the fence: whoever lost the lease writes nothing.
-# One statement also plans the next channel, keeps the ledger of consents, and lets those behind a retry wait with it.
+# One statement also plans the next channel, keeps the ledger of consents, and lets those behind a retry wait with it. A state that the
+# planner sees looks rare, and worth a new plan each time, which takes longer than all of this; asked for, it leaves one to be kept.
 SETTLE = """
 WITH result AS (
   SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[])
@@ -76,7 +77,7 @@ WITH result AS (
   UPDATE deliveries d SET state = r.state, due_at = coalesce(r.due_at, d.due_at), give_up_at = coalesce(r.give_up_at, d.give_up_at),
     provider_id = coalesce(r.provider_id, d.provider_id), error = r.error, leased_until = NULL,
     finished_at = CASE WHEN r.state IN ('planned', 'accepted', 'held') THEN NULL ELSE $9::timestamptz END
-  FROM result r WHERE d.id = r.id AND d.state = $8 AND d.attempts = r.attempt
+  FROM result r WHERE d.id = r.id AND d.state = (SELECT $8::text) AND d.attempts = r.attempt
   RETURNING d.*
 ), following AS (
   INSERT INTO deliveries (notice_id, person_id, step, channel, state, attempts, due_at, give_up_at)

@@ -12,7 +12,6 @@ A second signal skips the waiting.
 """
 
 import asyncio
-import gc
 import signal
 import socket
 from asyncio import TimerHandle
@@ -23,6 +22,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from family.garbage import let_garbage_rest
 from miniapp_api import problems
 from miniapp_api.edge import EDGE
 
@@ -147,13 +147,6 @@ class Serving:
     def _connections(self) -> list[Guarded]:
         server = self._runner.server
         return [connection for connection in server.connections if isinstance(connection, Guarded)] if server else []
-
-
-def let_garbage_rest() -> None:
-    """Modules, routes and schemas stay to the end: the collector need not walk over them, nor look after every tenth of a request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
 
 
 async def serve(
