@@ -24,6 +24,9 @@ WHERE NOT l.granted AND a.datname = current_database()
 """
 
 
+SEEN_WAITING = 8
+
+
 class Referee:
     def __init__(self, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
         self._owner, self._monkeypatch = owner, monkeypatch
@@ -86,8 +89,11 @@ class Referee:
             self._changed.clear()
             await self._changed.wait()
             return False
-        # Seen twice: somebody may wait for a moment for a lock that is none of the race's.
-        return all([int(await self._owner.fetchval(WAITING)) >= len(running) for _ in range(2)])
+        # Seen again and again: somebody may wait for a moment for a lock that is none of the race's.
+        for _ in range(SEEN_WAITING):
+            if int(await self._owner.fetchval(WAITING)) < len(running):
+                return False
+        return True
 
 
 async def waits_or_ends(owner: asyncpg.Connection, *tasks: asyncio.Future[Any]) -> None:
