@@ -382,6 +382,27 @@ async def test_a_claim_whose_vouchers_went_back_meanwhile_stays_rejected(world: 
     assert await world.value("SELECT count(*) FROM invoices WHERE released_at IS NULL") == 0
 
 
+@pytest.mark.parametrize("claimed_before", [True, False])
+async def test_a_claim_to_what_is_kept_of_an_ended_order_is_reopened_and_one_to_more_is_not(world: World, claimed_before: bool) -> None:
+    desk = await treasury(world)
+    shop, order_id = desk.shop, await desk.shop.accepted()
+
+    async def rejected() -> int:
+        status, body = await desk.claim(order_id)
+        assert status == 201, body
+        assert (await desk.decide(body["id"], "rejection", {"reason": "缺少过程材料"}))[0] == 200
+        return int(body["id"])
+
+    redemption = await rejected() if claimed_before else 0
+    await shop.ok(shop.buyer, order_id, "termination", {"returned_fen": 150_000, "reason": "双方商定"})
+    await shop.ok(shop.seller, order_id, "termination/agreement", {"returned_fen": 150_000})
+    redemption = redemption or await rejected()
+    appeal_id, approval = await filed(world, shop.seller, "redemption", redemption)
+    assert (await decide(world, approval, "approval", desk.first))[0] == 200
+    assert (await shown(world, appeal_id, shop.seller))["reopened"] is not claimed_before
+    assert await desk.state(redemption) == ("rejected" if claimed_before else "in_review")
+
+
 async def test_a_claim_is_not_reopened_under_a_dispute_which_may_give_its_vouchers_back(world: World) -> None:
     desk = await treasury(world)
     redemption = await desk.claimed()

@@ -47,8 +47,8 @@ def tab_of(order_state: str, redemption_state: str | None) -> Tab:
     return BY_REDEMPTION.get(redemption_state, tab)
 
 
-def states_of(tab: Tab) -> tuple[list[str], list[str] | None]:
-    """The same for a query: the order's states, and the redemption's ("" for none; None: whatever it is)."""
+def states_of(tab: Tab) -> tuple[list[str], list[str]]:
+    """The same for a query: the order's states, and the redemption's ("" for none)."""
     if tab is Tab.CLOSED:
         return [O.CLOSED], ["", "rejected"]
     redemptions = [state for state, its in BY_REDEMPTION.items() if its is tab]

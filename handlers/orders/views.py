@@ -362,7 +362,7 @@ async def get_order(ctx: Context, order_id: int) -> OrderPageView:
 LIST_OWN = _of_own("$1", "$3")
 # $4, $5: what a tab shows (states_of); $6: 搜索, in the number, the product and the parties.
 IN_TAB = """
- AND ($4::text[] IS NULL OR o.state = ANY($4) AND ($5::text[] IS NULL OR coalesce(c.state, '') = ANY($5)))
+ AND ($4::text[] IS NULL OR o.state = ANY($4) AND coalesce(c.state, '') = ANY($5))
  AND ($6::text IS NULL OR strpos(lower(concat_ws(' ', o.number, o.product_name, e.name, i.name)), lower($6)) > 0)
 """
 
